@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The store: accounts, sealed refresh tokens and the audit trail in one SQLite database (WAL,
+ * synchronous=FULL), written by one thread of its own.
+ *
+ * The loop hands the thread operations and never waits for it. The thread takes all that are queued, runs
+ * each in a savepoint of one transaction, commits once (group commit: what arrives during a commit goes into
+ * the next), and only then are the callbacks run, on the loop's thread, in the order of the calls. So: a
+ * callback with r == 0 means durable (I3, I4). When the commit itself fails every operation of it fails.
+ *
+ * Refresh tokens are sealed and unsealed in the thread; an unsealed one exists only in the struct secret that
+ * store_refresh_begin() hands out, for the one refresh that needs it.
+ *
+ * An operation cannot be taken back. Dropping its slot only stops the callback. A result: 0; STORE_E_GONE
+ * (the row is not there, or its generation is another: something else won); any negative errno (nothing of
+ * the operation happened: -ENOSPC, -EROFS, -EIO, -EBUSY, -EUCLEAN for corruption, ...). */
+
+#include "broker/audit.h"
+#include "broker/keys.h"
+#include "broker/owner.h"
+
+#include <uv.h>
+
+#define STORE_CUSTOMER_BYTES 32
+
+struct store;
+struct store_op;
+
+struct store_options {
+    const char *path;     /* of the database file; its folder must exist */
+    const char *vfs;      /* SQLite VFS; NULL for the default. For tests of what a disk can do */
+    struct key_source key_source;
+};
+
+/* Outcomes of store_open(). In each the files are left as they were found. */
+enum {
+    STORE_E_GONE = 1,
+    STORE_E_CORRUPT = 2,   /* not a database, or its integrity check fails */
+    STORE_E_TOO_NEW = 3,   /* made by a later version */
+    STORE_E_NO_KEY = 4,    /* holds sealed logins, and there is no key */
+    STORE_E_OTHER_KEY = 5, /* holds logins sealed under another key, or one sealed blob was altered */
+    STORE_E_BAD_KEY = 6,   /* the key source is malformed or readable by others */
+};
+
+/* Opens, checks, migrates; makes the database and the key where there is neither. Blocks: at start only. */
+int store_open(uv_loop_t *loop, const struct store_options *options, struct store **ret) _must_check_;
+/* Runs what is queued to its end, runs its callbacks, stops the thread, closes. Blocks. */
+void store_close(struct store *s);
+DEFINE_CLEANUP(struct store, store_close);
+
+/* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
+ * return ends the load and is handed up. Accounts come before grants. */
+struct store_account {
+    int64_t row;
+    const char *id;
+    const char *label;
+    struct owner owner;
+    bool is_default;
+    int64_t created_sec;
+    const unsigned char *customer; /* STORE_CUSTOMER_BYTES, see store_customer_hash() */
+};
+
+struct store_grant {
+    int64_t row;
+    int64_t account; /* row of the account; 0 while the login is not proven yet */
+    struct owner owner;
+    const char *target; /* unproven: the account id it is meant to extend, "" for none */
+    const char *label;  /* unproven: label for a new account, "" for none */
+    const char *endpoint;
+    const char *client_id;
+    const char *flow;
+    const char *may_carry; /* scopes joined by spaces */
+    const char *carries;
+    bool claimed;
+    uint64_t generation;
+    bool is_dead;
+    const char *dead_reason; /* "" while alive */
+    bool intent_open;        /* a refresh was begun and never ended: its answer may be lost */
+    bool has_previous;       /* the token before the last rotation is still kept */
+    int64_t created_sec;
+    int64_t refreshed_sec;   /* 0: never */
+};
+
+struct store_visitor {
+    int (*account)(const struct store_account *account, void *userdata);
+    int (*grant)(const struct store_grant *grant, void *userdata);
+};
+
+int store_load(struct store *s, const struct store_visitor *visitor, void *userdata) _must_check_;
+
+/* --- operations ------------------------------------------------------------------------------------- */
+
+struct store_reply {
+    int r;
+    int64_t row;           /* of what was added */
+    uint64_t generation;   /* of the grant, after the operation */
+    struct secret *token;  /* store_refresh_begin(): TAKE_PTR it, or it is freed after the callback */
+    struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
+    size_t n_records;
+    int64_t next; /* store_audit_query(): pass as `after` to go on; 0 at the end */
+};
+
+typedef void (*store_callback)(struct store_reply *reply, void *userdata);
+
+/* Stops the callback; NULL is fine. Invalid once the callback has begun. */
+void store_op_drop(struct store_op *op);
+DEFINE_CLEANUP(struct store_op, store_op_drop);
+
+/* Every operation: copies what it is given by const pointer, takes `record` (and `token`) even when it fails,
+ * writes the record in its own transaction, returns 0 or -ENOMEM (then no callback will run), or -ESHUTDOWN.
+ * `record` may be NULL where the operation has another purpose; callback and ret_op may be NULL. */
+
+int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                struct store_op **ret_op) _must_check_;
+
+/* Adds the refresh token of a login that is not proven yet, generation 1, with a refresh intent open (the
+ * proving refresh follows at once, with this very token). reply->row is the grant. Of `grant` the owner,
+ * target, label, endpoint, client_id, flow, may_carry, carries and claimed are read. */
+int store_add_grant(struct store *s, const struct store_grant *grant, struct secret *token,
+                    struct audit_record *record, store_callback callback, void *userdata,
+                    struct store_op **ret_op) _must_check_;
+
+enum store_token_which { STORE_TOKEN_CURRENT, STORE_TOKEN_PREVIOUS };
+
+/* Writes the refresh intent and hands out the refresh token: once the callback runs with 0 the refresh may be
+ * sent. -ENOENT when the previous token is asked for and none is kept; -EBADMSG when the blob does not open. */
+int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
+                        store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+
+/* Ends a refresh that succeeded: closes the intent and, where the provider sent a refresh token that differs
+ * from the stored one, seals it as the current one (generation + 1) and keeps the one before. `rotated` may be
+ * NULL. After a refresh with the previous token, `which` says so: that token is then the current one. */
+int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
+                         struct secret *rotated, struct audit_record *record, store_callback callback,
+                         void *userdata, struct store_op **ret_op) _must_check_;
+
+enum store_refresh_end {
+    STORE_REFRESH_RETRY,     /* nothing was changed at the provider: close the intent */
+    STORE_REFRESH_AMBIGUOUS, /* sent, and no answer: leave the intent open */
+    STORE_REFRESH_DEAD,      /* invalid_grant: mark dead, keep the blob */
+};
+
+int store_refresh_fail(struct store *s, int64_t grant, uint64_t generation, enum store_refresh_end end,
+                       const char *reason, struct audit_record *record, store_callback callback,
+                       void *userdata, struct store_op **ret_op) _must_check_;
+
+/* Links a proven grant to an account: an existing one (account_row > 0), or a new one made of the rest; and
+ * removes the grants that it supersedes. reply->row is the account's row. */
+struct store_link {
+    int64_t grant;
+    int64_t account_row;
+    const char *id;
+    const char *label;
+    bool is_default;
+    unsigned char customer[STORE_CUSTOMER_BYTES];
+    const int64_t *superseded;
+    size_t n_superseded;
+};
+
+int store_link(struct store *s, const struct store_link *link, struct audit_record *record,
+               store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+
+int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
+                       void *userdata, struct store_op **ret_op) _must_check_;
+
+/* Removes the account and its grants; with its owner's last account (and unproven grant) the owner and its
+ * key. secure_delete, then a truncating checkpoint (after the commit; best effort). */
+int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
+                         store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+
+/* A new label (NULL: as it was); with make_default the owner's other accounts stop being the default. */
+int store_change_account(struct store *s, int64_t account, const char *label, bool make_default,
+                         struct audit_record *record, store_callback callback, void *userdata,
+                         struct store_op **ret_op) _must_check_;
+
+/* Sets how often the disclosure of record `sequence` was repeated. */
+int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;
+
+/* At most `limit` (1 to 1,000) records after sequence `after`, oldest first; with `newest`, the newest ones
+ * instead, still oldest first. `uid_only` other than (uid_t)-1 restricts to records of accounts of that
+ * owner. Runs on a read-only connection beside the writer, so that it delays no commit. */
+int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
+                      store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+
+/* Sealing stays inside; these two name a value without revealing it (keyed hashes whose key is in the store).
+ * Cheap, no I/O. */
+void store_fingerprint(const struct store *s, const void *token, size_t n,
+                       unsigned char ret[AUDIT_FINGERPRINT_BYTES]);
+void store_customer_hash(const struct store *s, const char *user_id, unsigned char ret[STORE_CUSTOMER_BYTES]);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The administrator's table, grants.d: which app may hold which scope. Pure code: it is handed texts.
+ *
+ *     [user:musicd]
+ *     description = the music player
+ *     allow = music::library:read music::playback
+ *     ask = music::library
+ *     deny = profile
+ *
+ * The section is an identity, compared exactly. Values are scopes separated by spaces or commas; a key may
+ * be given again or continued on indented lines. Sections for one identity, in one file or several, add up.
+ *
+ * A malformed file denies what it would have granted: every identity that any line of it names is denied
+ * everything until it is mended, whatever the other files say. A file that could not be read at all (named
+ * with a NULL text) may have held a denial for anyone: what no other file allows is then denied. */
+
+#include "policy/catalogue.h"
+
+struct table;
+
+enum verdict { VERDICT_DENY, VERDICT_ASK, VERDICT_ALLOW }; /* the lesser wins */
+
+const char *verdict_name(enum verdict verdict); /* "deny", "ask", "allow" */
+
+struct table_problem {
+    char *file;
+    struct ini_problem problem;
+};
+
+int table_new(struct table **ret) _must_check_;
+void table_free(struct table *t);
+DEFINE_CLEANUP(struct table, table_free);
+
+/* Adds one file. A malformed file is no error here: it is remembered among the problems. 0 or -ENOMEM. */
+int table_add_file(struct table *t, const struct catalogue *c, const char *file, const char *text,
+                   size_t n) _must_check_;
+
+size_t table_count_sections(const struct table *t);
+size_t table_count_problems(const struct table *t);
+const struct table_problem *table_get_problem(const struct table *t, size_t i);
+
+/* What the table and the default say, as two sets over all scopes: what is in neither is denied. */
+struct verdicts {
+    struct scope_set allow;
+    struct scope_set ask;
+    /* What decided, for the audit trail: a scope is `mentioned` when the table and not the default did. */
+    struct scope_set mentioned;
+};
+
+/* For scope s, first that fits: deny if the app is denied s or anything s implies; ask if it is to be asked
+ * for s or anything s implies; allow if it is allowed s or anything that implies s; ask if it is to be asked
+ * for anything that implies s; else `fallback` (ask or deny). An unlisted scope is always denied. */
+void table_decide(const struct table *t, const struct catalogue *c, const char *app, enum verdict fallback,
+                  struct verdicts *ret);
+
+enum verdict verdicts_get(const struct verdicts *v, int scope);
+/* The least verdict over a set: the set should be expanded. VERDICT_ALLOW for the empty set. */
+enum verdict verdicts_least(const struct verdicts *v, struct scope_set set);
