@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "dbus/reader.h"
+
+#include <string.h>
+
+#define OPTION_ITEMS_MAX 256
+
+int reader_strv(DBusMessageIter *array, size_t max, struct strv *ret)
+{
+    if (dbus_message_iter_get_arg_type(array) != DBUS_TYPE_ARRAY ||
+        dbus_message_iter_get_element_type(array) != DBUS_TYPE_STRING)
+        return READER_E_TYPE;
+
+    _cleanup_strv_ struct strv found = STRV_EMPTY;
+    DBusMessageIter item;
+    for (dbus_message_iter_recurse(array, &item);
+         dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_STRING; dbus_message_iter_next(&item)) {
+        if (found.n == max)
+            return READER_E_MANY;
+        const char *s;
+        dbus_message_iter_get_basic(&item, &s);
+        int r = strv_add(&found, s);
+        if (r < 0)
+            return r;
+    }
+    *ret = found;
+    found = STRV_EMPTY;
+    return 0;
+}
+
+/* Steps into the entry's variant; its key is returned. */
+static const char *entry_key(DBusMessageIter *dict_item, DBusMessageIter *ret_value)
+{
+    DBusMessageIter entry;
+    const char *key;
+    dbus_message_iter_recurse(dict_item, &entry);
+    dbus_message_iter_get_basic(&entry, &key);
+    dbus_message_iter_next(&entry);
+    dbus_message_iter_recurse(&entry, ret_value);
+    return key;
+}
+
+static int read_value(DBusMessageIter *value, int type, void *ret)
+{
+    if (dbus_message_iter_get_arg_type(value) != type)
+        return READER_E_TYPE;
+    if (type == DBUS_TYPE_ARRAY)
+        return reader_strv(value, OPTION_ITEMS_MAX, ret);
+    dbus_message_iter_get_basic(value, ret);
+    return 0;
+}
+
+static bool is_options_dict(DBusMessageIter *dict)
+{
+    if (dbus_message_iter_get_arg_type(dict) != DBUS_TYPE_ARRAY ||
+        dbus_message_iter_get_element_type(dict) != DBUS_TYPE_DICT_ENTRY)
+        return false;
+    char *signature = dbus_message_iter_get_signature(dict);
+    bool fits = signature && strcmp(signature, "a{sv}") == 0;
+    dbus_free(signature);
+    return fits;
+}
+
+static struct reader_option *find_option(struct reader_option *options, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t n, const char **ret_name)
+{
+    if (!is_options_dict(dict)) {
+        *ret_name = "";
+        return READER_E_TYPE;
+    }
+
+    DBusMessageIter item, value;
+    for (dbus_message_iter_recurse(dict, &item);
+         dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_DICT_ENTRY; dbus_message_iter_next(&item)) {
+        const char *key = entry_key(&item, &value);
+        struct reader_option *option = find_option(options, n, key);
+        int r = READER_E_UNKNOWN;
+        if (option)
+            r = option->seen ? READER_E_TWICE : read_value(&value, option->type, option->ret);
+        if (r != 0) {
+            *ret_name = key;
+            return r;
+        }
+        option->seen = true;
+    }
+    return 0;
+}
+
+int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret)
+{
+    if (!is_options_dict(dict))
+        return READER_E_TYPE;
+
+    DBusMessageIter item, value;
+    for (dbus_message_iter_recurse(dict, &item);
+         dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_DICT_ENTRY; dbus_message_iter_next(&item))
+        if (strcmp(entry_key(&item, &value), name) == 0)
+            return read_value(&value, type, ret);
+    return -ENOENT;
+}
+
+bool reader_is_plain(const char *s)
+{
+    size_t n = 0;
+    for (; s[n]; n++)
+        if (n == 64 || s[n] < 0x20 || s[n] > 0x7e)
+            return false;
+    return true;
+}
