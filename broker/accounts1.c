@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.lwabroker.Accounts1: the caller's accounts, and the device's. Reading is for whoever may see them;
+ * changing them is polkit's to decide (accounts.manage, with the owner as a fact). */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/notify.h"
+#include "broker/peer.h"
+
+#include <string.h>
+
+#define ACTION_MANAGE "org.lwabroker.accounts.manage"
+
+/* --- List ----------------------------------------------------------------------------------------------------------- */
+
+static bool needs_login(const struct account *account)
+{
+    struct grant *grant;
+    LIST_FOREACH (grant, &account->grants, node)
+        if (!grant->is_dead && !renewal_is_foreign(grant))
+            return false;
+    return true;
+}
+
+static void write_grants(struct writer *w, const struct account *account)
+{
+    struct grant *grant;
+    writer_entry_array_open(w, "grants", "as", "s");
+    LIST_FOREACH (grant, &account->grants, node) {
+        _cleanup_free_ char *scopes = catalogue_join(account->broker->catalogue, grant->carries);
+        if (!scopes)
+            w->error = -ENOMEM;
+        writer_string(w, scopes);
+    }
+    writer_entry_array_close(w);
+}
+
+static void write_account(struct writer *w, const struct account *account, const char *user)
+{
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_entry_string(w, "id", account->id);
+    writer_entry_string(w, "label", account->label);
+    writer_entry_string(w, "owner", owner_text(&account->owner));
+    writer_entry_bool(w, "default", account->is_default);
+    writer_entry_bool(w, "locked", account_is_locked(account, user));
+    writer_entry_bool(w, "needs_login", needs_login(account));
+    writer_entry_uint64(w, "created_at", (uint64_t)account->created_sec);
+    write_grants(w, account);
+    writer_close(w);
+}
+
+static void list_accounts(struct call *call)
+{
+    const struct identity *id = &call->peer->identity;
+    struct broker *broker = call->broker;
+    call->peer->wants_attention = true;
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply) {
+        struct account *account;
+        writer_open(&w, DBUS_TYPE_ARRAY, "a{sv}");
+        LIST_FOREACH (account, &broker->accounts, node)
+            if (account->owner.device || account->owner.uid == id->uid)
+                write_account(&w, account, id->user);
+        writer_close(&w);
+    }
+    call_send(call, reply, &w);
+}
+
+static void begin_list(struct call *call)
+{
+    if (handlers_read_options(call, 0, NULL, 0))
+        call_identify_outside(call, list_accounts);
+}
+
+/* --- changes ---------------------------------------------------------------------------------------------------------- */
+
+enum change_kind { CHANGE_REMOVE, CHANGE_RENAME, CHANGE_DEFAULT };
+
+struct change {
+    struct call *call;
+    enum change_kind kind;
+    char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
+    char *label; /* of a rename */
+    struct polkit_check *check;
+    struct store_op *op;
+    int64_t row; /* of the account, while the store works */
+};
+
+static void change_free(void *state)
+{
+    struct change *c = state;
+    polkit_check_drop(c->check);
+    store_op_drop(c->op);
+    free(c->label);
+    free(c);
+}
+
+static struct account *find(struct change *c)
+{
+    return account_find(c->call->broker, c->call->peer->identity.uid, c->account_name);
+}
+
+static struct audit_record *new_record(struct change *c, const struct account *account, enum audit_event event,
+                                       const char *detail)
+{
+    const struct identity *id = &c->call->peer->identity;
+    struct audit_record *record = audit_record_new(event);
+    if (!record)
+        return NULL;
+    record->uid = id->uid;
+    record->app = strdup(id->app);
+    record->kind = strdup(identity_kind_name(id));
+    record->strength = strdup(identity_strength_name(id));
+    record->account = strdup(account->id);
+    record->owner = strdup(owner_text(&account->owner));
+    record->owner_uid = account->owner.uid;
+    record->detail = strdup(detail);
+    return record;
+}
+
+static void make_default(struct account *account)
+{
+    struct account *other;
+    LIST_FOREACH (other, &account->broker->accounts, node)
+        if (other->owner.device == account->owner.device && other->owner.uid == account->owner.uid)
+            other->is_default = other == account;
+}
+
+/* The store has it; now memory. A removal holds from here on for every call that is received. */
+static void apply(struct change *c, struct account *account)
+{
+    struct broker *broker = c->call->broker;
+    struct owner owner = account->owner;
+    switch (c->kind) {
+    case CHANGE_REMOVE:
+        account_remove(account);
+        broker_policy_changed(broker);
+        break;
+    case CHANGE_RENAME:
+        free(account->label);
+        account->label = TAKE_PTR(c->label);
+        break;
+    case CHANGE_DEFAULT:
+        make_default(account);
+        break;
+    }
+    notify_accounts_changed(broker, &owner);
+}
+
+static void on_stored(struct store_reply *reply, void *userdata)
+{
+    struct change *c = userdata;
+    c->op = NULL;
+    struct account *account = find(c);
+    if (reply->r < 0) {
+        call_fail(c->call, BUS_E_STORE_UNAVAILABLE,
+                  "The login store cannot be written, so nothing was changed; see `lwactl status`.");
+        return;
+    }
+    if (reply->r != 0 || !account || account->row != c->row) {
+        call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
+        return;
+    }
+    apply(c, account);
+    call_done(c->call);
+}
+
+static int store_change(struct change *c, struct account *account)
+{
+    struct store *store = c->call->broker->store;
+    c->row = account->row;
+    switch (c->kind) {
+    case CHANGE_REMOVE:
+        return store_remove_account(store, account->row, new_record(c, account, AUDIT_ACCOUNT_REMOVED, ""),
+                                    on_stored, c, &c->op);
+    case CHANGE_RENAME:
+        return store_change_account(store, account->row, c->label, false,
+                                    new_record(c, account, AUDIT_ACCOUNT_CHANGED, "label"), on_stored, c, &c->op);
+    case CHANGE_DEFAULT:
+        break;
+    }
+    return store_change_account(store, account->row, NULL, true,
+                                new_record(c, account, AUDIT_ACCOUNT_CHANGED, "default"), on_stored, c, &c->op);
+}
+
+static void on_authorized(const struct polkit_answer *answer, void *userdata)
+{
+    struct change *c = userdata;
+    c->check = NULL;
+    struct account *account = find(c);
+    if (answer->result == POLKIT_DISMISSED)
+        call_fail(c->call, BUS_E_CANCELLED, "The question whether to change the account was dismissed.");
+    else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
+        call_fail(c->call, BUS_E_CONSENT_REQUIRED,
+                  "Changing this account needs authentication; call from a session with a polkit agent, or as an "
+                  "administrator.");
+    else if (answer->result != POLKIT_YES)
+        call_fail(c->call, BUS_E_ACCESS_DENIED, "This user may not change the account; a polkit rule for %s decides.",
+                  ACTION_MANAGE);
+    else if (!account)
+        call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
+    else if (store_change(c, account) < 0)
+        call_fail(c->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+}
+
+static void authorize(struct call *call)
+{
+    struct change *c = call->state;
+    const struct account *account = find(c);
+    if (!account) {
+        call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
+                  c->account_name);
+        return;
+    }
+    if (account_is_locked(account, call->peer->identity.user)) {
+        call_fail(call, BUS_E_ACCESS_DENIED,
+                  "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
+                  account->id);
+        return;
+    }
+    struct authorize_question question;
+    authorize_question_init(&question);
+    memcpy(question.account, account->id, sizeof(account->id));
+    question.owner = account->owner;
+    bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
+    if (authorize_action(call->peer, ACTION_MANAGE, &question, may_prompt, on_authorized, c, &c->check) < 0)
+        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+}
+
+static void begin_change(struct call *call, enum change_kind kind)
+{
+    const char *account = "", *label = NULL;
+    DBusMessageIter args;
+    (void)dbus_message_iter_init(call->message, &args);
+    dbus_message_iter_get_basic(&args, &account);
+    if (kind == CHANGE_RENAME && dbus_message_iter_next(&args))
+        dbus_message_iter_get_basic(&args, &label);
+    if (!account_id_is_valid(account) || (label && (!label[0] || !account_label_is_valid(label)))) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT,
+                  "An account id is 1 to 32 of a-z, 0-9 and -; a label 1 to 128 bytes without control characters.");
+        return;
+    }
+    struct change *c = calloc(1, sizeof(*c));
+    if (c && label)
+        c->label = strdup(label);
+    if (!c || (label && !c->label)) {
+        free(c);
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    c->call = call;
+    c->kind = kind;
+    (void)snprintf(c->account_name, sizeof(c->account_name), "%s", account);
+    call->state = c;
+    call->drop_state = change_free;
+    call_identify_outside(call, authorize);
+}
+
+static void begin_remove(struct call *call)
+{
+    begin_change(call, CHANGE_REMOVE);
+}
+
+static void begin_rename(struct call *call)
+{
+    begin_change(call, CHANGE_RENAME);
+}
+
+static void begin_set_default(struct call *call)
+{
+    begin_change(call, CHANGE_DEFAULT);
+}
+
+const struct method accounts1_methods[] = {
+    { LWA_INTERFACE_ACCOUNTS, "List", "a{sv}", begin_list },
+    { LWA_INTERFACE_ACCOUNTS, "Remove", "s", begin_remove },
+    { LWA_INTERFACE_ACCOUNTS, "Rename", "ss", begin_rename },
+    { LWA_INTERFACE_ACCOUNTS, "SetDefault", "s", begin_set_default },
+    { NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/authorize.h"
+
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "util/clock.h"
+
+#include <string.h>
+
+#define DETAILS_MAX 12
+#define ACTION_DEVICE_USE "org.lwabroker.device.use"
+
+struct decision {
+    struct list node; /* in peer->decisions */
+    struct peer *peer;
+    struct authorize_question question;
+    uint64_t epoch;
+    uint64_t expires_usec;
+    bool is_pending;
+    struct list waits; /* while pending */
+    struct scope_check *checks;
+    size_t n_checks;
+    size_t n_open;
+    struct scope_set refused;
+    struct scope_set challenged;
+    bool is_device_refused;
+    bool is_unavailable;
+    bool is_temporary;
+};
+
+#define SCOPE_NONE (-1) /* the check of device.use */
+
+struct scope_check {
+    struct decision *decision;
+    int scope; /* or SCOPE_NONE */
+    struct polkit_check *slot;
+};
+
+struct authorize_wait {
+    struct list node; /* in decision->waits */
+    authorize_callback callback;
+    void *userdata;
+};
+
+void authorize_question_init(struct authorize_question *q)
+{
+    memset(q, 0, sizeof(*q));
+    q->owner.uid = (uid_t)-1;
+}
+
+/* --- facts for polkit --------------------------------------------------------------------------------------- */
+
+struct facts {
+    struct polkit_detail details[DETAILS_MAX];
+    size_t n;
+    char *scopes; /* owned */
+};
+
+static void facts_clear(struct facts *f)
+{
+    free(f->scopes);
+}
+
+static void add_fact(struct facts *f, const char *key, const char *value)
+{
+    f->details[f->n++] = (struct polkit_detail){ key, value };
+}
+
+static int collect_facts(struct peer *peer, const struct authorize_question *q, struct facts *f)
+{
+    *f = (struct facts){ .n = 0 };
+    f->scopes = catalogue_join(peer->broker->catalogue, q->asked);
+    if (!f->scopes)
+        return -ENOMEM;
+    add_fact(f, "app", peer->identity.app);
+    add_fact(f, "app_kind", identity_kind_name(&peer->identity));
+    add_fact(f, "strength", identity_strength_name(&peer->identity));
+    add_fact(f, "pinned", "no");
+    add_fact(f, "exe", "");
+    add_fact(f, "account", q->account);
+    add_fact(f, "owner", q->owner.device ? "device" : q->owner.name);
+    add_fact(f, "scopes", f->scopes);
+    add_fact(f, "consent", "none");
+    return 0;
+}
+
+/* --- deciding ------------------------------------------------------------------------------------------------ */
+
+static void decision_free(struct decision *d)
+{
+    for (size_t i = 0; i < d->n_checks; i++)
+        polkit_check_drop(d->checks[i].slot);
+    list_remove(&d->node);
+    free(d->checks);
+    free(d);
+}
+
+static bool is_mentioned(const struct authorize_question *q, struct scope_set scopes)
+{
+    return scope_set_is_subset(scopes, q->verdicts.mentioned);
+}
+
+/* The broker's own verdict, where it is final. */
+static bool decide_alone(const struct peer *peer, const struct authorize_question *q,
+                         struct authorize_answer *ret)
+{
+    struct scope_set granted = q->verdicts.allow;
+    if (peer->identity.uid != 0)
+        granted = scope_set_union(granted, q->verdicts.ask);
+
+    struct scope_set refused = scope_set_minus(q->scopes, granted);
+    if (scope_set_is_empty(refused) && peer->identity.uid != 0)
+        return false;
+    *ret = (struct authorize_answer){
+        .result = scope_set_is_empty(refused) ? AUTHORIZE_YES : AUTHORIZE_NO,
+        .refused = refused,
+        .decided_by = is_mentioned(q, scope_set_is_empty(refused) ? q->scopes : refused) ? "table" : "default",
+    };
+    return true;
+}
+
+static struct authorize_answer answer_of(const struct decision *d)
+{
+    struct authorize_answer answer = { AUTHORIZE_YES, d->refused, d->challenged, "polkit" };
+    if (!scope_set_is_empty(d->refused))
+        answer.result = AUTHORIZE_NO;
+    else if (d->is_unavailable)
+        answer.result = AUTHORIZE_UNAVAILABLE;
+    else if (!scope_set_is_empty(d->challenged))
+        answer.result = AUTHORIZE_CHALLENGE;
+    else if (d->is_device_refused)
+        answer.result = AUTHORIZE_NO_DEVICE;
+    return answer;
+}
+
+static void conclude(struct decision *d)
+{
+    struct authorize_answer answer = answer_of(d);
+    struct broker *broker = d->peer->broker;
+    d->is_pending = false;
+
+    /* The waits are taken off first: a callback may drop the others, or ask the next question. */
+    struct list waits;
+    list_init(&waits);
+    while (!list_is_empty(&d->waits)) {
+        struct list *node = d->waits.next;
+        list_remove(node);
+        list_append(&waits, node);
+    }
+    if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != broker->policy_epoch)
+        decision_free(d);
+    else
+        d->expires_usec = boottime_usec() + broker->config->decision_cache_sec * USEC_PER_SEC;
+
+    while (!list_is_empty(&waits)) {
+        struct authorize_wait *wait = LIST_ENTRY(waits.next, struct authorize_wait, node);
+        authorize_callback callback = wait->callback;
+        void *userdata = wait->userdata;
+        authorize_wait_drop(wait);
+        callback(&answer, userdata);
+    }
+}
+
+static void note_refusal(struct decision *d, int scope, enum polkit_result result)
+{
+    if (result == POLKIT_UNAVAILABLE)
+        d->is_unavailable = true;
+    else if (scope == SCOPE_NONE)
+        d->is_device_refused = true;
+    else if (result == POLKIT_NO)
+        scope_set_add(&d->refused, scope);
+    else
+        scope_set_add(&d->challenged, scope);
+}
+
+static void on_checked(const struct polkit_answer *answer, void *userdata)
+{
+    struct scope_check *check = userdata;
+    struct decision *d = check->decision;
+    check->slot = NULL;
+    d->n_open--;
+    if (answer->result == POLKIT_YES)
+        d->is_temporary = d->is_temporary || answer->is_temporary;
+    else
+        note_refusal(d, check->scope, answer->result);
+    if (d->n_open == 0)
+        conclude(d);
+}
+
+/* The facts of the question, and these three about the one action. */
+static int start_check(struct decision *d, const struct facts *facts, int scope, const char *action,
+                       const char *verdict, const char *table)
+{
+    struct facts own = *facts;
+    add_fact(&own, "verdict", verdict);
+    add_fact(&own, "table", table);
+    if (scope != SCOPE_NONE)
+        add_fact(&own, "scope", catalogue_get(d->peer->broker->catalogue, scope)->name);
+
+    struct scope_check *check = &d->checks[d->n_checks];
+    *check = (struct scope_check){ d, scope, NULL };
+    int r = polkit_check(d->peer->broker->polkit, d->peer->name, action, own.details, own.n, 0, on_checked,
+                         check, &check->slot);
+    if (r < 0)
+        return r;
+    d->n_checks++;
+    d->n_open++;
+    return 0;
+}
+
+static int start_scope_check(struct decision *d, const struct facts *facts, int scope)
+{
+    const struct verdicts *v = &d->question.verdicts;
+    const char *verdict = verdict_name(verdicts_get(v, scope));
+    const char *table = scope_set_has(&v->mentioned, scope) ? verdict : "none";
+    const char *action = catalogue_get(d->peer->broker->catalogue, scope)->action_id;
+    return start_check(d, facts, scope, action, verdict, table);
+}
+
+static int ask_polkit(struct decision *d)
+{
+    const struct authorize_question *q = &d->question;
+    _cleanup_(facts_clear) struct facts facts;
+    int r = collect_facts(d->peer, q, &facts);
+    if (r < 0)
+        return r;
+    d->checks = calloc(scope_set_count(&q->scopes) + 1, sizeof(*d->checks));
+    if (!d->checks)
+        return -ENOMEM;
+    for (int i = scope_set_next(&q->scopes, 0); i >= 0 && r == 0; i = scope_set_next(&q->scopes, i + 1))
+        r = start_scope_check(d, &facts, i);
+    if (r == 0 && q->owner.device)
+        r = start_check(d, &facts, SCOPE_NONE, ACTION_DEVICE_USE,
+                        verdict_name(verdicts_least(&q->verdicts, q->scopes)), "none");
+    return r;
+}
+
+/* --- memory of answers ----------------------------------------------------------------------------------------- */
+
+/* The remembered or pending decision for this very question; those that have run out are dropped on the way. */
+static struct decision *find_decision(struct peer *peer, const struct authorize_question *q)
+{
+    uint64_t now = boottime_usec(), epoch = peer->broker->policy_epoch;
+    struct decision *d, *after, *found = NULL;
+    LIST_FOREACH_SAFE (d, after, &peer->decisions, node) {
+        if (!d->is_pending && (d->epoch != epoch || d->expires_usec <= now))
+            decision_free(d);
+        else if (d->epoch == epoch && memcmp(&d->question, q, sizeof(*q)) == 0)
+            found = d;
+    }
+    return found;
+}
+
+static void drop_oldest(struct peer *peer)
+{
+    unsigned n = 0;
+    struct decision *d, *oldest = NULL;
+    LIST_FOREACH (d, &peer->decisions, node) {
+        if (d->is_pending)
+            continue;
+        oldest = oldest ? oldest : d;
+        n++;
+    }
+    if (n >= LIMIT_DECISIONS_PER_PEER)
+        decision_free(oldest);
+}
+
+static int new_decision(struct peer *peer, const struct authorize_question *q, struct decision **ret)
+{
+    drop_oldest(peer);
+    struct decision *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->peer = peer;
+    memcpy(&d->question, q, sizeof(*q));
+    d->epoch = peer->broker->policy_epoch;
+    d->is_pending = true;
+    list_init(&d->waits);
+    list_append(&peer->decisions, &d->node);
+    int r = ask_polkit(d);
+    if (r < 0) {
+        decision_free(d);
+        return r;
+    }
+    *ret = d;
+    return 0;
+}
+
+int authorize_scopes(struct peer *peer, const struct authorize_question *question,
+                     authorize_callback callback, void *userdata, struct authorize_answer *ret_answer,
+                     struct authorize_wait **ret)
+{
+    if (decide_alone(peer, question, ret_answer))
+        return AUTHORIZE_ANSWERED;
+
+    struct decision *d = find_decision(peer, question);
+    if (d && !d->is_pending) {
+        *ret_answer = answer_of(d);
+        return AUTHORIZE_ANSWERED;
+    }
+    _cleanup_free_ struct authorize_wait *wait = calloc(1, sizeof(*wait));
+    if (!wait)
+        return -ENOMEM;
+    if (!d) {
+        int r = new_decision(peer, question, &d);
+        if (r < 0)
+            return r;
+    }
+    wait->callback = callback;
+    wait->userdata = userdata;
+    list_append(&d->waits, &wait->node);
+    *ret = TAKE_PTR(wait);
+    return 0;
+}
+
+void authorize_wait_drop(struct authorize_wait *wait)
+{
+    if (!wait)
+        return;
+    list_remove(&wait->node);
+    free(wait);
+}
+
+void authorize_forget_peer(struct peer *peer)
+{
+    while (!list_is_empty(&peer->decisions))
+        decision_free(LIST_ENTRY(peer->decisions.next, struct decision, node));
+}
+
+/* --- single actions ---------------------------------------------------------------------------------------------- */
+
+int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
+                     bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)
+{
+    _cleanup_(facts_clear) struct facts facts;
+    int r = collect_facts(peer, question, &facts);
+    if (r < 0)
+        return r;
+    if (!scope_set_is_empty(question->scopes))
+        add_fact(&facts, "verdict", verdict_name(verdicts_least(&question->verdicts, question->scopes)));
+    unsigned prompt = may_prompt ? peer->broker->config->prompt_timeout_sec : 0;
+    return polkit_check(peer->broker->polkit, peer->name, action, facts.details, facts.n, prompt, callback,
+                        userdata, ret);
+}

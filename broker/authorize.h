@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* May this app hold these scopes of this account? (DESIGN.md 6)
+ *
+ * 1. The broker's own verdict comes first: one denied scope is a no, final, and polkit is not asked.
+ * 2. For uid 0 the verdict alone counts, allow or nothing: polkit up to 124 authorises uid 0 without running a
+ *    rule, so its yes would mean nothing.
+ * 3. Everyone else: polkit is asked for every scope of the expanded set, one action each, all at once, with the
+ *    verdict as a fact. Only a plain yes to every one is a yes.
+ *    An account of the device needs the action device.use besides.
+ * 4. A yes to all is remembered for the connection that asked, for this very question, until polkit or the
+ *    policy changes (broker->policy_epoch), polkit leaves, the caller leaves, or decision_cache_seconds pass;
+ *    unless it rests on a temporary authorisation. Nothing else is remembered.
+ * 5. The same question of the same connection, asked while the answer is under way, joins it. */
+
+#include "broker/owner.h"
+#include "broker/polkit.h"
+#include "policy/table.h"
+
+struct broker;
+struct peer;
+struct authorize_wait;
+
+/* The question; it is its own key in the memory of answers, so everything that polkit is told follows from
+ * it and from the peer. */
+struct authorize_question {
+    char account[40]; /* id, "" for none */
+    struct owner owner;
+    struct scope_set asked;  /* canonical: what the app asked for */
+    struct scope_set scopes; /* expanded: what must be allowed */
+    struct verdicts verdicts;
+};
+
+enum authorize_result {
+    AUTHORIZE_YES,
+    AUTHORIZE_NO,
+    AUTHORIZE_NO_DEVICE,   /* the scopes would do, but not of the device's account */
+    AUTHORIZE_CHALLENGE,   /* someone's consent or authentication is missing */
+    AUTHORIZE_UNAVAILABLE, /* polkit cannot be asked */
+};
+
+struct authorize_answer {
+    enum authorize_result result;
+    struct scope_set refused;
+    struct scope_set challenged;
+    const char *decided_by; /* a fixed word for the trail: table, default, polkit */
+};
+
+typedef void (*authorize_callback)(const struct authorize_answer *answer, void *userdata);
+
+/* To be filled member by member: the padding is part of the key. */
+void authorize_question_init(struct authorize_question *q);
+
+enum { AUTHORIZE_ANSWERED = 1 };
+
+/* AUTHORIZE_ANSWERED with *ret_answer and no slot; or 0, and the callback will run; or a negative errno. */
+int authorize_scopes(struct peer *peer, const struct authorize_question *question,
+                     authorize_callback callback, void *userdata, struct authorize_answer *ret_answer,
+                     struct authorize_wait **ret) _must_check_;
+void authorize_wait_drop(struct authorize_wait *wait);
+DEFINE_CLEANUP(struct authorize_wait, authorize_wait_drop);
+
+/* A single action that is no scope (login, accounts.manage, device.use, ...), asked of polkit each time. The
+ * question's scopes may be empty. */
+int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
+                     bool may_prompt, polkit_callback callback, void *userdata,
+                     struct polkit_check **ret) _must_check_;
+
+/* The peer is going: all waits have been dropped. */
+void authorize_forget_peer(struct peer *peer);

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/broker.h"
+
+#include "broker/account.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "broker/policy-files.h"
+#include "broker/proving.h"
+#include "broker/server.h"
+#include "broker/timer.h"
+#include "broker/token.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define ACTION_OWNER "unix-user:lwa-broker"
+
+/* --- policy -------------------------------------------------------------------------------------------------------- */
+
+void broker_policy_changed(struct broker *broker)
+{
+    broker->policy_epoch++;
+}
+
+static void on_polkit_changed(void *userdata)
+{
+    broker_policy_changed(userdata);
+}
+
+static void log_problem(const struct config_problem *p)
+{
+    log_error("%s:%u: %s", p->file ? p->file : "configuration", p->problem.line, p->problem.reason);
+}
+
+static void log_table_problems(const struct table *table)
+{
+    for (size_t i = 0; i < table_count_problems(table); i++) {
+        const struct table_problem *p = table_get_problem(table, i);
+        log_warning("%s:%u: %s; what this file would have granted is denied", p->file, p->problem.line,
+                    p->problem.reason);
+    }
+}
+
+static int load_policy(const struct config *config, const struct catalogue *previous,
+                       struct catalogue **ret_catalogue, struct table **ret_table, struct config_problem *problem)
+{
+    _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
+    int r = policy_files_load_catalogue(config, previous, &catalogue, problem);
+    if (r != 0)
+        return r;
+    r = policy_files_load_table(config, catalogue, ret_table);
+    if (r == 0)
+        *ret_catalogue = TAKE_PTR(catalogue);
+    return r;
+}
+
+static int expect_actions(struct broker *broker)
+{
+    _cleanup_strv_ struct strv ids = STRV_EMPTY;
+    for (unsigned i = 0; i < catalogue_count(broker->catalogue); i++) {
+        const struct scope_info *info = catalogue_get(broker->catalogue, (int)i);
+        if (info->listed && !strv_contains(&ids, info->action_id) && strv_add(&ids, info->action_id) < 0)
+            return -ENOMEM;
+    }
+    static const char *const others[] = { "org.lwabroker.login", "org.lwabroker.accounts.manage",
+                                          "org.lwabroker.device.use", "org.lwabroker.audit.read",
+                                          "org.lwabroker.audit.read-own" };
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strv_add(&ids, others[i]) < 0)
+            return -ENOMEM;
+    polkit_set_expected_actions(broker->polkit, &ids, ACTION_OWNER);
+    return 0;
+}
+
+/* --- the trail ------------------------------------------------------------------------------------------------------- */
+
+static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
+{
+    struct audit_record *record = audit_record_new(event);
+    if (!record)
+        return;
+    record->grant = grant;
+    record->detail = strdup(detail);
+    if (store_audit(broker->store, record, NULL, NULL, NULL) < 0)
+        log_warning("the trail misses %s", audit_event_name(event));
+}
+
+/* --- reload ------------------------------------------------------------------------------------------------------------ */
+
+static struct http_options http_options_of(const struct config *config)
+{
+    return (struct http_options){
+        .ca_file = config->ca_file[0] ? config->ca_file : NULL,
+        .proxy = config->proxy,
+        .connect_timeout_sec = config->connect_timeout_sec,
+        .request_timeout_sec = config->request_timeout_sec,
+    };
+}
+
+static int try_reload(struct broker *broker, struct config_problem *problem)
+{
+    _cleanup_(config_freep) struct config *config = NULL;
+    _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
+    _cleanup_(table_freep) struct table *table = NULL;
+    int r = config_load(broker->options.config_path, &config, problem);
+    if (r == 0)
+        r = load_policy(config, broker->catalogue, &catalogue, &table, problem);
+    if (r != 0)
+        return r;
+    struct http_options options = http_options_of(config);
+    r = http_set_options(broker->http, &options);
+    if (r < 0)
+        return r;
+
+    config_free(broker->config);
+    catalogue_free(broker->catalogue);
+    table_free(broker->table);
+    broker->config = TAKE_PTR(config);
+    broker->catalogue = TAKE_PTR(catalogue);
+    broker->table = TAKE_PTR(table);
+    return 0;
+}
+
+void broker_reload(struct broker *broker)
+{
+    struct config_problem problem = { .file = NULL };
+    int r = try_reload(broker, &problem);
+    if (r > 0) {
+        log_problem(&problem);
+        log_error("the configuration was not re-read; the one before stays in force");
+    } else if (r < 0) {
+        log_error("the configuration was not re-read: %s; the one before stays in force", strerror(-r));
+    } else {
+        broker_policy_changed(broker);
+        log_table_problems(broker->table);
+        if (expect_actions(broker) < 0)
+            log_warning("no memory to check polkit's actions");
+        record_event(broker, AUDIT_POLICY_LOADED, 0, "reload");
+        log_info("configuration re-read: %zu sections in grants.d", table_count_sections(broker->table));
+    }
+    config_problem_clear(&problem);
+}
+
+/* --- signals and stopping ------------------------------------------------------------------------------------------------- */
+
+static void finish_if_idle(struct broker *broker)
+{
+    if (broker->is_stopping && broker->n_calls == 0 && !broker->is_finished) {
+        broker->is_finished = true;
+        uv_stop(broker->loop);
+    }
+}
+
+void broker_call_ended(struct broker *broker)
+{
+    finish_if_idle(broker);
+}
+
+#define STOP_TIMEOUT_USEC (20 * USEC_PER_SEC) /* what is in flight by then is left unanswered */
+
+static void on_stop_timeout(void *userdata)
+{
+    struct broker *broker = userdata;
+    broker->flush_timer = NULL;
+    log_warning("stopping with %u calls unanswered", broker->n_calls);
+    broker->is_finished = true;
+    uv_stop(broker->loop);
+}
+
+void broker_stop(struct broker *broker, int exit_code)
+{
+    if (broker->is_stopping)
+        return;
+    broker->is_stopping = true;
+    broker->exit_code = exit_code;
+    timer_drop(broker->flush_timer);
+    broker->flush_timer = NULL;
+    if (timer_start(broker->loop, STOP_TIMEOUT_USEC, on_stop_timeout, broker, &broker->flush_timer) < 0)
+        log_warning("no memory for a timer; stopping waits for all calls");
+    finish_if_idle(broker);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct broker *broker = handle->data;
+    if (number == SIGHUP)
+        broker_reload(broker);
+    else
+        broker_stop(broker, EXIT_SUCCESS);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static int watch_signals(struct broker *broker)
+{
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uv_signal_t *handle = calloc(1, sizeof(*handle));
+        if (!handle)
+            return -ENOMEM;
+        int r = uv_signal_init(broker->loop, handle);
+        if (r < 0) {
+            free(handle);
+            return r;
+        }
+        handle->data = broker;
+        broker->signals[i] = handle;
+        r = uv_signal_start(handle, on_signal, numbers[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- the bus ------------------------------------------------------------------------------------------------------------ */
+
+static void on_method_call(DBusMessage *message, void *userdata)
+{
+    server_handle(userdata, message);
+}
+
+static void on_name_owner_changed(struct broker *broker, DBusMessage *signal)
+{
+    const char *name, *old_owner, *new_owner;
+    if (dbus_message_get_args(signal, NULL, DBUS_TYPE_STRING, &name, DBUS_TYPE_STRING, &old_owner,
+                              DBUS_TYPE_STRING, &new_owner, DBUS_TYPE_INVALID) &&
+        name[0] == ':' && new_owner[0] == '\0')
+        peer_vanished(broker, name);
+}
+
+static void on_bus_signal(DBusMessage *signal, void *userdata)
+{
+    struct broker *broker = userdata;
+    /* Broadcasts reach us by our match rules, which name the sender. A signal that is addressed to us needs no
+     * rule, so anyone can send one that looks like the bus's own. */
+    if (dbus_message_get_destination(signal))
+        return;
+    if (dbus_message_is_signal(signal, DBUS_INTERFACE_DBUS, "NameOwnerChanged"))
+        on_name_owner_changed(broker, signal);
+    polkit_on_signal(broker->polkit, signal);
+}
+
+static void on_bus_lost(void *userdata)
+{
+    struct broker *broker = userdata;
+    log_error("the message bus is gone; stopping, to be started again");
+    broker_stop(broker, EXIT_FAILURE);
+    broker->is_finished = true;
+    uv_stop(broker->loop);
+}
+
+/* --- start ---------------------------------------------------------------------------------------------------------------- */
+
+static const char *explain_store(int outcome)
+{
+    switch (outcome) {
+    case STORE_E_CORRUPT:
+        return "the database is corrupt; it was left as it is: restore a copy, or move it away to begin anew";
+    case STORE_E_TOO_NEW:
+        return "the database was made by a later version of lwa-broker; install that one";
+    case STORE_E_NO_KEY:
+        return "the database holds logins, and the key they are sealed with is not there; bring the key back";
+    case STORE_E_OTHER_KEY:
+        return "the logins in the database are sealed with another key; bring that one back";
+    case STORE_E_BAD_KEY:
+        return "the key must be 32 bytes that nobody else can read";
+    default:
+        return strerror(-outcome);
+    }
+}
+
+static int open_store(struct broker *broker)
+{
+    const struct config *config = broker->config;
+    _cleanup_free_ char *path = NULL, *credential = NULL;
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
+        return -ENOMEM;
+    if (credentials && config->key_credential[0] &&
+        asprintf(&credential, "%s/%s", credentials, config->key_credential) < 0)
+        return -ENOMEM;
+
+    const struct store_options options = {
+        .path = path,
+        .key_source = { .credential_path = credential, .file = config->key_file },
+    };
+    int r = store_open(broker->loop, &options, &broker->store);
+    if (r != 0) {
+        log_error("%s: %s", path, explain_store(r));
+        return r < 0 ? r : -EUCLEAN;
+    }
+    return 0;
+}
+
+static int load_files(struct broker *broker)
+{
+    struct config_problem problem = { .file = NULL };
+    int r = config_load(broker->options.config_path, &broker->config, &problem);
+    if (r == 0)
+        r = load_policy(broker->config, NULL, &broker->catalogue, &broker->table, &problem);
+    if (r > 0)
+        log_problem(&problem);
+    else if (r < 0)
+        log_error("the configuration cannot be read: %s", strerror(-r));
+    else
+        log_table_problems(broker->table);
+    config_problem_clear(&problem);
+    return r > 0 ? -EINVAL : r;
+}
+
+/* What a crash left behind: an interrupted refresh is said on the trail, an unproven login is proven. */
+static void resume(struct broker *broker)
+{
+    struct account *account;
+    struct grant *grant;
+    LIST_FOREACH (account, &broker->accounts, node)
+        LIST_FOREACH (grant, &account->grants, node)
+            if (grant->is_intent_open && !grant->is_dead)
+                record_event(broker, AUDIT_GRANT_INTERRUPTED, grant->row, "refresh");
+    LIST_FOREACH (grant, &broker->unproven, node)
+        if (proving_start(grant, NULL, NULL) < 0)
+            log_warning("grant %lld: no memory to prove it", (long long)grant->row);
+}
+
+static int connect_bus(struct broker *broker)
+{
+    static const struct bus_handlers handlers = { on_method_call, on_bus_signal, on_bus_lost };
+    int r = bus_open(broker->loop, broker->options.bus_address, &handlers, broker, &broker->bus);
+    if (r < 0) {
+        log_error("the message bus cannot be reached");
+        return r;
+    }
+    r = bus_add_match(broker->bus, "type='signal',sender='" DBUS_SERVICE_DBUS "',interface='" DBUS_INTERFACE_DBUS
+                                   "',member='NameOwnerChanged',arg2=''");
+    if (r == 0)
+        r = polkit_new(broker->loop, broker->bus, on_polkit_changed, broker, &broker->polkit);
+    if (r == 0)
+        r = expect_actions(broker);
+    return r;
+}
+
+static void on_flush(void *userdata)
+{
+    struct broker *broker = userdata;
+    broker->flush_timer = NULL;
+    tokens_prune(broker);
+    tokens_flush_repeats(broker);
+    denials_flush(broker);
+    if (timer_start(broker->loop, LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC, on_flush, broker,
+                    &broker->flush_timer) < 0)
+        log_warning("no memory for a timer; repeated deliveries are counted when the broker stops");
+}
+
+static int take_name(struct broker *broker)
+{
+    int r = bus_request_name(broker->bus, LWA_BUS_NAME);
+    if (r == -EEXIST)
+        log_error("another broker owns %s on this bus", LWA_BUS_NAME);
+    else if (r < 0)
+        log_error("the bus does not let this user own %s; is its policy file installed?", LWA_BUS_NAME);
+    return r;
+}
+
+int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options)
+{
+    memset(broker, 0, sizeof(*broker));
+    broker->options = *options;
+    broker->loop = loop;
+    broker->started_usec = boottime_usec();
+    list_init(&broker->accounts);
+    list_init(&broker->unproven);
+    list_init(&broker->tokens);
+    list_init(&broker->identity.waiting);
+
+    int r = load_files(broker);
+    if (r == 0)
+        r = open_store(broker);
+    if (r == 0)
+        r = accounts_load(broker);
+    if (r < 0)
+        return r;
+    struct http_options http_options = http_options_of(broker->config);
+    r = http_new(loop, &http_options, &broker->http);
+    if (r == 0)
+        r = connect_bus(broker);
+    if (r == 0)
+        r = watch_signals(broker);
+    if (r < 0)
+        return r;
+    record_event(broker, AUDIT_BROKER_STARTED, 0, "");
+    resume(broker);
+    on_flush(broker);
+    r = take_name(broker);
+    if (r == 0)
+        log_info("serving %s with %zu sections in grants.d", LWA_BUS_NAME, table_count_sections(broker->table));
+    return r;
+}
+
+int broker_run(struct broker *broker)
+{
+    while (!broker->is_finished)
+        (void)uv_run(broker->loop, UV_RUN_DEFAULT);
+    return broker->exit_code;
+}
+
+/* What hangs from callers first, then what the store still writes, then what its callbacks pointed at. */
+void broker_free(struct broker *broker)
+{
+    if (broker->store && broker->is_finished)
+        record_event(broker, AUDIT_BROKER_STOPPED, 0, "");
+    peers_free(broker);
+    accounts_free(broker);
+    if (broker->store) {
+        tokens_flush_repeats(broker);
+        denials_flush(broker);
+    }
+    denials_free(broker);
+    store_close(broker->store);
+    tokens_free(broker);
+    polkit_free(broker->polkit);
+    if (broker->bus)
+        bus_flush(broker->bus);
+    bus_close(broker->bus);
+    http_free(broker->http);
+    timer_drop(broker->flush_timer);
+    for (size_t i = 0; i < ARRAY_SIZE(broker->signals); i++)
+        if (broker->signals[i])
+            uv_close((uv_handle_t *)broker->signals[i], on_handle_closed);
+    table_free(broker->table);
+    catalogue_free(broker->catalogue);
+    config_free(broker->config);
+}

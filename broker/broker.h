@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon as a whole: what all parts share. Everything runs on the loop's one thread; what can block runs
+ * in the store's thread (store.h), in curl's resolver, or in a libuv worker (identity-user.c). */
+
+#include "broker/bus.h"
+#include "broker/config.h"
+#include "broker/denials.h"
+#include "broker/http.h"
+#include "broker/polkit.h"
+#include "broker/store.h"
+#include "dbus/names.h"
+#include "dbus/reader.h"
+#include "dbus/writer.h"
+#include "policy/catalogue.h"
+#include "policy/table.h"
+#include "util/list.h"
+
+#include <uv.h>
+
+struct broker_options {
+    const char *config_path;
+    const char *state_dir;
+    const char *bus_address; /* NULL: the system bus */
+    const char *user;        /* whom to become when started as root */
+};
+
+struct broker {
+    struct broker_options options;
+    uv_loop_t *loop;
+    uint64_t started_usec;
+
+    /* Configuration: each is replaced as a whole, on a reload that succeeded. */
+    struct config *config;
+    struct catalogue *catalogue;
+    struct table *table;
+    uint64_t policy_epoch; /* grows whenever a remembered decision may have become wrong */
+
+    /* Parts. */
+    struct store *store;
+    struct http *http;
+    struct bus *bus;
+    struct polkit *polkit;
+
+    /* What is there. */
+    struct list accounts; /* struct account */
+    struct list unproven; /* struct grant of logins not proven yet */
+    struct list tokens;   /* struct token */
+    void *peers;          /* tree of struct peer, by name */
+    unsigned n_peers;
+    unsigned n_calls;
+    unsigned n_logins;
+    uint64_t last_login;
+    struct {
+        struct list waiting;
+        unsigned n_running;
+    } identity;
+
+    struct denials denials;
+    struct timer *flush_timer;
+    uv_signal_t *signals[3];
+    bool is_stopping;
+    bool is_finished;
+    int exit_code;
+};
+
+/* Builds everything, in the order in which each needs the others, and takes the bus name last. */
+int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options) _must_check_;
+/* Runs until it is told to stop; the process's exit code. */
+int broker_run(struct broker *broker);
+void broker_free(struct broker *broker);
+
+/* Re-reads the configuration; what is wrong with it is logged, and the old one stays. */
+void broker_reload(struct broker *broker);
+/* Finishes what is in flight, then ends the loop. */
+void broker_stop(struct broker *broker, int exit_code);
+/* A call ended: while stopping, the last one lets the loop end. */
+void broker_call_ended(struct broker *broker);
+/* Remembered decisions may be wrong from now on. */
+void broker_policy_changed(struct broker *broker);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.lwabroker.Broker1 for apps. GetToken is in gettoken.c, CheckScopes in checkscopes.c. */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/peer.h"
+#include "broker/token.h"
+#include "autoconf.h"
+
+#include <string.h>
+
+/* --- ReportRejected ------------------------------------------------------------------------------------------------ */
+
+struct report {
+    struct call *call;
+    char token_id[TOKEN_ID_SIZE];
+    struct renewal_wait *wait;
+};
+
+static void report_free(void *state)
+{
+    struct report *r = state;
+    renewal_wait_drop(r->wait);
+    free(r);
+}
+
+static void reply_bool(struct call *call, bool value)
+{
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply)
+        writer_bool(&w, value);
+    call_send(call, reply, &w);
+}
+
+static void reply_result(struct call *call, enum renewal_result result)
+{
+    switch (result) {
+    case RENEWAL_OK:
+        reply_bool(call, true);
+        break;
+    case RENEWAL_DEAD:
+        call_fail(call, BUS_E_LOGIN_REQUIRED, "The login behind this token is over; log in again: lwactl login.");
+        break;
+    case RENEWAL_MISCONFIGURED:
+        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED,
+                  "The provider refuses this device's client id; an administrator must look at broker.conf.");
+        break;
+    case RENEWAL_STORE:
+        call_fail(call, BUS_E_STORE_UNAVAILABLE,
+                  "The login store cannot be written, so no renewal is made; see `lwactl status`.");
+        break;
+    case RENEWAL_UNAVAILABLE:
+        call_fail(call, BUS_E_PROVIDER_UNAVAILABLE,
+                  "The provider cannot be reached or answers with errors; try again later.");
+        break;
+    }
+}
+
+static void on_renewed(enum renewal_result result, void *userdata)
+{
+    struct report *r = userdata;
+    r->wait = NULL;
+    reply_result(r->call, result);
+}
+
+/* On the trail when it leads to a refresh: the others cannot fill it. */
+static void record_report(struct call *call, const struct token *token)
+{
+    const struct identity *id = &call->peer->identity;
+    struct audit_record *record = audit_record_new(AUDIT_TOKEN_REJECTED);
+    if (!record)
+        return;
+    record->uid = id->uid;
+    record->app = strdup(id->app);
+    record->kind = strdup(identity_kind_name(id));
+    record->strength = strdup(identity_strength_name(id));
+    record->grant = token->grant->row;
+    record->account = strdup(token->grant->account ? token->grant->account->id : "");
+    record->owner = strdup(owner_text(&token->grant->owner));
+    record->owner_uid = token->grant->owner.uid;
+    record->has_fingerprint = true;
+    memcpy(record->fingerprint, token->fingerprint, sizeof(record->fingerprint));
+    if (store_audit(call->broker->store, record, NULL, NULL, NULL) < 0)
+        return; /* a report is advice; nothing was disclosed by it */
+}
+
+static void report(struct call *call)
+{
+    struct report *r = call->state;
+    struct token *token = token_find_held(call->peer, r->token_id);
+    if (!token || !token->grant || !token->is_current) {
+        /* An older token of this caller: it was renewed since, by whoever reported first. */
+        reply_bool(call, token && token->grant && token->grant->token);
+        return;
+    }
+    bool is_first = token->grant->renewal.state != RENEWAL_RUNNING;
+    enum renewal_result result;
+    int e = renewal_force(token->grant, on_renewed, r, &result, &r->wait);
+    if (e == -EUSERS)
+        call_fail(call, BUS_E_RATE_LIMITED, "This login was renewed often lately; try again in half a minute.");
+    else if (e < 0)
+        call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+    else if (e == RENEWAL_ANSWERED)
+        reply_result(call, result);
+    else if (is_first)
+        record_report(call, token);
+}
+
+static void report_rejected(struct call *call)
+{
+    const char *token_id;
+    struct report *r = calloc(1, sizeof(*r));
+    if (!r || !dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
+        free(r);
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    r->call = call;
+    /* An id of another length is nobody's: it is cut, and found nowhere. */
+    (void)snprintf(r->token_id, sizeof(r->token_id), "%s", strlen(token_id) < TOKEN_ID_SIZE ? token_id : "");
+    call->state = r;
+    call->drop_state = report_free;
+    call_identify(call, report);
+}
+
+/* --- ReleaseTokens --------------------------------------------------------------------------------------------------- */
+
+static void release(struct call *call)
+{
+    token_release_all(call->peer);
+    call->peer->wants_accounts_changed = false;
+    call_done(call);
+}
+
+static void release_tokens(struct call *call)
+{
+    call_identify(call, release);
+}
+
+/* --- properties -------------------------------------------------------------------------------------------------------- */
+
+static const char *const features[] = { "option:account", "option:min_valid", "flow:device-code" };
+
+static void write_features(struct writer *w)
+{
+    struct strv all = STRV_EMPTY;
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+        if (strv_add(&all, features[i]) < 0)
+            w->error = -ENOMEM;
+    writer_entry_strv(w, "Features", &all);
+    strv_clear(&all);
+}
+
+bool broker1_write_properties(struct call *call _unused_, struct writer *w, const char *name)
+{
+    bool is_version = !name || strcmp(name, "Version") == 0;
+    bool is_features = !name || strcmp(name, "Features") == 0;
+    if (is_version)
+        writer_entry_string(w, "Version", PACKAGE_VERSION);
+    if (is_features)
+        write_features(w);
+    return is_version || is_features;
+}
+
+const struct method broker1_methods[] = {
+    { LWA_INTERFACE_BROKER, "GetToken", "asa{sv}", broker1_get_token },
+    { LWA_INTERFACE_BROKER, "ReportRejected", "s", report_rejected },
+    { LWA_INTERFACE_BROKER, "CheckScopes", "asa{sv}", broker1_check_scopes },
+    { LWA_INTERFACE_BROKER, "ReleaseTokens", "", release_tokens },
+    { NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/bus.h"
+
+#include "broker/limits.h"
+#include "util/list.h"
+
+#include <string.h>
+
+#define WATCHES_PER_FD 4
+
+/* One descriptor of libdbus and all its watches. Freed when libuv has closed the poll handle. */
+struct bus_fd {
+    struct list node;
+    struct bus *bus;
+    int fd;
+    uv_poll_t poll;
+    DBusWatch *watches[WATCHES_PER_FD];
+};
+
+/* One timeout of libdbus: periodic until it is removed. */
+struct bus_timeout {
+    uv_timer_t timer;
+    DBusTimeout *timeout;
+};
+
+struct bus {
+    uv_loop_t *loop;
+    DBusConnection *connection;
+    struct bus_handlers handlers;
+    void *userdata;
+    struct list fds;
+    uv_prepare_t *prepare;
+    uv_idle_t *idle;
+    bool is_lost;
+};
+
+struct bus_call {
+    DBusPendingCall *pending;
+    bus_reply_callback callback;
+    void *userdata;
+};
+
+/* --- watches ---------------------------------------------------------------------------------------------- */
+
+static void on_fd_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct bus_fd *f = poll->data;
+    DBusConnection *connection = dbus_connection_ref(f->bus->connection);
+
+    unsigned flags = 0;
+    if (status < 0)
+        flags = DBUS_WATCH_ERROR | DBUS_WATCH_HANGUP;
+    if (events & UV_READABLE)
+        flags |= DBUS_WATCH_READABLE;
+    if (events & UV_WRITABLE)
+        flags |= DBUS_WATCH_WRITABLE;
+    if (events & UV_DISCONNECT)
+        flags |= DBUS_WATCH_HANGUP;
+
+    /* A watch that is handled may take another one away: its place in the array is then NULL. */
+    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
+        DBusWatch *watch = f->watches[i];
+        if (!watch || !dbus_watch_get_enabled(watch))
+            continue;
+        unsigned fitting = flags & (dbus_watch_get_flags(watch) | DBUS_WATCH_ERROR | DBUS_WATCH_HANGUP);
+        if (fitting)
+            (void)dbus_watch_handle(watch, fitting);
+    }
+    dbus_connection_unref(connection);
+}
+
+static void update_poll(struct bus_fd *f)
+{
+    int events = 0;
+    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
+        DBusWatch *watch = f->watches[i];
+        if (!watch || !dbus_watch_get_enabled(watch))
+            continue;
+        unsigned flags = dbus_watch_get_flags(watch);
+        events |= flags & DBUS_WATCH_READABLE ? UV_READABLE : 0;
+        events |= flags & DBUS_WATCH_WRITABLE ? UV_WRITABLE : 0;
+    }
+    if (events)
+        (void)uv_poll_start(&f->poll, events | UV_DISCONNECT, on_poll);
+    else
+        (void)uv_poll_stop(&f->poll);
+}
+
+static struct bus_fd *find_fd(struct bus *b, int fd)
+{
+    struct bus_fd *f;
+    LIST_FOREACH (f, &b->fds, node)
+        if (f->fd == fd)
+            return f;
+    return NULL;
+}
+
+static struct bus_fd *new_fd(struct bus *b, int fd)
+{
+    struct bus_fd *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    if (uv_poll_init(b->loop, &f->poll, fd) < 0) {
+        free(f);
+        return NULL;
+    }
+    f->bus = b;
+    f->fd = fd;
+    f->poll.data = f;
+    list_append(&b->fds, &f->node);
+    return f;
+}
+
+static dbus_bool_t add_watch(DBusWatch *watch, void *userdata)
+{
+    struct bus *b = userdata;
+    int fd = dbus_watch_get_unix_fd(watch);
+    struct bus_fd *f = find_fd(b, fd);
+    if (!f)
+        f = new_fd(b, fd);
+    if (!f)
+        return FALSE;
+
+    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
+        if (f->watches[i])
+            continue;
+        f->watches[i] = watch;
+        dbus_watch_set_data(watch, f, NULL);
+        update_poll(f);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static void remove_watch(DBusWatch *watch, void *userdata _unused_)
+{
+    struct bus_fd *f = dbus_watch_get_data(watch);
+    if (!f)
+        return;
+    bool any = false;
+    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
+        if (f->watches[i] == watch)
+            f->watches[i] = NULL;
+        any = any || f->watches[i];
+    }
+    if (any) {
+        update_poll(f);
+        return;
+    }
+    list_remove(&f->node);
+    uv_close((uv_handle_t *)&f->poll, on_fd_closed);
+}
+
+static void toggle_watch(DBusWatch *watch, void *userdata _unused_)
+{
+    struct bus_fd *f = dbus_watch_get_data(watch);
+    if (f)
+        update_poll(f);
+}
+
+/* --- timeouts --------------------------------------------------------------------------------------------- */
+
+static void on_timeout_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct bus_timeout *t = timer->data;
+    (void)dbus_timeout_handle(t->timeout);
+}
+
+static void toggle_timeout(DBusTimeout *timeout, void *userdata _unused_)
+{
+    struct bus_timeout *t = dbus_timeout_get_data(timeout);
+    uint64_t interval = (uint64_t)dbus_timeout_get_interval(timeout);
+    if (dbus_timeout_get_enabled(timeout))
+        (void)uv_timer_start(&t->timer, on_timeout, interval, interval ? interval : 1);
+    else
+        (void)uv_timer_stop(&t->timer);
+}
+
+static dbus_bool_t add_timeout(DBusTimeout *timeout, void *userdata)
+{
+    struct bus *b = userdata;
+    struct bus_timeout *t = calloc(1, sizeof(*t));
+    if (!t)
+        return FALSE;
+    t->timeout = timeout;
+    (void)uv_timer_init(b->loop, &t->timer);
+    t->timer.data = t;
+    dbus_timeout_set_data(timeout, t, NULL);
+    toggle_timeout(timeout, b);
+    return TRUE;
+}
+
+static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
+{
+    struct bus_timeout *t = dbus_timeout_get_data(timeout);
+    if (!t)
+        return;
+    dbus_timeout_set_data(timeout, NULL, NULL);
+    uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
+}
+
+/* --- dispatch --------------------------------------------------------------------------------------------- */
+
+static void on_idle(uv_idle_t *idle _unused_)
+{
+    /* Its being active keeps the loop from sleeping; the work is done before the next poll. */
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct bus *b = prepare->data;
+    if (b->is_lost)
+        return;
+
+    DBusConnection *connection = dbus_connection_ref(b->connection);
+    uv_idle_t *idle = b->idle;
+    DBusDispatchStatus status = dbus_connection_get_dispatch_status(connection);
+    for (unsigned n = 0; n < LIMIT_DISPATCH_PER_ROUND && status == DBUS_DISPATCH_DATA_REMAINS; n++)
+        status = dbus_connection_dispatch(connection);
+
+    if (status == DBUS_DISPATCH_COMPLETE)
+        (void)uv_idle_stop(idle);
+    else
+        (void)uv_idle_start(idle, on_idle);
+    dbus_connection_unref(connection);
+}
+
+static DBusHandlerResult filter(DBusConnection *connection _unused_, DBusMessage *message, void *userdata)
+{
+    struct bus *b = userdata;
+    if (dbus_message_is_signal(message, DBUS_INTERFACE_LOCAL, "Disconnected")) {
+        if (!b->is_lost) {
+            b->is_lost = true;
+            b->handlers.lost(b->userdata);
+        }
+        return DBUS_HANDLER_RESULT_HANDLED;
+    }
+    switch (dbus_message_get_type(message)) {
+    case DBUS_MESSAGE_TYPE_METHOD_CALL:
+        b->handlers.method_call(message, b->userdata);
+        return DBUS_HANDLER_RESULT_HANDLED;
+    case DBUS_MESSAGE_TYPE_SIGNAL:
+        b->handlers.signal(message, b->userdata);
+        return DBUS_HANDLER_RESULT_HANDLED;
+    default:
+        return DBUS_HANDLER_RESULT_NOT_YET_HANDLED;
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static int attach(struct bus *b)
+{
+    b->prepare = calloc(1, sizeof(*b->prepare));
+    b->idle = calloc(1, sizeof(*b->idle));
+    if (!b->prepare || !b->idle) {
+        free(b->prepare);
+        free(b->idle);
+        b->prepare = NULL;
+        b->idle = NULL;
+        return -ENOMEM;
+    }
+    (void)uv_prepare_init(b->loop, b->prepare);
+    (void)uv_idle_init(b->loop, b->idle);
+    b->prepare->data = b;
+    (void)uv_prepare_start(b->prepare, on_prepare);
+
+    if (!dbus_connection_set_watch_functions(b->connection, add_watch, remove_watch, toggle_watch, b, NULL) ||
+        !dbus_connection_set_timeout_functions(b->connection, add_timeout, remove_timeout, toggle_timeout, b,
+                                               NULL) ||
+        !dbus_connection_add_filter(b->connection, filter, b, NULL))
+        return -ENOMEM;
+    return 0;
+}
+
+static DBusConnection *connect_to(const char *address, DBusError *error)
+{
+    if (!address)
+        return dbus_bus_get_private(DBUS_BUS_SYSTEM, error);
+
+    DBusConnection *connection = dbus_connection_open_private(address, error);
+    if (connection && !dbus_bus_register(connection, error)) {
+        dbus_connection_close(connection);
+        dbus_connection_unref(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *handlers, void *userdata,
+             struct bus **ret)
+{
+    _cleanup_(bus_closep) struct bus *b = calloc(1, sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->loop = loop;
+    b->handlers = *handlers;
+    b->userdata = userdata;
+    list_init(&b->fds);
+
+    dbus_connection_set_change_sigpipe(FALSE);
+    DBusError error = DBUS_ERROR_INIT;
+    b->connection = connect_to(address, &error);
+    dbus_error_free(&error);
+    if (!b->connection)
+        return -ENOTCONN;
+    dbus_connection_set_exit_on_disconnect(b->connection, FALSE);
+
+    int r = attach(b);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(b);
+    return 0;
+}
+
+void bus_close(struct bus *b)
+{
+    if (!b)
+        return;
+    b->is_lost = true;
+    if (b->connection) {
+        dbus_connection_remove_filter(b->connection, filter, b);
+        dbus_connection_close(b->connection);
+        (void)dbus_connection_set_watch_functions(b->connection, NULL, NULL, NULL, NULL, NULL);
+        (void)dbus_connection_set_timeout_functions(b->connection, NULL, NULL, NULL, NULL, NULL);
+        dbus_connection_unref(b->connection);
+    }
+    if (b->prepare)
+        uv_close((uv_handle_t *)b->prepare, on_handle_closed);
+    if (b->idle)
+        uv_close((uv_handle_t *)b->idle, on_handle_closed);
+    free(b);
+}
+
+int bus_request_name(struct bus *b, const char *name)
+{
+    int r = dbus_bus_request_name(b->connection, name, DBUS_NAME_FLAG_DO_NOT_QUEUE, NULL);
+    if (r < 0)
+        return -EPERM;
+    return r == DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER ? 0 : -EEXIST;
+}
+
+int bus_add_match(struct bus *b, const char *rule)
+{
+    DBusError error = DBUS_ERROR_INIT;
+    dbus_bus_add_match(b->connection, rule, &error);
+    int r = dbus_error_is_set(&error) ? -EPERM : 0;
+    dbus_error_free(&error);
+    return r;
+}
+
+void bus_send(struct bus *b, DBusMessage *message)
+{
+    if (!b->is_lost)
+        (void)dbus_connection_send(b->connection, message, NULL);
+}
+
+void bus_flush(struct bus *b)
+{
+    if (!b->is_lost)
+        dbus_connection_flush(b->connection);
+}
+
+/* --- calls ---------------------------------------------------------------------------------------------------- */
+
+static void on_reply(DBusPendingCall *pending, void *userdata)
+{
+    struct bus_call *c = userdata;
+    bus_reply_callback callback = c->callback;
+    void *callback_userdata = c->userdata;
+
+    DBusMessage *reply = dbus_pending_call_steal_reply(pending);
+    bus_call_drop(c);
+    callback(reply, callback_userdata);
+    dbus_message_unref(reply);
+}
+
+int bus_call(struct bus *b, DBusMessage *message, int timeout_ms, bus_reply_callback callback, void *userdata,
+             struct bus_call **ret)
+{
+    _cleanup_free_ struct bus_call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->callback = callback;
+    c->userdata = userdata;
+    if (b->is_lost)
+        return -ENOTCONN;
+    if (!dbus_connection_send_with_reply(b->connection, message, &c->pending, timeout_ms))
+        return -ENOMEM;
+    if (!c->pending)
+        return -ENOTCONN;
+    if (!dbus_pending_call_set_notify(c->pending, on_reply, c, NULL)) {
+        dbus_pending_call_cancel(c->pending);
+        dbus_pending_call_unref(c->pending);
+        return -ENOMEM;
+    }
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+void bus_call_drop(struct bus_call *c)
+{
+    if (!c)
+        return;
+    dbus_pending_call_cancel(c->pending);
+    dbus_pending_call_unref(c->pending);
+    free(c);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The connection to the message bus, driven by the loop: the only module that knows both libdbus's watches and
+ * libuv's handles. After bus_open() and the other calls of start-up nothing here blocks.
+ *
+ * - libdbus adds several watches for one descriptor: they share one uv_poll_t.
+ * - Messages can be queued while the socket is silent: dispatch runs before the loop sleeps, at most
+ *   LIMIT_DISPATCH_PER_ROUND messages a round, and keeps the loop awake while more are there.
+ * - No connection method is called from a watch function; a handle is freed by libuv after the round. */
+
+#include "util/cleanup.h"
+
+#include <dbus/dbus.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct bus;
+struct bus_call;
+
+struct bus_handlers {
+    void (*method_call)(DBusMessage *message, void *userdata);
+    void (*signal)(DBusMessage *message, void *userdata);
+    void (*lost)(void *userdata); /* once; the bus is only good to be closed */
+};
+
+/* Connects and says Hello. `address` NULL is the system bus as libdbus finds it. Blocks: at start only. */
+int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *handlers, void *userdata,
+             struct bus **ret) _must_check_;
+void bus_close(struct bus *b);
+DEFINE_CLEANUP(struct bus, bus_close);
+
+/* Blocks: at start only. -EEXIST when another connection owns the name, -EPERM when the bus refuses it. */
+int bus_request_name(struct bus *b, const char *name) _must_check_;
+/* Blocks: at start only. */
+int bus_add_match(struct bus *b, const char *rule) _must_check_;
+
+/* Queues the message; writes what the socket takes. A message that cannot be queued is dropped. */
+void bus_send(struct bus *b, DBusMessage *message);
+/* Blocks until what is queued has been written: at the end only. */
+void bus_flush(struct bus *b);
+
+typedef void (*bus_reply_callback)(DBusMessage *reply, void *userdata);
+
+/* Sends a method call; the callback gets the reply, an error reply included (a time-out and a disconnect are
+ * such). It never runs from within bus_call(). timeout_ms -1 is libdbus's default of 25 s;
+ * DBUS_TIMEOUT_INFINITE waits for ever. The slot is gone when the callback begins. */
+int bus_call(struct bus *b, DBusMessage *message, int timeout_ms, bus_reply_callback callback, void *userdata,
+             struct bus_call **ret) _must_check_;
+void bus_call_drop(struct bus_call *c);
+DEFINE_CLEANUP(struct bus_call, bus_call_drop);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/call.h"
+
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+
+#include <stdarg.h>
+
+#define SENTENCE_SIZE 1024
+
+int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret)
+{
+    if (peer->n_calls >= LIMIT_CALLS_PER_PEER || broker->n_calls >= LIMIT_CALLS)
+        return -EUSERS;
+    struct call *call = calloc(1, sizeof(*call));
+    if (!call)
+        return -ENOMEM;
+    call->broker = broker;
+    call->peer = peer;
+    call->message = dbus_message_ref(message);
+    list_append(&peer->calls, &call->node);
+    peer->n_calls++;
+    broker->n_calls++;
+    *ret = call;
+    return 0;
+}
+
+void call_drop(struct call *call)
+{
+    list_remove(&call->node);
+    call->peer->n_calls--;
+    call->broker->n_calls--;
+    if (call->state)
+        call->drop_state(call->state);
+    dbus_message_unref(call->message);
+    struct broker *broker = call->broker;
+    free(call);
+    broker_call_ended(broker);
+}
+
+static void go_on(struct call *call)
+{
+    void (*next)(struct call *) = call->next;
+    call->next = NULL;
+    if (call->peer->is_refused)
+        call_fail(call, BUS_E_ACCESS_DENIED, "It cannot be told who is calling; nothing is given out.");
+    else if (call->is_closed_to_sandboxes && identity_is_sandboxed(&call->peer->identity))
+        call_fail(call, BUS_E_ACCESS_DENIED, "This interface is closed to sandboxed apps; they have GetToken.");
+    else
+        next(call);
+}
+
+void call_identify(struct call *call, void (*next)(struct call *call))
+{
+    call->next = next;
+    if (call->peer->is_known || call->peer->is_refused)
+        go_on(call);
+}
+
+void call_identify_outside(struct call *call, void (*next)(struct call *call))
+{
+    call->is_closed_to_sandboxes = true;
+    call_identify(call, next);
+}
+
+void call_resume_identified(struct peer *peer)
+{
+    /* Going on may end calls, but only the one that goes on: those behind it stay in the list. */
+    struct call *call, *after;
+    LIST_FOREACH_SAFE (call, after, &peer->calls, node)
+        if (call->next)
+            go_on(call);
+}
+
+DBusMessage *call_reply(struct call *call, struct writer *w)
+{
+    DBusMessage *reply = dbus_message_new_method_return(call->message);
+    if (reply)
+        writer_begin(w, reply);
+    return reply;
+}
+
+static void send_and_drop(struct call *call, DBusMessage *reply)
+{
+    if (reply && !dbus_message_get_no_reply(call->message))
+        bus_send(call->broker->bus, reply);
+    call_drop(call);
+}
+
+void call_send(struct call *call, DBusMessage *reply, struct writer *w)
+{
+    if (!reply || writer_end(w) < 0) {
+        if (reply)
+            dbus_message_unref(reply);
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    send_and_drop(call, reply);
+    dbus_message_unref(reply);
+}
+
+void call_done(struct call *call)
+{
+    DBusMessage *reply = dbus_message_new_method_return(call->message);
+    send_and_drop(call, reply);
+    if (reply)
+        dbus_message_unref(reply);
+}
+
+void call_fail(struct call *call, enum bus_error error, const char *format, ...)
+{
+    char sentence[SENTENCE_SIZE];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    call_fail_dbus(call, bus_error_name(error), sentence);
+}
+
+static void send_error(struct broker *broker, DBusMessage *message, const char *name, const char *sentence)
+{
+    if (dbus_message_get_no_reply(message))
+        return;
+    if (!dbus_validate_utf8(sentence, NULL))
+        sentence = "Refused."; /* cannot be: sentences quote ASCII only; but libdbus would abort() */
+    DBusMessage *reply = dbus_message_new_error(message, name, sentence);
+    if (!reply)
+        return;
+    bus_send(broker->bus, reply);
+    dbus_message_unref(reply);
+}
+
+void call_fail_dbus(struct call *call, const char *name, const char *sentence)
+{
+    send_error(call->broker, call->message, name, sentence);
+    call_drop(call);
+}
+
+void call_refuse(struct broker *broker, DBusMessage *message, const char *name, const char *sentence)
+{
+    send_error(broker, message, name, sentence);
+}

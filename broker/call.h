@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One method call under way. It lives until it is answered, or until its caller leaves the bus; either way its
+ * state is dropped, and with that whatever it was waiting for. A handler goes: parse, validate, identify,
+ * authorise, act, reply. */
+
+#include "dbus/errors.h"
+#include "dbus/writer.h"
+#include "util/list.h"
+
+struct broker;
+struct peer;
+
+struct call {
+    struct list node; /* in peer->calls */
+    struct broker *broker;
+    struct peer *peer;
+    DBusMessage *message;
+    void (*next)(struct call *call); /* while it waits for the caller's identity */
+    bool is_closed_to_sandboxes;
+    void *state;                     /* the handler's own */
+    void (*drop_state)(void *state);
+};
+
+/* Takes the call in. -EUSERS when a limit is met. */
+int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret) _must_check_;
+/* Ends it without an answer. */
+void call_drop(struct call *call);
+
+/* Goes on with `next` when it is known who the caller is; at once if it is already. A caller who cannot be
+ * identified is answered AccessDenied (I5). */
+void call_identify(struct call *call, void (*next)(struct call *call));
+/* The same, for everything but Broker1: a sandboxed app is answered AccessDenied (I8). */
+void call_identify_outside(struct call *call, void (*next)(struct call *call));
+void call_resume_identified(struct peer *peer);
+
+/* An empty reply with a writer on it; call_send() ends the call with it, or with an error if it failed. */
+DBusMessage *call_reply(struct call *call, struct writer *w) _must_check_;
+void call_send(struct call *call, DBusMessage *reply, struct writer *w);
+/* Ends the call with a reply without arguments. */
+void call_done(struct call *call);
+/* Ends the call with an error. The sentence says what to do next and quotes validated values only. */
+void call_fail(struct call *call, enum bus_error error, const char *format, ...) _printf_(3, 4);
+/* As call_fail(), with one of D-Bus's own error names. */
+void call_fail_dbus(struct call *call, const char *name, const char *sentence);
+/* Answers a message that never became a call. */
+void call_refuse(struct broker *broker, DBusMessage *message, const char *name, const char *sentence);

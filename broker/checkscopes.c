@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Broker1.CheckScopes: what GetToken would say to each scope, without any effect. */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/peer.h"
+#include "policy/select.h"
+
+#include <string.h>
+
+struct check_scopes {
+    struct call *call;
+    struct scope_set named; /* as the caller named them, not reduced */
+    char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
+    struct authorize_question question;
+    struct scope_set denied; /* by the broker's own verdict */
+    struct authorize_wait *wait;
+};
+
+static void check_scopes_free(void *state)
+{
+    struct check_scopes *c = state;
+    authorize_wait_drop(c->wait);
+    free(c);
+}
+
+static struct account *find_account(struct check_scopes *c)
+{
+    return account_for_caller(c->call->broker, c->call->peer->identity.uid, c->account_name);
+}
+
+static bool intersects(struct scope_set a, struct scope_set b)
+{
+    return !scope_set_is_empty(scope_set_intersection(a, b));
+}
+
+/* Would a grant of the account serve this one scope? */
+static bool can_serve(struct check_scopes *c, const struct account *account, struct scope_set asked)
+{
+    struct broker *broker = c->call->broker;
+    struct grant *grant;
+    LIST_FOREACH (grant, &account->grants, node) {
+        struct select_grant choice = { 0, grant->carries, grant->may_carry, 0 };
+        size_t index;
+        struct scope_set may_carry;
+        if (!grant->is_dead && !renewal_is_foreign(grant) &&
+            select_grant(broker->catalogue, &choice, 1, asked, &c->question.verdicts,
+                         broker->config->narrows_on_refresh, &index, &may_carry) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *verdict_of(struct check_scopes *c, const struct account *account,
+                              const struct authorize_answer *answer, int scope)
+{
+    struct scope_set one = SCOPE_SET_EMPTY;
+    scope_set_add(&one, scope);
+    struct scope_set all = catalogue_expand(c->call->broker->catalogue, one);
+    if (intersects(all, scope_set_union(c->denied, answer->refused)) ||
+        answer->result == AUTHORIZE_UNAVAILABLE)
+        return "deny";
+    if (intersects(all, answer->challenged))
+        return "ask";
+    if (!account || answer->result == AUTHORIZE_NO_DEVICE || account_is_locked(account, c->call->peer->identity.user) ||
+        !can_serve(c, account, one))
+        return "login-required";
+    return "allow";
+}
+
+static void reply(struct check_scopes *c, const struct authorize_answer *answer)
+{
+    struct call *call = c->call;
+    struct account *account = find_account(c);
+    if (c->account_name[0] && (!account || answer->result == AUTHORIZE_NO_DEVICE)) {
+        call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
+                  c->account_name);
+        return;
+    }
+    struct writer w;
+    DBusMessage *message = call_reply(call, &w);
+    if (message) {
+        writer_open(&w, DBUS_TYPE_ARRAY, "{ss}");
+        for (int i = scope_set_next(&c->named, 0); i >= 0; i = scope_set_next(&c->named, i + 1))
+            writer_pair(&w, catalogue_get(call->broker->catalogue, i)->name, verdict_of(c, account, answer, i));
+        writer_close(&w);
+    }
+    call_send(call, message, &w);
+}
+
+static void on_decided(const struct authorize_answer *answer, void *userdata)
+{
+    struct check_scopes *c = userdata;
+    c->wait = NULL;
+    reply(c, answer);
+}
+
+static void begin(struct call *call)
+{
+    struct check_scopes *c = call->state;
+    struct broker *broker = call->broker;
+    struct authorize_question *q = &c->question;
+    const struct account *account = find_account(c);
+    authorize_question_init(q);
+    if (account) {
+        memcpy(q->account, account->id, sizeof(account->id));
+        q->owner = account->owner;
+    }
+    table_decide(broker->table, broker->catalogue, call->peer->identity.app, broker->config->default_verdict,
+                 &q->verdicts);
+
+    /* One denied scope would end the question for all: those are settled here, and polkit is asked the rest. */
+    struct scope_set granted = scope_set_union(
+        q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
+    struct scope_set all = catalogue_expand(broker->catalogue, c->named);
+    c->denied = scope_set_minus(all, granted);
+    q->scopes = scope_set_minus(all, c->denied);
+    q->asked = catalogue_reduce(broker->catalogue, q->scopes);
+
+    struct authorize_answer answer = { .result = AUTHORIZE_YES };
+    int r = AUTHORIZE_ANSWERED;
+    if (!scope_set_is_empty(q->scopes))
+        r = authorize_scopes(call->peer, q, on_decided, c, &answer, &c->wait);
+    if (r == AUTHORIZE_ANSWERED)
+        reply(c, &answer);
+    else if (r < 0)
+        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+}
+
+void broker1_check_scopes(struct call *call)
+{
+    const char *account = NULL;
+    struct reader_option options[] = { { "account", DBUS_TYPE_STRING, &account, false } };
+    struct check_scopes *c = calloc(1, sizeof(*c));
+    if (!c) {
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    c->call = call;
+    call->state = c;
+    call->drop_state = check_scopes_free;
+    if (!handlers_read_options(call, 1, options, ARRAY_SIZE(options)) ||
+        !handlers_read_scopes(call, 0, &c->named))
+        return;
+    if (account && !account_id_is_valid(account)) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "An account id is 1 to 32 of a-z, 0-9 and -.");
+        return;
+    }
+    (void)snprintf(c->account_name, sizeof(c->account_name), "%s", account ? account : "");
+    call_identify(call, begin);
+}

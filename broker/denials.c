@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/denials.h"
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "util/clock.h"
+
+#include <string.h>
+
+static bool is_same(const struct denial *d, const struct peer *peer, const struct authorize_question *q,
+                    enum bus_error error)
+{
+    return d->since_usec && d->error == error && d->uid == peer->identity.uid &&
+           strcmp(d->app, peer->identity.app) == 0 && strcmp(d->account, q->account) == 0 &&
+           scope_set_equal(d->asked, q->asked);
+}
+
+static void on_recorded(struct store_reply *reply, void *userdata)
+{
+    struct denial *d = userdata;
+    d->op = NULL;
+    if (reply->r == 0)
+        d->sequence = reply->row;
+    else
+        d->since_usec = 0; /* not on the trail: the next one tries anew */
+}
+
+static void write_repeats(struct broker *broker, struct denial *d)
+{
+    if (d->sequence > 0 && d->repeats != d->repeats_written &&
+        store_count_repeats(broker->store, d->sequence, d->repeats) == 0)
+        d->repeats_written = d->repeats;
+}
+
+static struct denial *take_place(struct broker *broker)
+{
+    struct denial *oldest = &broker->denials.recent[0];
+    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+        struct denial *d = &broker->denials.recent[i];
+        if (d->since_usec < oldest->since_usec)
+            oldest = d;
+    }
+    write_repeats(broker, oldest);
+    store_op_drop(oldest->op);
+    memset(oldest, 0, sizeof(*oldest));
+    return oldest;
+}
+
+static struct audit_record *new_record(struct peer *peer, const struct authorize_question *q,
+                                       enum bus_error error, const char *decided_by)
+{
+    struct audit_record *record = audit_record_new(AUDIT_TOKEN_DENIED);
+    if (!record)
+        return NULL;
+    record->uid = peer->identity.uid;
+    record->app = strdup(peer->identity.app);
+    record->kind = strdup(identity_kind_name(&peer->identity));
+    record->strength = strdup(identity_strength_name(&peer->identity));
+    record->account = strdup(q->account);
+    record->owner = strdup(q->account[0] ? owner_text(&q->owner) : "");
+    record->owner_uid = q->owner.uid;
+    record->asked = catalogue_join(peer->broker->catalogue, q->asked);
+    record->verdict = strdup(bus_error_short_name(error));
+    record->decided_by = strdup(decided_by);
+    return record;
+}
+
+void denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+                 const char *decided_by)
+{
+    struct broker *broker = peer->broker;
+    uint64_t now = boottime_usec();
+    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+        struct denial *d = &broker->denials.recent[i];
+        if (!is_same(d, peer, question, error) || now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
+            continue;
+        d->repeats++;
+        return;
+    }
+    struct denial *d = take_place(broker);
+    d->uid = peer->identity.uid;
+    memcpy(d->app, peer->identity.app, sizeof(d->app));
+    memcpy(d->account, question->account, sizeof(d->account));
+    d->asked = question->asked;
+    d->error = error;
+    d->since_usec = now;
+    /* The refusal itself stands whether or not it can be recorded. */
+    if (store_audit(broker->store, new_record(peer, question, error, decided_by), on_recorded, d, &d->op) < 0)
+        d->since_usec = 0;
+}
+
+void denials_flush(struct broker *broker)
+{
+    for (size_t i = 0; i < DENIALS_REMEMBERED; i++)
+        write_repeats(broker, &broker->denials.recent[i]);
+}
+
+void denials_free(struct broker *broker)
+{
+    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+        store_op_drop(broker->denials.recent[i].op);
+        broker->denials.recent[i].op = NULL;
+    }
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Records refusals on the trail. An app that asks for the same again and again is one record whose count is
+ * written lazily, so that a refused app cannot fill the disk with its refusals (I9). */
+
+#include "broker/authorize.h"
+#include "dbus/errors.h"
+
+#define DENIALS_REMEMBERED 64
+
+struct broker;
+struct peer;
+
+struct denial {
+    uid_t uid;
+    char app[80];
+    char account[40];
+    struct scope_set asked;
+    enum bus_error error;
+    uint64_t since_usec; /* 0: the place is free */
+    int64_t sequence;    /* 0 until the record is durable */
+    uint64_t repeats;
+    uint64_t repeats_written;
+    struct store_op *op;
+};
+
+struct denials {
+    struct denial recent[DENIALS_REMEMBERED];
+};
+
+void denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+                 const char *decided_by);
+/* Writes the counts that have changed. */
+void denials_flush(struct broker *broker);
+void denials_free(struct broker *broker);

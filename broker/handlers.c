@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/handlers.h"
+
+#include "broker/broker.h"
+
+static bool find_argument(struct call *call, unsigned index, DBusMessageIter *ret)
+{
+    if (!dbus_message_iter_init(call->message, ret))
+        return false;
+    for (unsigned i = 0; i < index; i++)
+        if (!dbus_message_iter_next(ret))
+            return false;
+    return true;
+}
+
+bool handlers_read_options(struct call *call, unsigned index, struct reader_option *options, size_t n)
+{
+    DBusMessageIter dict;
+    const char *name = "";
+    int r = find_argument(call, index, &dict) ? reader_options(&dict, options, n, &name) : READER_E_TYPE;
+    if (r == 0)
+        return true;
+    const char *quoted = reader_is_plain(name) ? name : "(not printable)";
+    if (r == READER_E_UNKNOWN)
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" is not known; see the Features property.",
+                  quoted);
+    else if (r == READER_E_TWICE)
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" is given twice.", quoted);
+    else if (r < 0)
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+    else
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" has another type or too many elements.", quoted);
+    return false;
+}
+
+static bool find_scopes(struct call *call, const struct strv *names, struct scope_set *ret)
+{
+    struct broker *broker = call->broker;
+    struct scope_set set = SCOPE_SET_EMPTY;
+    for (size_t i = 0; i < names->n; i++) {
+        const char *name = names->items[i];
+        if (!scope_token_is_valid(name)) {
+            call_fail(call, BUS_E_INVALID_SCOPE, "Scope number %zu is no scope: 1 to 128 bytes of RFC 6749.",
+                      i + 1);
+            return false;
+        }
+        int index = catalogue_find(broker->catalogue, name);
+        if (index < 0) {
+            call_fail(call, BUS_E_INVALID_SCOPE,
+                      "The scope %s is in no catalogue; an administrator can add it in scopes.d.", name);
+            return false;
+        }
+        scope_set_add(&set, index);
+    }
+    *ret = catalogue_reduce(broker->catalogue, set);
+    return true;
+}
+
+bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *ret)
+{
+    DBusMessageIter array;
+    _cleanup_strv_ struct strv names = STRV_EMPTY;
+    int r = find_argument(call, index, &array) ? reader_strv(&array, LWA_SCOPES_PER_CALL_MAX, &names)
+                                               : READER_E_TYPE;
+    if (r < 0) {
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return false;
+    }
+    if (r != 0 || names.n == 0) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "Ask for 1 to %d scopes.", LWA_SCOPES_PER_CALL_MAX);
+        return false;
+    }
+    return find_scopes(call, &names, ret);
+}

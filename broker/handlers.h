@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The methods and properties of the bus contract, by interface. server.c finds them, each folder-mate named
+ * after an interface has them. */
+
+#include "broker/call.h"
+
+struct method {
+    const char *interface;
+    const char *member;
+    const char *signature;
+    void (*handle)(struct call *call);
+};
+
+/* Each ends with a NULL interface. */
+extern const struct method broker1_methods[];
+extern const struct method login1_methods[];
+extern const struct method login1_request_methods[]; /* on a request's own path */
+extern const struct method accounts1_methods[];
+extern const struct method audit1_methods[];
+extern const struct method status1_methods[];
+
+/* gettoken.c */
+void broker1_get_token(struct call *call);
+void broker1_check_scopes(struct call *call);
+
+/* The properties of an interface on a path, written as entries of an open a{sv}; NULL `name` for all.
+ * False when there is no such property. */
+bool broker1_write_properties(struct call *call, struct writer *w, const char *name);
+
+/* Reads the options of a call, its `index`-th argument; answers InvalidArgument and returns false when an
+ * option is unknown, doubled or of another type. */
+struct reader_option;
+bool handlers_read_options(struct call *call, unsigned index, struct reader_option *options, size_t n);
+
+/* The scopes argument: answers InvalidArgument or InvalidScope and returns false, or sets the canonical set. */
+struct scope_set;
+bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *ret);

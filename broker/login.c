@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/login.h"
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "broker/proving.h"
+#include "broker/timer.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <string.h>
+
+static const char *const state_names[] = { "starting", "waiting", "exchanging", "proving", "done" };
+
+/* --- life ----------------------------------------------------------------------------------------------------------- */
+
+static void login_free(struct login *login)
+{
+    list_remove(&login->in_peer);
+    login->broker->n_logins--;
+    lwa_request_drop(login->request);
+    timer_drop(login->timer);
+    store_op_drop(login->op);
+    lwa_code_pair_clear(&login->pair);
+    free(login->label);
+    free(login->locale);
+    free(login->scope_data);
+    free(login->endpoint);
+    free(login->client_id);
+    free(login);
+}
+
+struct count {
+    uid_t uid;
+    unsigned n;
+};
+
+static void count_logins(struct peer *peer, void *userdata)
+{
+    struct count *c = userdata;
+    struct login *login;
+    if (!peer->is_known || peer->identity.uid != c->uid)
+        return;
+    LIST_FOREACH (login, &peer->logins, in_peer)
+        c->n++;
+}
+
+int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret)
+{
+    struct broker *broker = peer->broker;
+    struct count count = { peer->identity.uid, 0 };
+    peers_foreach(broker, count_logins, &count);
+    if (count.n >= LIMIT_LOGINS_PER_UID || broker->n_logins >= LIMIT_LOGINS)
+        return -EUSERS;
+
+    struct login *login = calloc(1, sizeof(*login));
+    if (!login)
+        return -ENOMEM;
+    login->broker = broker;
+    login->peer = peer;
+    login->flow = flow;
+    login->number = ++broker->last_login;
+    (void)snprintf(login->path, sizeof(login->path), "%s%llu", LWA_LOGIN_PATH_PREFIX,
+                   (unsigned long long)login->number);
+    list_append(&peer->logins, &login->in_peer);
+    broker->n_logins++;
+
+    login->label = strdup("");
+    login->endpoint = strdup(broker->config->token_endpoint);
+    login->client_id = strdup(broker->config->client_id);
+    if (!login->label || !login->endpoint || !login->client_id) {
+        login_free(login);
+        return -ENOMEM;
+    }
+    *ret = login;
+    return 0;
+}
+
+struct login *login_find(struct peer *peer, const char *path)
+{
+    struct login *login;
+    LIST_FOREACH (login, &peer->logins, in_peer)
+        if (strcmp(login->path, path) == 0)
+            return login;
+    return NULL;
+}
+
+/* --- the trail -------------------------------------------------------------------------------------------------------- */
+
+static struct audit_record *new_record(struct login *login, enum audit_event event, const char *detail)
+{
+    const struct identity *id = &login->peer->identity;
+    struct audit_record *record = audit_record_new(event);
+    if (!record)
+        return NULL;
+    record->uid = id->uid;
+    record->app = strdup(id->app);
+    record->kind = strdup(identity_kind_name(id));
+    record->strength = strdup(identity_strength_name(id));
+    record->account = strdup(login->target);
+    record->owner = strdup(owner_text(&login->owner));
+    record->owner_uid = login->owner.uid;
+    record->asked = catalogue_join(login->broker->catalogue, login->scopes);
+    record->detail = strdup(detail);
+    return record;
+}
+
+static void record_event(struct login *login, enum audit_event event, const char *detail)
+{
+    struct audit_record *record = new_record(login, event, detail);
+    if (record && store_audit(login->broker->store, record, NULL, NULL, NULL) < 0)
+        log_warning("the trail misses an event of login %llu", (unsigned long long)login->number);
+}
+
+/* --- properties and signals --------------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const char *name, const char *property)
+{
+    return !name || strcmp(name, property) == 0;
+}
+
+bool login_write_properties(struct login *login, struct writer *w, const char *name)
+{
+    static const char *const known[] = { "State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt" };
+    bool found = !name;
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        found = found || strcmp(name, known[i]) == 0;
+
+    if (is_wanted(name, "State"))
+        writer_entry_string(w, "State", state_names[login->state]);
+    if (is_wanted(name, "UserCode"))
+        writer_entry_string(w, "UserCode", login->pair.user_code);
+    if (is_wanted(name, "VerificationUri"))
+        writer_entry_string(w, "VerificationUri", login->pair.verification_uri);
+    if (is_wanted(name, "AuthorizeUri"))
+        writer_entry_string(w, "AuthorizeUri", "");
+    if (is_wanted(name, "ExpiresAt"))
+        writer_entry_uint64(w, "ExpiresAt", (uint64_t)login->expires_sec);
+    return found;
+}
+
+static DBusMessage *new_signal(struct login *login, const char *interface, const char *member)
+{
+    DBusMessage *signal = dbus_message_new_signal(login->path, interface, member);
+    if (signal && !dbus_message_set_destination(signal, login->peer->name)) {
+        dbus_message_unref(signal);
+        return NULL;
+    }
+    return signal;
+}
+
+static void send_signal(struct login *login, DBusMessage *signal, struct writer *w)
+{
+    if (writer_end(w) == 0)
+        bus_send(login->broker->bus, signal);
+    else
+        log_warning("no memory for a signal of login %llu", (unsigned long long)login->number);
+    dbus_message_unref(signal);
+}
+
+void login_set_state(struct login *login, enum login_state state)
+{
+    login->state = state;
+    DBusMessage *signal = new_signal(login, DBUS_INTERFACE_PROPERTIES, "PropertiesChanged");
+    if (!signal)
+        return;
+    struct writer w;
+    writer_begin(&w, signal);
+    writer_string(&w, LWA_INTERFACE_LOGIN_REQUEST);
+    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
+    (void)login_write_properties(login, &w, NULL);
+    writer_close(&w);
+    writer_strv(&w, &STRV_EMPTY);
+    send_signal(login, signal, &w);
+}
+
+static void send_finished(struct login *login, const char *outcome, enum bus_error error,
+                          const struct account *account)
+{
+    DBusMessage *signal = new_signal(login, LWA_INTERFACE_LOGIN_REQUEST, "Finished");
+    if (!signal)
+        return;
+    struct writer w;
+    writer_begin(&w, signal);
+    writer_string(&w, outcome);
+    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
+    if (error != BUS_OK)
+        writer_entry_string(&w, "error", bus_error_name(error));
+    if (account) {
+        _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+        if (catalogue_names(login->broker->catalogue, login->scopes, &scopes) < 0)
+            w.error = -ENOMEM;
+        writer_entry_string(&w, "account", account->id);
+        writer_entry_strv(&w, "scopes", &scopes);
+    }
+    writer_close(&w);
+    send_signal(login, signal, &w);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------------------------- */
+
+static void end(struct login *login, const char *outcome, enum bus_error error, const struct account *account)
+{
+    login_set_state(login, LOGIN_DONE);
+    send_finished(login, outcome, error, account);
+    login_free(login);
+}
+
+void login_finish(struct login *login, const char *outcome, enum bus_error error, const char *detail)
+{
+    if (login->proving_grant) {
+        /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
+        proving_cancel(login->proving_grant->proving, error, detail);
+        return;
+    }
+    record_event(login, AUDIT_LOGIN_FAILED, detail);
+    end(login, outcome, error, NULL);
+}
+
+void login_abandon(struct login *login)
+{
+    if (login->proving_grant)
+        proving_detach(login->proving_grant->proving);
+    else
+        record_event(login, AUDIT_LOGIN_FAILED, "caller-left");
+    login_free(login);
+}
+
+void login_fail_outcome(struct login *login, enum lwa_outcome outcome)
+{
+    const char *detail = lwa_outcome_name(outcome);
+    switch (outcome) {
+    case LWA_E_SCOPE:
+        login_finish(login, "failed", BUS_E_INVALID_SCOPE, detail);
+        break;
+    case LWA_E_DENIED:
+        login_finish(login, "denied", BUS_OK, detail);
+        break;
+    case LWA_E_EXPIRED:
+        login_finish(login, "expired", BUS_OK, detail);
+        break;
+    case LWA_E_TRANSIENT:
+    case LWA_E_CLOCK:
+    case LWA_E_AMBIGUOUS:
+        login_finish(login, "failed", BUS_E_PROVIDER_UNAVAILABLE, detail);
+        break;
+    default:
+        login_finish(login, "failed", BUS_E_PROVIDER_MISCONFIGURED, detail);
+        break;
+    }
+}
+
+/* --- from refresh token to account ------------------------------------------------------------------------------------------- */
+
+static void on_proven(struct grant *grant, const struct proving_result *result, void *userdata)
+{
+    struct login *login = userdata;
+    login->proving_grant = NULL;
+    if (result->error == BUS_OK)
+        end(login, "linked", BUS_OK, grant->account);
+    else if (result->error == BUS_E_CANCELLED)
+        end(login, "cancelled", BUS_OK, NULL);
+    else
+        end(login, "failed", result->error, NULL);
+}
+
+static int keep_grant(struct login *login, const struct store_reply *reply, struct grant **ret)
+{
+    struct broker *broker = login->broker;
+    _cleanup_free_ char *scopes = catalogue_join(broker->catalogue, login->scopes);
+    if (!scopes)
+        return -ENOMEM;
+    struct store_grant stored = {
+        .row = reply->row,
+        .owner = login->owner,
+        .target = login->target,
+        .label = login->label,
+        .endpoint = login->endpoint,
+        .client_id = login->client_id,
+        .may_carry = scopes,
+        .carries = scopes,
+        .generation = reply->generation,
+        .created_sec = wall_sec(),
+    };
+    int r = grant_new(broker, &stored, ret);
+    if (r == 0)
+        list_append(&broker->unproven, &(*ret)->node);
+    return r;
+}
+
+static void on_stored(struct store_reply *reply, void *userdata)
+{
+    struct login *login = userdata;
+    login->op = NULL;
+    if (reply->r != 0) {
+        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
+        return;
+    }
+    struct grant *grant;
+    int r = keep_grant(login, reply, &grant);
+    if (r == 0) {
+        r = proving_start(grant, on_proven, login);
+        if (r < 0)
+            grant_remove(grant, NULL); /* stored: it is proven at the next start */
+    }
+    if (r < 0) {
+        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory");
+        return;
+    }
+    login->proving_grant = grant;
+    login_set_state(login, LOGIN_PROVING);
+}
+
+void login_exchange(struct login *login, struct secret *refresh_token)
+{
+    struct broker *broker = login->broker;
+    login_set_state(login, LOGIN_EXCHANGING);
+    _cleanup_free_ char *scopes = catalogue_join(broker->catalogue, login->scopes);
+    int r = -ENOMEM;
+    if (scopes) {
+        struct store_grant grant = {
+            .owner = login->owner,
+            .target = login->target,
+            .label = login->label,
+            .endpoint = login->endpoint,
+            .client_id = login->client_id,
+            .flow = login->flow->name,
+            .may_carry = scopes,
+            .carries = scopes,
+        };
+        r = store_add_grant(broker->store, &grant, refresh_token, NULL, on_stored, login, &login->op);
+    } else {
+        secret_free(refresh_token);
+    }
+    if (r < 0)
+        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
+}

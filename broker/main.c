@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* lwa-brokerd: the command line, and the order in which privileges are given up:
+ *
+ *   root (or lwa-broker, from its unit)
+ *     1. the environment is cleared: nothing in it can steer a privileged process
+ *     2. no core dumps, not dumpable, no new privileges
+ *     3. becomes lwa-broker, without any capability
+ *   lwa-broker
+ *     4. reads the configuration and the key, opens the store, connects, takes the bus name, serves */
+
+#include "autoconf.h"
+#include "broker/broker.h"
+#include "broker/harden.h"
+#include "util/log.h"
+
+#include <getopt.h>
+#include <malloc.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char usage[] = "lwa-brokerd [OPTION...]\n"
+                            "\n"
+                            "The credential broker for Login with Amazon; normally started by the system.\n"
+                            "\n"
+                            "  --config FILE          configuration (" CONFDIR "/broker.conf)\n"
+                            "  --state-dir DIR        database (" STATEDIR ")\n"
+                            "  --bus-address ADDRESS  message bus (the system bus)\n"
+                            "  --user NAME            whom to become when started as root (lwa-broker)\n"
+                            "  --debug                log more\n"
+                            "  --help, --version\n";
+
+enum { OPTION_CONFIG = 256, OPTION_STATE_DIR, OPTION_BUS_ADDRESS, OPTION_USER, OPTION_DEBUG, OPTION_HELP, OPTION_VERSION };
+
+static const struct option long_options[] = {
+    { "config", required_argument, NULL, OPTION_CONFIG },
+    { "state-dir", required_argument, NULL, OPTION_STATE_DIR },
+    { "bus-address", required_argument, NULL, OPTION_BUS_ADDRESS },
+    { "user", required_argument, NULL, OPTION_USER },
+    { "debug", no_argument, NULL, OPTION_DEBUG },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else the exit code. */
+static int read_command_line(int argc, char **argv, struct broker_options *ret)
+{
+    for (int c = getopt_long(argc, argv, "", long_options, NULL); c >= 0;
+         c = getopt_long(argc, argv, "", long_options, NULL)) {
+        switch (c) {
+        case OPTION_CONFIG:
+            ret->config_path = optarg;
+            break;
+        case OPTION_STATE_DIR:
+            ret->state_dir = optarg;
+            break;
+        case OPTION_BUS_ADDRESS:
+            ret->bus_address = optarg;
+            break;
+        case OPTION_USER:
+            ret->user = optarg;
+            break;
+        case OPTION_DEBUG:
+            log_set_level(LOG_LEVEL_DEBUG);
+            break;
+        case OPTION_HELP:
+            return fputs(usage, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        case OPTION_VERSION:
+            return puts("lwa-brokerd " PACKAGE_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        default:
+            (void)fputs("Try lwa-brokerd --help.\n", stderr);
+            return 2;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    (void)fputs("lwa-brokerd takes no arguments.\n", stderr);
+    return 2;
+}
+
+static int give_up_privileges(const char *user)
+{
+    (void)umask(0077);
+    int r = harden_environment();
+    if (r == 0)
+        r = harden_process();
+    if (r == 0)
+        r = harden_become(user);
+    if (r == 0)
+        r = harden_process(); /* changing the user made it dumpable or not as the system is configured */
+    if (r < 0)
+        log_error("privileges could not be given up (user %s): %s", user, strerror(-r));
+    return r;
+}
+
+/* Handles are closed by libuv in the rounds after they were given up; a few are enough. */
+static void close_loop(uv_loop_t *loop)
+{
+    for (int i = 0; i < 100 && uv_loop_close(loop) == UV_EBUSY; i++)
+        (void)uv_run(loop, UV_RUN_NOWAIT);
+}
+
+int main(int argc, char **argv)
+{
+    struct broker_options options = {
+        .config_path = CONFDIR "/broker.conf",
+        .state_dir = STATEDIR,
+        .user = "lwa-broker",
+    };
+    int code = read_command_line(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    if (give_up_privileges(options.user) < 0)
+        return EXIT_FAILURE;
+    if (sodium_init() < 0) {
+        log_error("libsodium cannot be used on this machine");
+        return EXIT_FAILURE;
+    }
+    /* One arena: a second one for the store's thread and the workers would cost memory and buy nothing. */
+    (void)mallopt(M_ARENA_MAX, 1);
+
+    uv_loop_t loop;
+    if (uv_loop_init(&loop) < 0) {
+        log_error("no event loop");
+        return EXIT_FAILURE;
+    }
+    struct broker broker;
+    code = EXIT_FAILURE;
+    if (broker_start(&broker, &loop, &options) == 0)
+        code = broker_run(&broker);
+    broker_free(&broker);
+    close_loop(&loop);
+    return code;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A connection that has called us, from its first call until its unique name vanishes from the bus. Everything
+ * that exists because of it hangs from here and dies with it: its calls, the decisions remembered for it, the
+ * tokens it holds, its logins. */
+
+#include "broker/authorize.h"
+#include "broker/identity.h"
+#include "util/list.h"
+
+#include <stdint.h>
+
+#define PEER_NAME_SIZE 256
+
+struct broker;
+struct call;
+
+struct peer {
+    struct broker *broker;
+    struct identity_lookup *lookup; /* while it is not known who this is */
+    bool is_known;
+    bool is_refused; /* could not be identified */
+    struct identity identity;
+    struct list calls;     /* struct call, all of them */
+    unsigned n_calls;
+    struct list decisions; /* struct decision, newest last */
+    struct list holds;     /* struct hold, newest last */
+    unsigned n_holds;
+    struct list logins;    /* struct login */
+    bool wants_accounts_changed; /* holds or asked for a token */
+    bool wants_attention;        /* called Accounts1.List */
+    char name[PEER_NAME_SIZE];   /* unique name, ":1.42" */
+};
+
+/* The peer of this sender, made and looked up if it is new. -EUSERS when too many are tracked. */
+int peer_get(struct broker *broker, const char *sender, struct peer **ret) _must_check_;
+/* The peer of this sender if it has called, else NULL. */
+struct peer *peer_find(struct broker *broker, const char *sender);
+/* The name left the bus: drops all that hangs from it, its calls unanswered. */
+void peer_vanished(struct broker *broker, const char *sender);
+/* At the end: all peers. */
+void peers_free(struct broker *broker);
+
+/* Calls `visit` for every peer. The visitor must not add or remove peers. */
+void peers_foreach(struct broker *broker, void (*visit)(struct peer *peer, void *userdata), void *userdata);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Turns the refresh token of a login into a grant of an account:
+ *
+ *   1. Refresh at once. It shows that the refresh token works and that the client id is of the right kind, while
+ *      the person is still there (LWA.md 1.7).
+ *   2. tokeninfo: the token must be for this client; its user_id says whose login it is.
+ *   3. Link, in one transaction: to the account named, if it is the same customer's; else to the owner's account
+ *      of that customer; else to a new account. Grants that it supersedes go.
+ *
+ * Until then the grant serves nobody. Nothing transient ends it: an unproven grant that a crash left behind is
+ * proven at the next start (I4, I6). */
+
+#include "dbus/errors.h"
+
+struct grant;
+struct proving;
+
+struct proving_result {
+    enum bus_error error; /* BUS_OK: linked, and the grant is in its account */
+    const char *detail;   /* a fixed word: other-customer, client-type, ... */
+};
+
+/* The grant is still there during the callback; after a failure it is removed when the callback returns. */
+typedef void (*proving_callback)(struct grant *grant, const struct proving_result *result, void *userdata);
+
+/* Begins; callback may be NULL (nobody waits: then a refusal of the client id is no end either). */
+int proving_start(struct grant *grant, proving_callback callback, void *userdata);
+/* Nobody waits any more. */
+void proving_detach(struct proving *p);
+/* Ends it as failed, with this error and detail. */
+void proving_cancel(struct proving *p, enum bus_error error, const char *detail);
+void proving_free(struct proving *p);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.lwabroker.Status1: what is loaded, and how each login is doing. A user sees own grants and the device's,
+ * uid 0 all. */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/peer.h"
+#include "broker/token.h"
+#include "autoconf.h"
+#include "util/clock.h"
+
+static uint64_t wall_of(uint64_t boot_usec)
+{
+    int64_t ahead = ((int64_t)boot_usec - (int64_t)boottime_usec()) / (int64_t)USEC_PER_SEC;
+    return (uint64_t)(wall_sec() + ahead);
+}
+
+static void write_grant(struct writer *w, const struct grant *grant)
+{
+    const struct renewal *r = &grant->renewal;
+    _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+    if (catalogue_names(grant->broker->catalogue, grant->carries, &scopes) < 0)
+        w->error = -ENOMEM;
+    const char *error = grant->is_dead ? grant->dead_reason : r->error == LWA_OK ? "" : lwa_outcome_name(r->error);
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_entry_uint64(w, "grant", (uint64_t)grant->row);
+    writer_entry_string(w, "account", grant->account ? grant->account->id : grant->target);
+    writer_entry_string(w, "owner", owner_text(&grant->owner));
+    writer_entry_strv(w, "scopes", &scopes);
+    writer_entry_string(w, "state", renewal_state_name(grant));
+    writer_entry_string(w, "error", error);
+    writer_entry_uint64(w, "expires_at", grant->token ? wall_of(grant->token->expires_usec) : 0);
+    writer_entry_uint64(w, "next_try_at", r->state == RENEWAL_WAITING ? wall_of(r->next_try_usec) : 0);
+    writer_entry_uint64(w, "refreshes", r->refreshes);
+    writer_close(w);
+}
+
+static bool may_see(const struct identity *id, const struct grant *grant)
+{
+    return id->uid == 0 || grant->owner.device || grant->owner.uid == id->uid;
+}
+
+static void write_grants(struct broker *broker, const struct identity *id, struct writer *w)
+{
+    struct account *account;
+    struct grant *grant;
+    writer_entry_array_open(w, "grants", "aa{sv}", "a{sv}");
+    LIST_FOREACH (account, &broker->accounts, node)
+        LIST_FOREACH (grant, &account->grants, node)
+            if (may_see(id, grant))
+                write_grant(w, grant);
+    LIST_FOREACH (grant, &broker->unproven, node)
+        if (may_see(id, grant))
+            write_grant(w, grant);
+    writer_entry_array_close(w);
+}
+
+static void write_problems(struct broker *broker, struct writer *w)
+{
+    writer_entry_array_open(w, "problems", "as", "s");
+    for (size_t i = 0; i < table_count_problems(broker->table); i++) {
+        const struct table_problem *p = table_get_problem(broker->table, i);
+        char text[1024];
+        (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
+        writer_string(w, dbus_validate_utf8(text, NULL) ? text : "a file whose name cannot be shown");
+    }
+    writer_entry_array_close(w);
+}
+
+static void get(struct call *call)
+{
+    struct broker *broker = call->broker;
+    const struct config *config = broker->config;
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply) {
+        writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
+        writer_entry_string(&w, "version", PACKAGE_VERSION);
+        writer_entry_string(&w, "provider", config->token_endpoint);
+        writer_entry_string(&w, "client_id", config->client_id);
+        writer_entry_bool(&w, "narrows", config->narrows_on_refresh);
+        writer_entry_uint32(&w, "table_sections", (uint32_t)table_count_sections(broker->table));
+        write_problems(broker, &w);
+        writer_entry_string(&w, "polkit", polkit_health(broker->polkit));
+        writer_entry_string(&w, "store", "ok");
+        writer_entry_uint64(&w, "uptime", (boottime_usec() - broker->started_usec) / USEC_PER_SEC);
+        writer_entry_uint32(&w, "connections", broker->n_peers);
+        writer_entry_uint32(&w, "calls", broker->n_calls);
+        writer_entry_uint32(&w, "logins", broker->n_logins);
+        write_grants(broker, &call->peer->identity, &w);
+        writer_close(&w);
+    }
+    call_send(call, reply, &w);
+}
+
+static void begin_get(struct call *call)
+{
+    call_identify_outside(call, get);
+}
+
+const struct method status1_methods[] = {
+    { LWA_INTERFACE_STATUS, "Get", "", begin_get },
+    { NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/token.h"
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/lwa.h"
+#include "broker/notify.h"
+#include "broker/peer.h"
+#include "util/clock.h"
+#include "util/file.h"
+
+#include <sodium.h>
+#include <string.h>
+
+/* --- life ------------------------------------------------------------------------------------------------------ */
+
+static void token_free(struct token *t)
+{
+    while (!list_is_empty(&t->disclosures)) {
+        struct disclosure *d = LIST_ENTRY(t->disclosures.next, struct disclosure, node);
+        list_remove(&d->node);
+        free(d);
+    }
+    list_remove(&t->node);
+    close_fd(t->memfd);
+    free(t);
+}
+
+static bool is_in_use(const struct token *t)
+{
+    if (t->is_current || !list_is_empty(&t->holds))
+        return true;
+    struct disclosure *d;
+    LIST_FOREACH (d, &t->disclosures, node)
+        if (d->state == DISCLOSURE_PENDING || d->repeats != d->repeats_written)
+            return true;
+    return false;
+}
+
+static void free_if_unused(struct token *t)
+{
+    if (!is_in_use(t))
+        token_free(t);
+}
+
+static void make_id(char id[TOKEN_ID_SIZE])
+{
+    unsigned char random[(TOKEN_ID_SIZE - 1) / 2];
+    randombytes_buf(random, sizeof(random));
+    (void)sodium_bin2hex(id, TOKEN_ID_SIZE, random, sizeof(random));
+}
+
+int token_new(struct grant *grant, const struct secret *access, uint64_t sent_usec, uint32_t expires_in_sec,
+              struct scope_set carries, struct scope_set may_carry, struct token **ret)
+{
+    struct broker *broker = grant->broker;
+    struct token *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    int r = file_new_sealed("lwa-token", secret_bytes(access), secret_size(access), &t->memfd);
+    if (r < 0) {
+        free(t);
+        return r;
+    }
+    t->broker = broker;
+    t->grant = grant;
+    make_id(t->id);
+    store_fingerprint(broker->store, secret_bytes(access), secret_size(access), t->fingerprint);
+    t->carries = carries;
+    t->may_carry = may_carry;
+    t->expires_usec = sent_usec + expires_in_sec * USEC_PER_SEC;
+    list_init(&t->disclosures);
+    list_init(&t->holds);
+    t->is_current = true;
+    list_append(&broker->tokens, &t->node);
+
+    if (grant->token)
+        token_retire(grant->token);
+    grant->token = t;
+    *ret = t;
+    return 0;
+}
+
+void token_retire(struct token *token)
+{
+    if (token->grant && token->grant->token == token)
+        token->grant->token = NULL;
+    token->is_current = false;
+    token->memfd = close_fd(token->memfd);
+    free_if_unused(token);
+}
+
+int token_open(const struct token *token, int *ret_fd)
+{
+    return file_reopen(token->memfd, ret_fd);
+}
+
+int token_read(const struct token *token, struct secret **ret)
+{
+    char bytes[LWA_TOKEN_BYTES_MAX];
+    ssize_t n = pread(token->memfd, bytes, sizeof(bytes), 0);
+    int r = n > 0 ? secret_new(bytes, (size_t)n, ret) : -EIO;
+    secret_wipe(bytes, sizeof(bytes));
+    return r;
+}
+
+/* --- disclosures ------------------------------------------------------------------------------------------------- */
+
+int token_get_disclosure(struct token *token, const struct identity *identity, struct disclosure **ret)
+{
+    struct disclosure *d;
+    LIST_FOREACH (d, &token->disclosures, node) {
+        if (d->uid == identity->uid && strcmp(d->app, identity->app) == 0) {
+            *ret = d;
+            return 0;
+        }
+    }
+    d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    memcpy(d->app, identity->app, sizeof(d->app));
+    d->uid = identity->uid;
+    d->state = DISCLOSURE_NEW;
+    list_init(&d->waits);
+    list_append(&token->disclosures, &d->node);
+    *ret = d;
+    return 0;
+}
+
+void token_forget_disclosure(struct disclosure *d)
+{
+    list_remove(&d->node);
+    free(d);
+}
+
+/* --- holders ------------------------------------------------------------------------------------------------------ */
+
+static void hold_free(struct hold *h)
+{
+    struct token *token = h->token;
+    list_remove(&h->in_token);
+    list_remove(&h->in_peer);
+    h->peer->n_holds--;
+    free(h);
+    free_if_unused(token);
+}
+
+int token_hold(struct token *token, struct peer *peer)
+{
+    struct hold *h;
+    LIST_FOREACH (h, &peer->holds, in_peer)
+        if (h->token == token)
+            return 0;
+    h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    h->token = token;
+    h->peer = peer;
+    list_append(&token->holds, &h->in_token);
+    list_append(&peer->holds, &h->in_peer);
+    peer->n_holds++;
+    if (peer->n_holds > LIMIT_HOLDS_PER_PEER)
+        hold_free(LIST_ENTRY(peer->holds.next, struct hold, in_peer));
+    return 0;
+}
+
+struct token *token_find_held(struct peer *peer, const char *id)
+{
+    struct hold *h;
+    LIST_FOREACH (h, &peer->holds, in_peer)
+        if (strcmp(h->token->id, id) == 0)
+            return h->token;
+    return NULL;
+}
+
+void token_release_all(struct peer *peer)
+{
+    while (!list_is_empty(&peer->holds))
+        hold_free(LIST_ENTRY(peer->holds.next, struct hold, in_peer));
+}
+
+static void release_holds(struct token *token, const char *reason)
+{
+    while (!list_is_empty(&token->holds)) {
+        struct hold *h = LIST_ENTRY(token->holds.next, struct hold, in_token);
+        if (reason)
+            notify_token_revoked(h->peer, token->id, reason);
+        list_remove(&h->in_token);
+        list_remove(&h->in_peer);
+        h->peer->n_holds--;
+        free(h);
+    }
+}
+
+void token_revoke(struct token *token, const char *reason)
+{
+    release_holds(token, reason);
+    free_if_unused(token);
+}
+
+/* --- housekeeping ---------------------------------------------------------------------------------------------------- */
+
+static void flush_repeats(struct token *t)
+{
+    struct disclosure *d;
+    LIST_FOREACH (d, &t->disclosures, node) {
+        if (d->state != DISCLOSURE_DURABLE || d->repeats == d->repeats_written)
+            continue;
+        if (store_count_repeats(t->broker->store, d->sequence, d->repeats) == 0)
+            d->repeats_written = d->repeats;
+    }
+}
+
+void tokens_flush_repeats(struct broker *broker)
+{
+    struct token *t, *after;
+    LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
+        flush_repeats(t);
+        free_if_unused(t);
+    }
+}
+
+void tokens_prune(struct broker *broker)
+{
+    uint64_t now = boottime_usec();
+    struct token *t, *after;
+    LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
+        if (t->expires_usec > now)
+            continue;
+        release_holds(t, NULL);
+        if (t->is_current)
+            token_retire(t);
+        else
+            free_if_unused(t);
+    }
+}
+
+void tokens_free(struct broker *broker)
+{
+    while (!list_is_empty(&broker->tokens))
+        token_free(LIST_ENTRY(broker->tokens.next, struct token, node));
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* An access token: its bytes live in one sealed memory file and nowhere else in this process. Each delivery is
+ * a fresh read-only open of that file.
+ *
+ * A token knows to whom it was disclosed (per app: the first time is a disclosure, later ones are counted) and
+ * which connections hold it. It stays known after it was replaced for as long as someone holds it and it has
+ * not run out, so that holders can be told and old ids are still recognised. */
+
+#include "broker/audit.h"
+#include "broker/identity.h"
+#include "broker/secret.h"
+#include "policy/scope.h"
+#include "util/list.h"
+
+#include <stdint.h>
+
+#define TOKEN_ID_SIZE 33
+
+struct broker;
+struct grant;
+struct peer;
+
+struct token {
+    struct list node;    /* in broker->tokens */
+    struct broker *broker;
+    struct grant *grant; /* NULL when the grant is gone */
+    char id[TOKEN_ID_SIZE]; /* hex; names the token without revealing it */
+    int memfd;              /* -1 once replaced */
+    unsigned char fingerprint[AUDIT_FINGERPRINT_BYTES];
+    struct scope_set carries;
+    struct scope_set may_carry;
+    uint64_t expires_usec; /* boot time, counted from when the refresh was sent */
+    struct list disclosures;
+    struct list holds;
+    bool is_current;
+};
+
+/* What is known of one app and one token. */
+struct disclosure {
+    struct list node; /* in token->disclosures */
+    char app[IDENTITY_APP_SIZE];
+    uid_t uid;
+    enum { DISCLOSURE_NEW, DISCLOSURE_PENDING, DISCLOSURE_DURABLE } state;
+    struct list waits; /* of the deliveries that wait for the record, gettoken.c's */
+    int64_t sequence;  /* of its record */
+    bool is_delivered; /* at least once: what follows are repeats */
+    uint64_t repeats;
+    uint64_t repeats_written;
+};
+
+/* A connection holds a token. */
+struct hold {
+    struct list in_token;
+    struct list in_peer;
+    struct peer *peer;
+    struct token *token;
+};
+
+/* Makes it the grant's current token; the one before is retired. The secret stays the caller's. */
+int token_new(struct grant *grant, const struct secret *access, uint64_t sent_usec, uint32_t expires_in_sec,
+              struct scope_set carries, struct scope_set may_carry, struct token **ret) _must_check_;
+/* No longer the grant's current one. */
+void token_retire(struct token *token);
+/* A fresh read-only descriptor of the token's file. */
+int token_open(const struct token *token, int *ret_fd) _must_check_;
+/* The bytes once more, for a request of the broker's own. */
+int token_read(const struct token *token, struct secret **ret) _must_check_;
+/* The disclosure of this app, made if new. */
+int token_get_disclosure(struct token *token, const struct identity *identity,
+                         struct disclosure **ret) _must_check_;
+/* The record could not be written: the next delivery tries anew. */
+void token_forget_disclosure(struct disclosure *d);
+
+/* The peer has it now. Forgets the oldest one beyond LIMIT_HOLDS_PER_PEER. */
+int token_hold(struct token *token, struct peer *peer) _must_check_;
+/* The token of this id, if this peer holds it; else NULL. */
+struct token *token_find_held(struct peer *peer, const char *id);
+void token_release_all(struct peer *peer);
+
+/* Tells the holders that it was revoked and forgets them. */
+void token_revoke(struct token *token, const char *reason);
+/* Writes the counts of repeated deliveries that have changed to the store. */
+void tokens_flush_repeats(struct broker *broker);
+/* Drops what has run out. */
+void tokens_prune(struct broker *broker);
+void tokens_free(struct broker *broker);
