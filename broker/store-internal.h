@@ -66,6 +66,8 @@ void store_db_close(struct store_db *db);
 /* Runs statements that return nothing. */
 int store_db_exec(struct store_db *db, const char *sql) _must_check_;
 int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char *sql) _must_check_;
+/* Leaves no transaction open, whatever happened to it. */
+void store_db_rollback(struct store_db *db);
 /* The negative errno of a SQLite result code; 0 for SQLITE_OK. */
 int store_db_errno(int code);
 

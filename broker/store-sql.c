@@ -161,6 +161,13 @@ int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char
     return statement_run(&st);
 }
 
+void store_db_rollback(struct store_db *db)
+{
+    /* What fails here leaves the connection in the same state, which the next BEGIN reports. */
+    if (!sqlite3_get_autocommit(db->sqlite))
+        (void)sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+}
+
 /* --- statements ----------------------------------------------------------------------------------------- */
 
 struct statement statement_open(struct store_db *db, enum statement_slot slot, const char *sql)

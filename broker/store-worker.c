@@ -181,8 +181,7 @@ static void run_batch(struct store *s, struct batch *batch)
     if (!list_is_empty(&batch->ops) || batch->n_repeats > 0)
         r = run_transaction(s, batch);
     if (r < 0) {
-        if (!sqlite3_get_autocommit(s->db.sqlite))
-            (void)store_db_exec(&s->db, "ROLLBACK");
+        store_db_rollback(&s->db);
         fail_all(batch, r);
         return_repeats(s, batch);
     }
