@@ -118,11 +118,12 @@ static int configure(struct store_db *db, enum store_db_mode mode)
 
     char cache[48];
     (void)snprintf(cache, sizeof(cache), "PRAGMA cache_size=-%d", STORE_CACHE_KIB);
-    int r = store_db_exec(db, pragmas[0]);
+    /* Its own come first: the others may read the file already, and how is what these say. */
+    int r = store_db_exec(db, pragmas[mode + 1]);
+    if (r == 0)
+        r = store_db_exec(db, pragmas[0]);
     if (r == 0)
         r = store_db_exec(db, cache);
-    if (r == 0)
-        r = store_db_exec(db, pragmas[mode + 1]);
     if (r == 0 && mode == STORE_DB_WRITER)
         /* In place of the automatic checkpoint, which would run before the callbacks of the commit. */
         (void)sqlite3_wal_hook(db->sqlite, on_commit, &db->n_wal_pages);
