@@ -68,6 +68,7 @@ struct batch {
     struct list ops;
     struct store_repeat repeats[STORE_REPEATS_PER_COMMIT];
     size_t n_repeats;
+    bool repeats_failed;
 };
 
 static void take_repeats(struct store *s, struct batch *batch)
@@ -115,12 +116,18 @@ static int run_op(struct store *s, struct store_op *op)
     return savepoint_end(&s->db, r == 0);
 }
 
-static int run_repeats(struct store *s, const struct batch *batch)
+/* A counter that cannot be written takes no operation along. */
+static int run_repeats(struct store *s, struct batch *batch)
 {
-    int r = 0;
+    if (batch->n_repeats == 0)
+        return 0;
+    int r = store_db_exec_kept(&s->db, SLOT_SAVEPOINT, "SAVEPOINT op");
+    if (r < 0)
+        return r;
     for (size_t i = 0; r == 0 && i < batch->n_repeats; i++)
         r = store_rows_set_repeats(&s->db, &batch->repeats[i]);
-    return r;
+    batch->repeats_failed = r < 0;
+    return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
 }
 
 static int run_transaction(struct store *s, struct batch *batch)
@@ -183,8 +190,9 @@ static void run_batch(struct store *s, struct batch *batch)
     if (r < 0) {
         store_db_rollback(&s->db);
         fail_all(batch, r);
-        return_repeats(s, batch);
     }
+    if (r < 0 || batch->repeats_failed)
+        return_repeats(s, batch);
     struct store_op *op;
     LIST_FOREACH (op, &batch->ops, link)
         truncates |= op->truncates && op->reply.r == 0;

@@ -552,6 +552,31 @@ static void one_failure_stays_alone(void **state)
     assert_int_equal(number(f, "SELECT count(*) FROM audit WHERE event = 'broker-started'"), 3);
 }
 
+/* An operation that fails after it has written leaves nothing, and neither does a counter take others along.
+ */
+static void failure_undoes_its_own_rows(void **state)
+{
+    struct fixture *f = *state;
+    int64_t grant, sequence;
+    uint64_t generation;
+    assert_int_equal(fixture_open(f), 0);
+    assert_int_equal(audit(f, AUDIT_BROKER_STARTED, "user:alice", &sequence), 0);
+    (void)number(f, "CREATE UNIQUE INDEX once ON audit (app)"); /* its record, written last, is refused */
+    assert_int_equal(add_grant(f, alice(), "Atzr|one", &grant), -EEXIST);
+    assert_int_equal(number(f, "SELECT (SELECT count(*) FROM grant) + (SELECT count(*) FROM owner)"), 0);
+    (void)number(f, "DROP INDEX once");
+    assert_int_equal(add_grant(f, alice(), "Atzr|one", &grant), 0);
+
+    (void)number(f, "ALTER TABLE audit RENAME TO hidden");
+    assert_int_equal(store_count_repeats(f->store, sequence, 5), 0);
+    assert_int_equal(begin(f, grant, 1, STORE_TOKEN_CURRENT, "Atzr|one"), 0);
+    assert_int_equal(finish(f, grant, 1, STORE_TOKEN_CURRENT, "Atzr|two", &generation), -EIO);
+    (void)number(f, "ALTER TABLE hidden RENAME TO audit");
+    assert_int_equal(finish(f, grant, 1, STORE_TOKEN_CURRENT, "Atzr|two", &generation), 0);
+    reopen(f);
+    assert_int_equal(number(f, "SELECT repeats FROM audit WHERE sequence = 1"), 5); /* not forgotten */
+}
+
 static void on_never(struct store_reply *reply _unused_, void *userdata)
 {
     *(bool *)userdata = true;
@@ -644,6 +669,7 @@ int main(void)
         TEST(hashes_are_keyed),
         TEST(commits_in_groups_and_in_order),
         TEST(one_failure_stays_alone),
+        TEST(failure_undoes_its_own_rows),
         TEST(dropped_slot_is_silent),
         TEST(close_drains),
         TEST(closes_from_a_callback),
