@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/audit.h"
+
+#include <string.h>
+
+/* The names are what the database holds, so a name never changes its meaning; the numbers may. */
+static const char *const names[AUDIT_EVENT_COUNT] = {
+    [AUDIT_BROKER_STARTED] = "broker-started",
+    [AUDIT_BROKER_STOPPED] = "broker-stopped",
+    [AUDIT_LOGIN_BEGUN] = "login-begun",
+    [AUDIT_LOGIN_FINISHED] = "login-finished",
+    [AUDIT_LOGIN_FAILED] = "login-failed",
+    [AUDIT_GRANT_DIED] = "grant-died",
+    [AUDIT_GRANT_INTERRUPTED] = "grant-interrupted",
+    [AUDIT_TOKEN_DISCLOSED] = "token-disclosed",
+    [AUDIT_TOKEN_DENIED] = "token-denied",
+    [AUDIT_TOKEN_REFRESHED] = "token-refreshed",
+    [AUDIT_TOKEN_REFRESH_FAILED] = "token-refresh-failed",
+    [AUDIT_TOKEN_REJECTED] = "token-rejected",
+    [AUDIT_ACCOUNT_REMOVED] = "account-removed",
+    [AUDIT_ACCOUNT_CHANGED] = "account-changed",
+    [AUDIT_POLICY_LOADED] = "policy-loaded",
+};
+
+const char *audit_event_name(enum audit_event event)
+{
+    return names[event];
+}
+
+int audit_event_from_name(const char *name)
+{
+    for (int i = 0; i < AUDIT_EVENT_COUNT; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+struct audit_record *audit_record_new(enum audit_event event)
+{
+    struct audit_record *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->event = event;
+    r->uid = (uid_t)-1;
+    r->owner_uid = (uid_t)-1;
+    return r;
+}
+
+void audit_record_free(struct audit_record *r)
+{
+    if (!r)
+        return;
+    free(r->app);
+    free(r->kind);
+    free(r->strength);
+    free(r->account);
+    free(r->owner);
+    free(r->asked);
+    free(r->carried);
+    free(r->verdict);
+    free(r->decided_by);
+    free(r->detail);
+    free(r);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/store-internal.h"
+
+#include <string.h>
+
+/* A uid that is none is a null, which keeps it out of the index. */
+static void bind_uid(struct statement *st, uid_t uid)
+{
+    if (uid == (uid_t)-1)
+        statement_null(st);
+    else
+        statement_int(st, uid);
+}
+
+int store_audit_insert(struct store_db *db, const struct audit_record *record, int64_t *ret_sequence)
+{
+    _cleanup_statement_ struct statement st = statement_open(
+        db, SLOT_AUDIT_INSERT,
+        "INSERT INTO audit (time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked,"
+        " carried, verdict, decided_by, detail, grant_row, expires_sec, fingerprint)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    statement_int(&st, record->time_sec);
+    statement_text(&st, audit_event_name(record->event));
+    bind_uid(&st, record->uid);
+    statement_text(&st, record->app);
+    statement_text(&st, record->kind);
+    statement_text(&st, record->strength);
+    statement_text(&st, record->account);
+    statement_text(&st, record->owner);
+    bind_uid(&st, record->owner_uid);
+    statement_text(&st, record->asked);
+    statement_text(&st, record->carried);
+    statement_text(&st, record->verdict);
+    statement_text(&st, record->decided_by);
+    statement_text(&st, record->detail);
+    statement_int(&st, record->grant);
+    statement_int(&st, record->expires_sec);
+    statement_blob(&st, record->has_fingerprint ? record->fingerprint : NULL, sizeof(record->fingerprint));
+    int r = statement_run(&st);
+    if (r == 0)
+        *ret_sequence = sqlite3_last_insert_rowid(db->sqlite);
+    return r;
+}
+
+#define COLUMNS                                                                                              \
+    "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
+    " strength, account, owner, asked, carried, verdict, decided_by, detail"
+
+static uid_t get_uid(struct statement *st, int column)
+{
+    if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
+        return (uid_t)-1;
+    return (uid_t)statement_get_int(st, column);
+}
+
+static int get_texts(struct statement *st, struct audit_record *record)
+{
+    char **const texts[] = {&record->app,        &record->kind,  &record->strength, &record->account,
+                            &record->owner,      &record->asked, &record->carried,  &record->verdict,
+                            &record->decided_by, &record->detail};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        *texts[i] = strdup(statement_get_text(st, 9 + (int)i));
+        if (!*texts[i])
+            return -ENOMEM;
+    }
+    return st->r;
+}
+
+static int get_record(struct statement *st, struct audit_record **ret)
+{
+    int event = audit_event_from_name(statement_get_text(st, 2));
+    if (event < 0)
+        return st->r < 0 ? st->r : -EUCLEAN;
+    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new((enum audit_event)event);
+    if (!record)
+        return -ENOMEM;
+
+    record->sequence = statement_get_int(st, 0);
+    record->time_sec = statement_get_int(st, 1);
+    record->uid = get_uid(st, 3);
+    record->owner_uid = get_uid(st, 4);
+    record->grant = statement_get_int(st, 5);
+    record->expires_sec = statement_get_int(st, 6);
+    record->repeats = (uint64_t)statement_get_int(st, 7);
+    if (sqlite3_column_bytes(st->stmt, 8) == AUDIT_FINGERPRINT_BYTES) {
+        memcpy(record->fingerprint, sqlite3_column_blob(st->stmt, 8), AUDIT_FINGERPRINT_BYTES);
+        record->has_fingerprint = true;
+    }
+    int r = get_texts(st, record);
+    if (r == 0)
+        *ret = TAKE_PTR(record);
+    return r;
+}
+
+static const char *query_text(const struct store_query *query)
+{
+    if (query->uid_only == (uid_t)-1)
+        return query->newest ? "SELECT " COLUMNS
+                               " FROM audit WHERE sequence > ? ORDER BY sequence DESC LIMIT ?"
+                             : "SELECT " COLUMNS " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?";
+    return query->newest ? "SELECT " COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
+                           " ORDER BY sequence DESC LIMIT ?2"
+                         : "SELECT " COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
+                           " ORDER BY sequence LIMIT ?2";
+}
+
+static void reverse(struct audit_record **records, size_t n)
+{
+    for (size_t i = 0; i < n / 2; i++) {
+        struct audit_record *other = records[i];
+        records[i] = records[n - 1 - i];
+        records[n - 1 - i] = other;
+    }
+}
+
+int store_audit_read(struct store_db *db, const struct store_query *query, struct store_reply *reply)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, query_text(query));
+    statement_int(&st, query->after);
+    statement_int(&st,
+                  (int64_t)query->limit + (query->newest ? 0 : 1)); /* one more tells whether it goes on */
+    if (query->uid_only != (uid_t)-1)
+        statement_int(&st, query->uid_only);
+
+    reply->records = calloc(query->limit, sizeof(reply->records[0]));
+    if (!reply->records)
+        return -ENOMEM;
+    int r;
+    while ((r = statement_step(&st)) == STEP_ROW) {
+        if (reply->n_records == query->limit) {
+            reply->next = reply->records[query->limit - 1]->sequence;
+            return 0;
+        }
+        r = get_record(&st, &reply->records[reply->n_records]);
+        if (r < 0)
+            return r;
+        reply->n_records++;
+    }
+    if (r == 0 && query->newest)
+        reverse(reply->records, reply->n_records);
+    return r;
+}
+
+int store_rows_set_repeats(struct store_db *db, const struct store_repeat *repeat)
+{
+    _cleanup_statement_ struct statement st =
+        statement_open(db, SLOT_REPEATS, "UPDATE audit SET repeats = ?2 WHERE sequence = ?1");
+    statement_int(&st, repeat->sequence);
+    statement_int(&st, (int64_t)repeat->repeats);
+    return statement_run(&st);
+}

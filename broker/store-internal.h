@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the store share; nobody else includes it.
+ *
+ *   store.c         the calls, their arguments copied into operations, completions on the loop's thread
+ *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
+ *   store-rows.c    what each operation does in the database
+ *   store-audit.c   audit records, in and out
+ *   store-read.c    load and audit query, on read-only connections of their own
+ *   store-schema.c  tables, checks before opening, making and migrating a database
+ *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
+ *
+ * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
+ * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
+ * marked. An operation itself belongs to whoever has it in hand: caller, queue, worker, done list, loop. */
+
+#include "broker/limits.h"
+#include "broker/seal.h"
+#include "broker/store.h"
+#include "util/list.h"
+#include "util/strv.h"
+
+#include <sqlite3.h>
+
+#define STORE_APPLICATION_ID 0x4c574142 /* "LWAB" */
+#define STORE_SCHEMA 1
+#define STORE_SEAL_SCHEMA 1 /* in the associated data; changes only when everything is sealed anew */
+#define STORE_OWNER_TEXT_SIZE (OWNER_NAME_MAX + 24)
+
+/* --- store-sql.c ---------------------------------------------------------------------------------------- */
+
+/* Statements that are kept prepared: those of every commit, of a disclosure and of a refresh. */
+enum statement_slot {
+    SLOT_NONE = -1,
+    SLOT_BEGIN,
+    SLOT_COMMIT,
+    SLOT_SAVEPOINT,
+    SLOT_RELEASE,
+    SLOT_AUDIT_INSERT,
+    SLOT_REPEATS,
+    SLOT_GRANT_OPEN,
+    SLOT_INTENT,
+    SLOT_REFRESHED,
+    SLOT_ROTATED,
+    SLOT_COUNT
+};
+
+struct store_db {
+    sqlite3 *sqlite;
+    sqlite3_stmt *kept[SLOT_COUNT];
+    int n_wal_pages; /* after the last commit */
+};
+
+enum store_db_mode {
+    STORE_DB_WRITER,    /* the one of the worker; the file must exist */
+    STORE_DB_READER,    /* read-only, beside the writer */
+    STORE_DB_IMMUTABLE, /* touches nothing and ignores the WAL */
+    STORE_DB_EXCLUSIVE, /* reads through an existing WAL without writing a byte; nobody else may have it open
+                         */
+};
+
+int store_db_open(struct store_db *db, const char *path, const char *vfs,
+                  enum store_db_mode mode) _must_check_;
+void store_db_close(struct store_db *db);
+/* Runs statements that return nothing. */
+int store_db_exec(struct store_db *db, const char *sql) _must_check_;
+int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char *sql) _must_check_;
+/* Leaves no transaction open, whatever happened to it. */
+void store_db_rollback(struct store_db *db);
+/* The negative errno of a SQLite result code; 0 for SQLITE_OK. */
+int store_db_errno(int code);
+
+/* One run of a statement. The first failure sticks, so that only the last call needs checking. */
+struct statement {
+    sqlite3_stmt *stmt;
+    bool kept;
+    int n_bound;
+    int r;
+};
+
+struct statement statement_open(struct store_db *db, enum statement_slot slot, const char *sql);
+void statement_close(struct statement *st);
+#define _cleanup_statement_ _cleanup_(statement_close)
+
+/* Bind the next parameter. Texts and blobs must stay until the statement is closed. */
+void statement_int(struct statement *st, int64_t value);
+void statement_null(struct statement *st);
+void statement_text(struct statement *st, const char *text);           /* NULL: "" */
+void statement_blob(struct statement *st, const void *blob, size_t n); /* NULL: a null */
+
+enum { STEP_ROW = 1 };
+/* STEP_ROW, 0 at the end, or a negative errno. */
+int statement_step(struct statement *st) _must_check_;
+/* For statements without rows. */
+int statement_run(struct statement *st) _must_check_;
+int64_t statement_get_int(struct statement *st, int column);
+/* Valid until the next step; "" for a null. Out of memory shows in st->r. */
+const char *statement_get_text(struct statement *st, int column);
+
+/* --- store-schema.c ------------------------------------------------------------------------------------- */
+
+/* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
+ */
+int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
+                      struct secret **ret_index) _must_check_;
+
+/* --- operations ----------------------------------------------------------------------------------------- */
+
+struct store_op {
+    struct list link;
+    store_callback callback; /* NULL once dropped */
+    void *userdata;
+    struct store_reply reply;
+
+    /* What it does inside its savepoint, once; NULL: only the record. */
+    int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
+    struct audit_record *record;
+    bool truncates;   /* it removes secrets: truncate the WAL after the commit */
+    bool names_grant; /* `row` is a grant, for the record */
+
+    int64_t row;
+    uint64_t generation;
+    int64_t now_sec;
+    enum store_token_which which;
+    enum store_refresh_end end;
+    bool make_default;
+    const char *text; /* reason, label; NULL */
+    struct secret *token;
+    struct store_grant grant;
+    struct store_link to;
+    struct strv strings; /* owns every text above */
+};
+
+void store_op_free(struct store_op *op);
+void store_reply_clear(struct store_reply *reply);
+
+struct store_query {
+    struct list link;
+    uv_work_t work;
+    struct store *store;
+    struct store_op *op;
+    int64_t after;
+    unsigned limit;
+    bool newest;
+    uid_t uid_only;
+    bool finished; /* under the store's mutex */
+    bool delivered;
+};
+
+struct store_repeat {
+    int64_t sequence;
+    uint64_t repeats;
+};
+
+struct store {
+    uv_loop_t *loop;
+    uv_async_t async;
+    uv_thread_t thread;
+    char *path;
+    char *vfs;
+    struct secret *master;
+    struct secret *index; /* key of the keyed hashes */
+    unsigned n_pending;   /* operations whose callback is still to come */
+    struct list queries;
+
+    struct store_db db; /* the worker's */
+    bool truncate_due;  /* the worker's */
+
+    uv_mutex_t mutex;
+    uv_cond_t wake;           /* for the worker */
+    uv_cond_t query_finished; /* for store_close() */
+    /* under mutex: */
+    struct list queue;
+    struct list done;
+    bool stopping;
+    struct store_repeat *repeats; /* sorted by sequence */
+    size_t n_repeats, n_repeats_allocated;
+    uint64_t repeats_due_usec;
+};
+
+/* --- store-worker.c ------------------------------------------------------------------------------------- */
+
+/* The thread: returns once the store is stopping and nothing is queued any more. */
+void store_worker_main(void *store);
+/* Sets a counter; the mutex must be held. */
+int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool overwrite) _must_check_;
+
+/* --- store-rows.c --------------------------------------------------------------------------------------- */
+
+/* Runs op->run and adds its record. 0, STORE_E_GONE or a negative errno; op->reply is filled on 0. */
+int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op) _must_check_;
+int store_rows_set_repeats(struct store_db *db, const struct store_repeat *repeat) _must_check_;
+
+int store_rows_add_grant(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_refresh_begin(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_refresh_finish(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_refresh_fail(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_link(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_remove_grant(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_remove_account(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_change_account(struct store_db *db, const struct secret *master, struct store_op *op);
+
+/* --- store-audit.c -------------------------------------------------------------------------------------- */
+
+int store_audit_insert(struct store_db *db, const struct audit_record *record,
+                       int64_t *ret_sequence) _must_check_;
+/* Fills the reply's records and next. */
+int store_audit_read(struct store_db *db, const struct store_query *query,
+                     struct store_reply *reply) _must_check_;

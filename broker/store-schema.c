@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/store-internal.h"
+#include "util/folder.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Opening, in steps, none of which may change a file that is not found to be good:
+ *
+ * 1. No database (or an empty file): the master key is loaded or made; the database is made whole under
+ *    another name, closed, and renamed. So a file under the real name is always a complete database.
+ * 2. The database is inspected on a connection that cannot write: ours? not too new? undamaged? An existing
+ *    WAL is part of it (after a crash the database file alone may be torn), so it is read through; without
+ *    one the file is opened as immutable, since SQLite would create a WAL even to read.
+ * 3. The key's id and the sealed index key tell whether the master key is the one.
+ * 4. Only then it is opened for writing, and migrated. */
+
+static const char *const migrations[] = {
+    /* 0 -> 1. Rows are never re-used (AUTOINCREMENT): a blob of a removed row fits no later one. The owner's
+     * uid is -1 for the device. An account of NULL is a login that is not proven yet. */
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE owner ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, uid INTEGER NOT NULL, name TEXT NOT NULL,"
+    " key BLOB NOT NULL, UNIQUE (uid, name)) STRICT;"
+    "CREATE TABLE account ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL REFERENCES owner (id),"
+    " name TEXT NOT NULL, label TEXT NOT NULL, is_default INTEGER NOT NULL, created_sec INTEGER NOT NULL,"
+    " customer BLOB NOT NULL, UNIQUE (owner, name)) STRICT;"
+    "CREATE TABLE grant ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL REFERENCES owner (id),"
+    " account INTEGER REFERENCES account (id), target TEXT NOT NULL, label TEXT NOT NULL,"
+    " endpoint TEXT NOT NULL, client_id TEXT NOT NULL, flow TEXT NOT NULL, may_carry TEXT NOT NULL,"
+    " carries TEXT NOT NULL, claimed INTEGER NOT NULL, generation INTEGER NOT NULL, token BLOB NOT NULL,"
+    " previous BLOB, dead INTEGER NOT NULL DEFAULT 0, dead_reason TEXT NOT NULL DEFAULT '',"
+    " intent_sec INTEGER, intent_generation INTEGER, created_sec INTEGER NOT NULL,"
+    " refreshed_sec INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX grant_by_owner ON grant (owner);"
+    "CREATE INDEX grant_by_account ON grant (account);"
+    "CREATE TABLE audit ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT, time_sec INTEGER NOT NULL, event TEXT NOT NULL,"
+    " uid INTEGER, app TEXT NOT NULL, kind TEXT NOT NULL, strength TEXT NOT NULL, account TEXT NOT NULL,"
+    " owner TEXT NOT NULL, owner_uid INTEGER, asked TEXT NOT NULL, carried TEXT NOT NULL,"
+    " verdict TEXT NOT NULL, decided_by TEXT NOT NULL, detail TEXT NOT NULL, grant_row INTEGER NOT NULL,"
+    " expires_sec INTEGER NOT NULL, repeats INTEGER NOT NULL DEFAULT 0, fingerprint BLOB,"
+    " previous_hash BLOB, hash BLOB) STRICT;"
+    "CREATE INDEX audit_by_app ON audit (app) WHERE app <> '';"
+    "CREATE INDEX audit_by_owner ON audit (owner_uid) WHERE owner_uid IS NOT NULL;",
+};
+
+_Static_assert(ARRAY_SIZE(migrations) == STORE_SCHEMA, "one migration for each version");
+
+static const char *const login_tables[] = {"sqlite_schema", "meta", "owner", "account", "grant"};
+
+static const struct seal_context index_context = {
+    .schema = STORE_SEAL_SCHEMA, .table = "meta", .owner = "", .endpoint = "", .client_id = ""};
+
+static int read_number(struct store_db *db, const char *sql, int64_t *ret)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
+    int r = statement_step(&st);
+    if (r < 0)
+        return r;
+    *ret = statement_get_int(&st, 0);
+    return 0;
+}
+
+/* --- step 2 and 3: inspect ------------------------------------------------------------------------------ */
+
+static int check_version(struct store_db *db)
+{
+    int64_t application, version;
+    int r = read_number(db, "PRAGMA application_id", &application);
+    if (r == 0)
+        r = read_number(db, "PRAGMA user_version", &version);
+    if (r < 0)
+        return r;
+    if (application != STORE_APPLICATION_ID || version < 1)
+        return STORE_E_CORRUPT;
+    return version > STORE_SCHEMA ? STORE_E_TOO_NEW : 0;
+}
+
+static int quick_check(struct store_db *db, const char *table)
+{
+    char sql[64];
+    (void)snprintf(sql, sizeof(sql), table ? "PRAGMA quick_check('%s')" : "PRAGMA quick_check", table);
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
+    int r = statement_step(&st);
+    if (r < 0)
+        return r;
+    return r == STEP_ROW && strcmp(statement_get_text(&st, 0), "ok") == 0 ? 0 : STORE_E_CORRUPT;
+}
+
+static int check_pages(struct store_db *db)
+{
+    int64_t n_pages;
+    int r = read_number(db, "PRAGMA page_count", &n_pages);
+    if (r < 0)
+        return r;
+    if (n_pages <= STORE_CHECK_PAGES_MAX)
+        return quick_check(db, NULL);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(login_tables); i++)
+        r = quick_check(db, login_tables[i]);
+    return r;
+}
+
+static int check_keys(struct store_db *db, const struct secret *master, struct secret **ret_index)
+{
+    unsigned char id[KEYS_ID_BYTES];
+    keys_id(master, id);
+
+    _cleanup_statement_ struct statement st = statement_open(
+        db, SLOT_NONE,
+        "SELECT k.value, i.value FROM meta k, meta i WHERE k.name = 'key-id' AND i.name = 'index-key'");
+    int r = statement_step(&st);
+    if (r <= 0)
+        return r < 0 ? r : STORE_E_CORRUPT;
+    if (sqlite3_column_bytes(st.stmt, 0) != KEYS_ID_BYTES ||
+        memcmp(sqlite3_column_blob(st.stmt, 0), id, sizeof(id)) != 0)
+        return STORE_E_OTHER_KEY;
+
+    const unsigned char *blob = sqlite3_column_blob(st.stmt, 1);
+    r = unseal(master, &index_context, blob, (size_t)sqlite3_column_bytes(st.stmt, 1), ret_index);
+    return r == SEAL_E_BROKEN ? STORE_E_OTHER_KEY : r;
+}
+
+static int load_key(const struct key_source *source, bool may_create, struct secret **ret)
+{
+    int r = keys_load(source, may_create, ret);
+    return r == KEYS_E_MISSING ? STORE_E_NO_KEY : r == KEYS_E_MALFORMED ? STORE_E_BAD_KEY : r;
+}
+
+static int inspect(struct store_db *db, const struct store_options *options, struct secret **ret_master,
+                   struct secret **ret_index)
+{
+    _cleanup_(secret_freep) struct secret *master = NULL;
+    int r = check_version(db);
+    if (r == 0)
+        r = check_pages(db);
+    if (r == 0)
+        r = load_key(&options->key_source, false, &master);
+    if (r == 0)
+        r = check_keys(db, master, ret_index);
+    if (r == 0)
+        *ret_master = TAKE_PTR(master);
+    return r;
+}
+
+/* --- step 1: make --------------------------------------------------------------------------------------- */
+
+static int write_meta(struct store_db *db, const char *name, const void *value, size_t n)
+{
+    _cleanup_statement_ struct statement st =
+        statement_open(db, SLOT_NONE, "INSERT INTO meta (name, value) VALUES (?, ?)");
+    statement_text(&st, name);
+    statement_blob(&st, value, n);
+    return statement_run(&st);
+}
+
+static int write_keys(struct store_db *db, const struct secret *master)
+{
+    _cleanup_(secret_freep) struct secret *index = NULL;
+    int r = secret_new_random(SEAL_KEY_BYTES, &index);
+    if (r < 0)
+        return r;
+    _cleanup_free_ unsigned char *blob = NULL;
+    size_t n;
+    r = seal(master, &index_context, index, &blob, &n);
+    if (r < 0)
+        return r;
+
+    unsigned char id[KEYS_ID_BYTES];
+    keys_id(master, id);
+    r = write_meta(db, "key-id", id, sizeof(id));
+    return r < 0 ? r : write_meta(db, "index-key", blob, n);
+}
+
+static int migrate_from(struct store_db *db, int64_t version)
+{
+    int r = 0;
+    for (; r == 0 && version < STORE_SCHEMA; version++)
+        r = store_db_exec(db, migrations[version]);
+    if (r < 0)
+        return r;
+    char sql[96];
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d;PRAGMA application_id=%d", STORE_SCHEMA,
+                   STORE_APPLICATION_ID);
+    return store_db_exec(db, sql);
+}
+
+static int fill(struct store_db *db, const struct secret *master)
+{
+    int r = store_db_exec(db, "BEGIN IMMEDIATE");
+    if (r == 0)
+        r = migrate_from(db, 0);
+    if (r == 0)
+        r = write_keys(db, master);
+    if (r == 0)
+        r = store_db_exec(db, "COMMIT");
+    return r == 0 ? store_db_exec(db, "PRAGMA journal_mode=WAL") : r;
+}
+
+/* Makes the database whole at `path`, a name of its own. */
+static int make_at(const char *path, const char *vfs, const struct secret *master)
+{
+    /* SQLite gives its other files the mode of this one. */
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    fd = close_fd(fd);
+
+    struct store_db db;
+    int r = store_db_open(&db, path, vfs, STORE_DB_WRITER);
+    if (r < 0)
+        return r;
+    r = fill(&db, master);
+    store_db_close(&db);
+    return r;
+}
+
+static void remove_made(const char *path)
+{
+    static const char *const tails[] = {"", "-journal", "-wal", "-shm"};
+    for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+        _cleanup_free_ char *name = NULL;
+        if (asprintf(&name, "%s%s", path, tails[i]) < 0)
+            name = NULL;
+        else
+            (void)unlink(name);
+    }
+}
+
+static int make(const struct store_options *options)
+{
+    _cleanup_(secret_freep) struct secret *master = NULL;
+    int r = load_key(&options->key_source, true, &master);
+    if (r != 0)
+        return r;
+
+    _cleanup_free_ char *temporary = NULL;
+    if (asprintf(&temporary, "%s.new", options->path) < 0) {
+        temporary = NULL;
+        return -ENOMEM;
+    }
+    remove_made(temporary); /* of a start that was cut short */
+    r = make_at(temporary, options->vfs, master);
+    if (r == 0 && rename(temporary, options->path) < 0)
+        r = -errno;
+    if (r < 0) {
+        remove_made(temporary);
+        return r;
+    }
+    return folder_sync_of(options->path);
+}
+
+/* --- step 4 --------------------------------------------------------------------------------------------- */
+
+static int migrate(struct store_db *db)
+{
+    int64_t version;
+    int r = read_number(db, "PRAGMA user_version", &version);
+    if (r < 0 || version == STORE_SCHEMA)
+        return r;
+    r = store_db_exec(db, "BEGIN IMMEDIATE");
+    if (r == 0)
+        r = migrate_from(db, version);
+    return r == 0 ? store_db_exec(db, "COMMIT") : r;
+}
+
+static int open_writer(struct store_db *db, const struct store_options *options)
+{
+    int r = store_db_open(db, options->path, options->vfs, STORE_DB_WRITER);
+    if (r < 0)
+        return r;
+    r = store_db_exec(db, "PRAGMA journal_mode=WAL");
+    if (r == 0)
+        r = migrate(db);
+    if (r < 0)
+        store_db_close(db);
+    return r;
+}
+
+/* Size of a regular file; -1 when there is none. */
+static int look(const char *path, int64_t *ret_size)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) {
+        *ret_size = -1;
+        return errno == ENOENT ? 0 : -errno;
+    }
+    *ret_size = st.st_size;
+    return S_ISREG(st.st_mode) ? 0 : -EPERM;
+}
+
+int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
+                      struct secret **ret_index)
+{
+    _cleanup_free_ char *wal = NULL;
+    if (asprintf(&wal, "%s-wal", options->path) < 0) {
+        wal = NULL;
+        return -ENOMEM;
+    }
+    int64_t size, wal_size;
+    int r = look(options->path, &size);
+    if (r == 0)
+        r = look(wal, &wal_size);
+    if (r == 0 && size <= 0) {
+        /* A WAL whose database is gone may hold what is left of it, and would be read into a new one. */
+        if (wal_size > 0)
+            return STORE_E_CORRUPT;
+        r = make(options);
+    }
+    if (r != 0)
+        return r;
+
+    r = store_db_open(db, options->path, options->vfs,
+                      wal_size > 0 ? STORE_DB_EXCLUSIVE : STORE_DB_IMMUTABLE);
+    if (r < 0)
+        return r == -EUCLEAN ? STORE_E_CORRUPT : r;
+    _cleanup_(secret_freep) struct secret *master = NULL, *index = NULL;
+    r = inspect(db, options, &master, &index);
+    store_db_close(db);
+    if (r != 0)
+        return r == -EUCLEAN ? STORE_E_CORRUPT : r;
+
+    r = open_writer(db, options);
+    if (r == 0) {
+        *ret_master = TAKE_PTR(master);
+        *ret_index = TAKE_PTR(index);
+    }
+    return r;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/store-internal.h"
+#include "util/clock.h"
+
+#include <string.h>
+
+/* The thread, in a circle:
+ *
+ * 1. wait for operations, for repeat counters that are due, or for the end;
+ * 2. take all that is queued, up to a batch;
+ * 3. BEGIN IMMEDIATE; each operation in a savepoint of its own, undone alone if it fails; some repeat
+ * counters; COMMIT, which returns once the WAL is synced;
+ * 4. only now hand the batch to the loop. If the transaction as a whole failed, every operation of it did,
+ * and the connection is rolled back: the next batch is tried anew, so a disk that has room again just works;
+ * 5. checkpoint when the WAL is long, after the batch was handed over. */
+
+/* --- repeat counters ------------------------------------------------------------------------------------ */
+
+static size_t repeats_find(const struct store *s, int64_t sequence)
+{
+    size_t low = 0, high = s->n_repeats;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->repeats[middle].sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int repeats_reserve(struct store *s)
+{
+    if (s->n_repeats < s->n_repeats_allocated)
+        return 0;
+    size_t n = s->n_repeats_allocated ? 2 * s->n_repeats_allocated : 16;
+    struct store_repeat *grown = reallocarray(s->repeats, n, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    s->repeats = grown;
+    s->n_repeats_allocated = n;
+    return 0;
+}
+
+int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool overwrite)
+{
+    size_t at = repeats_find(s, sequence);
+    if (at < s->n_repeats && s->repeats[at].sequence == sequence) {
+        if (overwrite)
+            s->repeats[at].repeats = repeats;
+        return 0;
+    }
+    int r = repeats_reserve(s);
+    if (r < 0)
+        return r;
+    if (s->n_repeats == 0) {
+        s->repeats_due_usec = boottime_usec() + STORE_REPEATS_DELAY_SEC * USEC_PER_SEC;
+        uv_cond_signal(&s->wake);
+    }
+    memmove(s->repeats + at + 1, s->repeats + at, (s->n_repeats - at) * sizeof(s->repeats[0]));
+    s->repeats[at] = (struct store_repeat){.sequence = sequence, .repeats = repeats};
+    s->n_repeats++;
+    return 0;
+}
+
+/* What one turn of the circle works on. */
+struct batch {
+    struct list ops;
+    struct store_repeat repeats[STORE_REPEATS_PER_COMMIT];
+    size_t n_repeats;
+    bool repeats_failed;
+};
+
+static void take_repeats(struct store *s, struct batch *batch)
+{
+    size_t n = s->n_repeats < STORE_REPEATS_PER_COMMIT ? s->n_repeats : STORE_REPEATS_PER_COMMIT;
+    if (n == 0)
+        return;
+    memcpy(batch->repeats, s->repeats, n * sizeof(s->repeats[0]));
+    batch->n_repeats = n;
+    s->n_repeats -= n;
+    memmove(s->repeats, s->repeats + n, s->n_repeats * sizeof(s->repeats[0]));
+}
+
+/* They were not written: put back what was not set anew meanwhile, and take a pause. */
+static void return_repeats(struct store *s, const struct batch *batch)
+{
+    uv_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < batch->n_repeats && !s->stopping; i++)
+        if (store_repeats_set(s, batch->repeats[i].sequence, batch->repeats[i].repeats, false) < 0)
+            break; /* out of memory costs a count, which the next repeat sets again */
+    s->repeats_due_usec = boottime_usec() + STORE_REPEATS_DELAY_SEC * USEC_PER_SEC;
+    uv_mutex_unlock(&s->mutex);
+}
+
+/* --- the transaction ------------------------------------------------------------------------------------ */
+
+static int savepoint_end(struct store_db *db, bool keep)
+{
+    int r = keep ? 0 : store_db_exec(db, "ROLLBACK TO op");
+    return r < 0 ? r : store_db_exec_kept(db, SLOT_RELEASE, "RELEASE op");
+}
+
+/* Negative only when the transaction itself is lost; how the operation went is in its reply. */
+static int run_op(struct store *s, struct store_op *op)
+{
+    int r = store_db_exec_kept(&s->db, SLOT_SAVEPOINT, "SAVEPOINT op");
+    if (r < 0)
+        return r;
+    r = store_rows_run(&s->db, s->master, op);
+    if (r != 0)
+        store_reply_clear(&op->reply);
+    op->reply.r = r;
+    if (sqlite3_get_autocommit(s->db.sqlite)) /* SQLite rolled everything back: disk full, I/O error, ... */
+        return r < 0 ? r : -EIO;
+    return savepoint_end(&s->db, r == 0);
+}
+
+/* A counter that cannot be written takes no operation along. */
+static int run_repeats(struct store *s, struct batch *batch)
+{
+    if (batch->n_repeats == 0)
+        return 0;
+    int r = store_db_exec_kept(&s->db, SLOT_SAVEPOINT, "SAVEPOINT op");
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < batch->n_repeats; i++)
+        r = store_rows_set_repeats(&s->db, &batch->repeats[i]);
+    batch->repeats_failed = r < 0;
+    return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
+}
+
+static int run_transaction(struct store *s, struct batch *batch)
+{
+    int r = store_db_exec_kept(&s->db, SLOT_BEGIN, "BEGIN IMMEDIATE");
+    struct store_op *op;
+    if (r == 0)
+        LIST_FOREACH (op, &batch->ops, link) {
+            r = run_op(s, op);
+            if (r < 0)
+                break;
+        }
+    if (r == 0)
+        r = run_repeats(s, batch);
+    if (r == 0)
+        r = store_db_exec_kept(&s->db, SLOT_COMMIT, "COMMIT");
+    return r;
+}
+
+static void fail_all(struct batch *batch, int r)
+{
+    struct store_op *op;
+    LIST_FOREACH (op, &batch->ops, link) {
+        store_reply_clear(&op->reply);
+        op->reply.r = r;
+    }
+}
+
+static void hand_over(struct store *s, struct batch *batch)
+{
+    if (list_is_empty(&batch->ops))
+        return;
+    uv_mutex_lock(&s->mutex);
+    while (!list_is_empty(&batch->ops)) {
+        struct list *first = batch->ops.next;
+        list_remove(first);
+        list_append(&s->done, first);
+    }
+    uv_mutex_unlock(&s->mutex);
+    (void)uv_async_send(&s->async);
+}
+
+static void checkpoint(struct store *s)
+{
+    if (!s->truncate_due && s->db.n_wal_pages < STORE_WAL_PAGES)
+        return;
+    int mode = s->truncate_due ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    (void)sqlite3_busy_timeout(s->db.sqlite, 0); /* a reader in the WAL must not hold up the next commit */
+    if (sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, mode, NULL, NULL) == SQLITE_OK)
+        s->truncate_due = false;
+    (void)sqlite3_busy_timeout(s->db.sqlite, STORE_BUSY_MSEC);
+}
+
+static void run_batch(struct store *s, struct batch *batch)
+{
+    bool truncates = false;
+    int r = 0;
+    if (!list_is_empty(&batch->ops) || batch->n_repeats > 0)
+        r = run_transaction(s, batch);
+    if (r < 0) {
+        store_db_rollback(&s->db);
+        fail_all(batch, r);
+    }
+    if (r < 0 || batch->repeats_failed)
+        return_repeats(s, batch);
+    struct store_op *op;
+    LIST_FOREACH (op, &batch->ops, link)
+        truncates |= op->truncates && op->reply.r == 0;
+    s->truncate_due |= truncates;
+    hand_over(s, batch);
+    checkpoint(s);
+}
+
+/* --- the thread ----------------------------------------------------------------------------------------- */
+
+/* How long there is nothing to do, as far as is known; 0: there is. UINT64_MAX: until woken. */
+static uint64_t idle_usec(const struct store *s)
+{
+    if (!list_is_empty(&s->queue))
+        return 0;
+    uint64_t idle = UINT64_MAX;
+    if (s->n_repeats > 0) {
+        uint64_t now = boottime_usec();
+        idle = now >= s->repeats_due_usec ? 0 : s->repeats_due_usec - now;
+    }
+    if (s->truncate_due && idle > STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC)
+        idle = STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC;
+    return idle;
+}
+
+/* False: the store is stopping, and nothing is left. */
+static bool take_batch(struct store *s, struct batch *batch)
+{
+    uv_mutex_lock(&s->mutex);
+    uint64_t idle;
+    while ((idle = idle_usec(s)) > 0 && !s->stopping)
+        if (idle == UINT64_MAX)
+            uv_cond_wait(&s->wake, &s->mutex);
+        else if (uv_cond_timedwait(&s->wake, &s->mutex, idle * 1000) == UV_ETIMEDOUT)
+            break;
+
+    for (unsigned n = 0; n < STORE_BATCH_OPS_MAX && !list_is_empty(&s->queue); n++) {
+        struct list *first = s->queue.next;
+        list_remove(first);
+        list_append(&batch->ops, first);
+    }
+    take_repeats(s, batch);
+    bool more = !s->stopping || !list_is_empty(&batch->ops) || batch->n_repeats > 0;
+    uv_mutex_unlock(&s->mutex);
+    return more;
+}
+
+void store_worker_main(void *store)
+{
+    struct store *s = store;
+    for (;;) {
+        struct batch batch = {.n_repeats = 0};
+        list_init(&batch.ops);
+        if (!take_batch(s, &batch))
+            return;
+        run_batch(s, &batch);
+    }
+}

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/store-internal.h"
+#include "util/clock.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <sodium.h>
+#include <string.h>
+
+/* The side of the loop. Each call makes one operation, which owns copies of all it needs, and queues it. The
+ * worker hands it back through `done` and the async handle. A callback may call anything, store_close()
+ * included: operations are taken off `done` one at a time, and the struct outlives the call, since libuv
+ * frees it only when the async handle is closed. */
+
+/* --- operations ----------------------------------------------------------------------------------------- */
+
+void store_reply_clear(struct store_reply *reply)
+{
+    secret_free(reply->token);
+    for (size_t i = 0; i < reply->n_records; i++)
+        audit_record_free(reply->records[i]);
+    free(reply->records);
+    *reply = (struct store_reply){.r = 0};
+}
+
+void store_op_free(struct store_op *op)
+{
+    if (!op)
+        return;
+    store_reply_clear(&op->reply);
+    audit_record_free(op->record);
+    secret_free(op->token);
+    free((void *)op->to.superseded);
+    strv_clear(&op->strings);
+    free(op);
+}
+
+static void op_freep(struct store_op **op)
+{
+    store_op_free(*op);
+}
+
+/* Takes the record and the token in every case. */
+static struct store_op *op_new(struct audit_record *record, struct secret *token)
+{
+    struct store_op *op = calloc(1, sizeof(*op));
+    if (!op) {
+        audit_record_free(record);
+        secret_free(token);
+        return NULL;
+    }
+    list_init(&op->link);
+    op->record = record;
+    op->token = token;
+    op->now_sec = wall_sec();
+    if (record && record->time_sec == 0)
+        record->time_sec = op->now_sec;
+    return op;
+}
+
+static int op_copy(struct store_op *op, const char *text, const char **ret)
+{
+    int r = strv_add(&op->strings, text ? text : "");
+    if (r == 0)
+        *ret = op->strings.items[op->strings.n - 1];
+    return r;
+}
+
+void store_op_drop(struct store_op *op)
+{
+    if (op)
+        op->callback = NULL;
+}
+
+static void op_finish(struct store_op *op)
+{
+    store_callback callback = op->callback;
+    op->callback = NULL;
+    if (callback)
+        callback(&op->reply, op->userdata);
+    store_op_free(op);
+}
+
+/* An operation in hand keeps the loop alive, an idle store does not. */
+static void count_pending(struct store *s, int change)
+{
+    if (s->n_pending == 0)
+        uv_ref((uv_handle_t *)&s->async);
+    s->n_pending += (unsigned)change;
+    if (s->n_pending == 0)
+        uv_unref((uv_handle_t *)&s->async);
+}
+
+static void set_callback(struct store_op *op, store_callback callback, void *userdata,
+                         struct store_op **ret_op)
+{
+    op->callback = callback;
+    op->userdata = userdata;
+    if (ret_op)
+        *ret_op = callback ? op : NULL; /* without a callback nobody could tell when the slot is gone */
+}
+
+/* Takes the operation. */
+static int submit(struct store *s, struct store_op *op, store_callback callback, void *userdata,
+                  struct store_op **ret_op)
+{
+    if (s->stopping) { /* only this thread sets it */
+        store_op_free(op);
+        return -ESHUTDOWN;
+    }
+    set_callback(op, callback, userdata, ret_op);
+    count_pending(s, 1);
+    uv_mutex_lock(&s->mutex);
+    list_append(&s->queue, &op->link);
+    uv_cond_signal(&s->wake);
+    uv_mutex_unlock(&s->mutex);
+    return 0;
+}
+
+static struct store_op *pop_done(struct store *s)
+{
+    struct store_op *op = NULL;
+    uv_mutex_lock(&s->mutex);
+    if (!list_is_empty(&s->done)) {
+        op = LIST_ENTRY(s->done.next, struct store_op, link);
+        list_remove(&op->link);
+    }
+    uv_mutex_unlock(&s->mutex);
+    return op;
+}
+
+static void deliver(struct store *s)
+{
+    struct store_op *op;
+    while ((op = pop_done(s))) {
+        op_finish(op);
+        count_pending(s, -1);
+    }
+}
+
+static void on_async(uv_async_t *async)
+{
+    deliver(async->data);
+}
+
+/* --- the calls ------------------------------------------------------------------------------------------ */
+
+int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                struct store_op **ret_op)
+{
+    struct store_op *op = op_new(record, NULL);
+    return op ? submit(s, op, callback, userdata, ret_op) : -ENOMEM;
+}
+
+static int copy_grant(struct store_op *op, const struct store_grant *grant)
+{
+    const struct {
+        const char *from;
+        const char **to;
+    } texts[] = {
+        {grant->target, &op->grant.target},     {grant->label, &op->grant.label},
+        {grant->endpoint, &op->grant.endpoint}, {grant->client_id, &op->grant.client_id},
+        {grant->flow, &op->grant.flow},         {grant->may_carry, &op->grant.may_carry},
+        {grant->carries, &op->grant.carries},
+    };
+    op->grant.owner = grant->owner;
+    op->grant.claimed = grant->claimed;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
+        r = op_copy(op, texts[i].from, texts[i].to);
+    return r;
+}
+
+int store_add_grant(struct store *s, const struct store_grant *grant, struct secret *token,
+                    struct audit_record *record, store_callback callback, void *userdata,
+                    struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = op_new(record, token);
+    if (!op || copy_grant(op, grant) < 0)
+        return -ENOMEM;
+    op->run = store_rows_add_grant;
+    op->names_grant = true;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
+                        store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    struct store_op *op = op_new(NULL, NULL);
+    if (!op)
+        return -ENOMEM;
+    op->run = store_rows_refresh_begin;
+    op->row = grant;
+    op->generation = generation;
+    op->which = which;
+    return submit(s, op, callback, userdata, ret_op);
+}
+
+int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
+                         struct secret *rotated, struct audit_record *record, store_callback callback,
+                         void *userdata, struct store_op **ret_op)
+{
+    struct store_op *op = op_new(record, rotated);
+    if (!op)
+        return -ENOMEM;
+    op->run = store_rows_refresh_finish;
+    op->names_grant = true;
+    op->row = grant;
+    op->generation = generation;
+    op->which = which;
+    return submit(s, op, callback, userdata, ret_op);
+}
+
+int store_refresh_fail(struct store *s, int64_t grant, uint64_t generation, enum store_refresh_end end,
+                       const char *reason, struct audit_record *record, store_callback callback,
+                       void *userdata, struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    if (!op || op_copy(op, reason, &op->text) < 0)
+        return -ENOMEM;
+    op->run = store_rows_refresh_fail;
+    op->names_grant = true;
+    op->row = grant;
+    op->generation = generation;
+    op->end = end;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+static int copy_link(struct store_op *op, const struct store_link *link)
+{
+    op->to = *link;
+    op->to.superseded = NULL;
+    if (link->n_superseded > 0) {
+        int64_t *rows = calloc(link->n_superseded, sizeof(*rows));
+        if (!rows)
+            return -ENOMEM;
+        memcpy(rows, link->superseded, link->n_superseded * sizeof(*rows));
+        op->to.superseded = rows;
+    }
+    int r = op_copy(op, link->id, &op->to.id);
+    return r < 0 ? r : op_copy(op, link->label, &op->to.label);
+}
+
+int store_link(struct store *s, const struct store_link *link, struct audit_record *record,
+               store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    if (!op || copy_link(op, link) < 0)
+        return -ENOMEM;
+    op->run = store_rows_link;
+    op->names_grant = true;
+    op->truncates = link->n_superseded > 0;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
+                       void *userdata, struct store_op **ret_op)
+{
+    struct store_op *op = op_new(record, NULL);
+    if (!op)
+        return -ENOMEM;
+    op->run = store_rows_remove_grant;
+    op->names_grant = true;
+    op->truncates = true;
+    op->row = grant;
+    return submit(s, op, callback, userdata, ret_op);
+}
+
+int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
+                         store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    struct store_op *op = op_new(record, NULL);
+    if (!op)
+        return -ENOMEM;
+    op->run = store_rows_remove_account;
+    op->truncates = true;
+    op->row = account;
+    return submit(s, op, callback, userdata, ret_op);
+}
+
+int store_change_account(struct store *s, int64_t account, const char *label, bool make_default,
+                         struct audit_record *record, store_callback callback, void *userdata,
+                         struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    if (!op || (label && op_copy(op, label, &op->text) < 0))
+        return -ENOMEM;
+    op->run = store_rows_change_account;
+    op->row = account;
+    op->make_default = make_default;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
+{
+    if (s->stopping)
+        return -ESHUTDOWN;
+    uv_mutex_lock(&s->mutex);
+    int r = store_repeats_set(s, sequence, repeats, true);
+    uv_mutex_unlock(&s->mutex);
+    return r;
+}
+
+/* --- queries -------------------------------------------------------------------------------------------- */
+
+/* In a worker of libuv's pool, or in store_close(). */
+static void run_query(uv_work_t *work)
+{
+    struct store_query *q = LIST_ENTRY(work, struct store_query, work);
+    struct store *s = q->store;
+    struct store_db db;
+    int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
+    if (r == 0) {
+        r = store_audit_read(&db, q, &q->op->reply);
+        store_db_close(&db);
+    }
+    if (r < 0)
+        store_reply_clear(&q->op->reply);
+    q->op->reply.r = r;
+
+    uv_mutex_lock(&s->mutex);
+    q->finished = true;
+    uv_cond_signal(&s->query_finished);
+    uv_mutex_unlock(&s->mutex);
+}
+
+static void query_deliver(struct store_query *q)
+{
+    list_remove(&q->link);
+    q->delivered = true;
+    op_finish(TAKE_PTR(q->op));
+}
+
+static void after_query(uv_work_t *work, int status _unused_)
+{
+    struct store_query *q = LIST_ENTRY(work, struct store_query, work);
+    if (!q->delivered) /* else store_close() did, and the store may be gone */
+        query_deliver(q);
+    free(q);
+}
+
+int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
+                      store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    assert(limit >= 1 && limit <= STORE_QUERY_RECORDS_MAX);
+    if (s->stopping)
+        return -ESHUTDOWN;
+    _cleanup_(op_freep) struct store_op *op = op_new(NULL, NULL);
+    _cleanup_free_ struct store_query *q = calloc(1, sizeof(*q));
+    if (!op || !q)
+        return -ENOMEM;
+    *q = (struct store_query){
+        .store = s, .op = op, .after = after, .limit = limit, .newest = newest, .uid_only = uid_only};
+    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0)
+        return -ENOMEM;
+    list_init(&q->link);
+    list_append(&s->queries, &q->link);
+    set_callback(op, callback, userdata, ret_op);
+    TAKE_PTR(op);
+    TAKE_PTR(q);
+    return 0;
+}
+
+/* A query that has begun is waited for, one that has not is run here. libuv calls after_query() for both once
+ * the loop turns again. */
+static void finish_queries(struct store *s)
+{
+    while (!list_is_empty(&s->queries)) {
+        struct store_query *q = LIST_ENTRY(s->queries.next, struct store_query, link);
+        if (uv_cancel((uv_req_t *)&q->work) == 0)
+            run_query(&q->work);
+        uv_mutex_lock(&s->mutex);
+        while (!q->finished)
+            uv_cond_wait(&s->query_finished, &s->mutex);
+        uv_mutex_unlock(&s->mutex);
+        query_deliver(q);
+    }
+}
+
+/* --- keyed hashes --------------------------------------------------------------------------------------- */
+
+static void keyed_hash(const struct store *s, const char personal[crypto_generichash_blake2b_PERSONALBYTES],
+                       const void *bytes, size_t n, unsigned char *ret, size_t n_ret)
+{
+    (void)crypto_generichash_blake2b_salt_personal(ret, n_ret, bytes, n, secret_bytes(s->index),
+                                                   secret_size(s->index), NULL,
+                                                   (const unsigned char *)personal);
+}
+
+void store_fingerprint(const struct store *s, const void *token, size_t n,
+                       unsigned char ret[AUDIT_FINGERPRINT_BYTES])
+{
+    keyed_hash(s, "token print 0001", token, n, ret, AUDIT_FINGERPRINT_BYTES);
+}
+
+void store_customer_hash(const struct store *s, const char *user_id, unsigned char ret[STORE_CUSTOMER_BYTES])
+{
+    keyed_hash(s, "customer id 0001", user_id, strlen(user_id), ret, STORE_CUSTOMER_BYTES);
+}
+
+/* --- open and close ------------------------------------------------------------------------------------- */
+
+static void store_free(struct store *s)
+{
+    secret_free(s->master);
+    secret_free(s->index);
+    free(s->path);
+    free(s->vfs);
+    free(s->repeats);
+    free(s);
+}
+
+static int init_locks(struct store *s)
+{
+    int r = uv_mutex_init(&s->mutex);
+    if (r < 0)
+        return r;
+    r = uv_cond_init(&s->wake);
+    if (r == 0) {
+        r = uv_cond_init(&s->query_finished);
+        if (r == 0)
+            return 0;
+        uv_cond_destroy(&s->wake);
+    }
+    uv_mutex_destroy(&s->mutex);
+    return r;
+}
+
+static void deinit_locks(struct store *s)
+{
+    uv_cond_destroy(&s->query_finished);
+    uv_cond_destroy(&s->wake);
+    uv_mutex_destroy(&s->mutex);
+}
+
+/* Only now, since store_close() may have been called from a callback of deliver(). */
+static void on_closed(uv_handle_t *handle)
+{
+    struct store *s = handle->data;
+    deinit_locks(s);
+    store_free(s);
+}
+
+/* Signals are the loop's business: the thread starts with all of them blocked. */
+static int start_thread(struct store *s)
+{
+    static const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                                .stack_size = STORE_THREAD_STACK_BYTES};
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    int r = -pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (r < 0)
+        return r;
+    r = uv_thread_create_ex(&s->thread, &options, store_worker_main, s);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
+static struct store *store_new(uv_loop_t *loop, const struct store_options *options)
+{
+    struct store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->loop = loop;
+    s->path = strdup(options->path);
+    s->vfs = options->vfs ? strdup(options->vfs) : NULL;
+    list_init(&s->queries);
+    list_init(&s->queue);
+    list_init(&s->done);
+    if (!s->path || (options->vfs && !s->vfs)) {
+        store_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+int store_open(uv_loop_t *loop, const struct store_options *options, struct store **ret)
+{
+    struct store *s = store_new(loop, options);
+    if (!s)
+        return -ENOMEM;
+    int r = store_schema_open(&s->db, options, &s->master, &s->index);
+    if (r != 0) {
+        store_free(s);
+        return r;
+    }
+
+    r = init_locks(s);
+    if (r == 0) {
+        r = uv_async_init(loop, &s->async, on_async);
+        if (r < 0)
+            deinit_locks(s);
+    }
+    if (r < 0) {
+        store_db_close(&s->db);
+        store_free(s);
+        return r;
+    }
+    s->async.data = s;
+    uv_unref((uv_handle_t *)&s->async);
+
+    r = start_thread(s);
+    if (r < 0) {
+        store_db_close(&s->db);
+        uv_close((uv_handle_t *)&s->async, on_closed);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    uv_mutex_lock(&s->mutex);
+    s->stopping = true;
+    uv_cond_signal(&s->wake);
+    uv_mutex_unlock(&s->mutex);
+    (void)uv_thread_join(&s->thread);
+    deliver(s);
+    finish_queries(s);
+
+    store_db_close(&s->db);
+    uv_close((uv_handle_t *)&s->async, on_closed);
+}
