@@ -6,12 +6,12 @@
  * - it reads a line that does not fit its buffer as two lines: we refuse it;
  * - it cuts names of sections (and of continued keys) after 49 bytes, so that two identities could become
  *   one: names are taken from our copy of the line, never from what it hands to its handler;
- * - it takes `:` for `=`, ignores text after `]`, and does not strip comments from continued values: the first
- *   two are refused, and comments are gone before it sees a line;
+ * - it takes `:` for `=`, ignores text after `]`, and does not strip comments from continued values: the
+ * first two are refused, and comments are gone before it sees a line;
  * - its handler has no line numbers: the reader counts.
  *
- * The two views of a line must agree: `reader.kind` is what this file takes a line for, and an entry that inih
- * reports for any other kind is refused. */
+ * The two views of a line must agree: `reader.kind` is what this file takes a line for, and an entry that
+ * inih reports for any other kind is refused. */
 
 #include "util/ini.h"
 

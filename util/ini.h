@@ -13,7 +13,7 @@
 #define INI_REASON_SIZE 160
 
 struct ini_problem {
-    unsigned line; /* 1-based; 0 where the file as a whole is meant */
+    unsigned line;                /* 1-based; 0 where the file as a whole is meant */
     char reason[INI_REASON_SIZE]; /* valid UTF-8 */
 };
 

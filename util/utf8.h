@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Well-formed as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. A NUL is a character. */
+/* Well-formed as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. A NUL is a character.
+ */
 bool utf8_is_valid(const char *bytes, size_t n);
 
 /* The longest start of the n bytes, at most `max`, that does not end within a character; the bytes must be
