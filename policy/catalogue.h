@@ -27,7 +27,11 @@ int catalogue_new(const struct catalogue *previous, struct catalogue **ret) _mus
 void catalogue_free(struct catalogue *c);
 DEFINE_CLEANUP(struct catalogue, catalogue_free);
 
-/* Adds the scopes of one file. `shipped` ones get a polkit action of their own, the others share
+/* Keys of a section: `description` (needed), `implies` (scopes separated by spaces or commas), `family`
+ * (`other` if left out), `scope_data`. Descriptions may be continued on indented lines, `implies` also given
+ * again.
+ *
+ * Adds the scopes of one file. `shipped` ones get a polkit action of their own, the others share
  * org.lwabroker.scope.other. CATALOGUE_E_MALFORMED with *ret_problem: not INI, an unknown key, an invalid
  * or doubled scope, a missing description, too many. After a failure the catalogue is only good to free. */
 int catalogue_add_text(struct catalogue *c, const char *text, size_t n, bool shipped,
@@ -41,7 +45,7 @@ int catalogue_seal(struct catalogue *c, struct ini_problem *ret_problem) _must_c
 struct scope_info {
     const char *name;
     const char *description; /* completes "wants to: ..." */
-    const char *family;      /* groups scopes for people: "music", "alexa", ... */
+    const char *family;      /* groups scopes for people: "music", "alexa", ...; [a-z0-9-] */
     const char *action_id;   /* e.g. org.lwabroker.scope.music.library.read */
     const char *scope_data;  /* what the provider wants with it: a hint for people, "" for nothing */
     bool listed;             /* in the files: only listed scopes can be asked for or allowed */
@@ -50,6 +54,9 @@ struct scope_info {
 
 unsigned catalogue_count(const struct catalogue *c);
 const struct scope_info *catalogue_get(const struct catalogue *c, int index);
+
+/* All listed scopes. */
+struct scope_set catalogue_listed(const struct catalogue *c);
 
 /* The number of a listed scope, or -1. */
 int catalogue_find(const struct catalogue *c, const char *name);

@@ -5,7 +5,7 @@
  *
  * 1. Candidates are the grants whose `carries` covers what was asked.
  * 2. What the token may carry is the grant's `may_carry` (or what was asked, where the provider is configured
- *    to narrow on refresh), expanded.
+ *    to narrow on refresh), expanded. What it carries counts as part of that, whatever the store says.
  * 3. Candidates that may carry anything the app is denied are dropped.
  * 4. One whose unasked extras are all allowed goes before one that needs asking; then the one that may carry
  *    least; ties: the latest expiry, then the lowest id. */
@@ -25,7 +25,8 @@ enum {
 };
 
 /* On 0 *ret_index is the grant and *ret_may_carry the expanded set that its token may carry. On
- * SELECT_E_NARROWER_LOGIN *ret_may_carry is the canonical set to log in with. */
+ * SELECT_E_NARROWER_LOGIN *ret_may_carry is the canonical set to log in with: what was asked, which the
+ * caller has judged before (a denied scope in it would make no login serve). */
 int select_grant(const struct catalogue *c, const struct select_grant *grants, size_t n_grants,
                  struct scope_set asked, const struct verdicts *verdicts, bool narrows_on_refresh,
                  size_t *ret_index, struct scope_set *ret_may_carry) _must_check_;

@@ -9,12 +9,15 @@
  *     ask = music::library
  *     deny = profile
  *
- * The section is an identity, compared exactly. Values are scopes separated by spaces or commas; a key may
- * be given again or continued on indented lines. Sections for one identity, in one file or several, add up.
+ * The section is an identity (`snap:`, `unit:`, `flatpak:`, `user:` or `uid:`), compared exactly. Values are
+ * scopes separated by spaces or commas; a key may be given again or continued on indented lines. Sections for
+ * one identity, in one file or several, add up.
  *
  * A malformed file denies what it would have granted: every identity that any line of it names is denied
- * everything until it is mended, whatever the other files say. A file that could not be read at all (named
- * with a NULL text) may have held a denial for anyone: what no other file allows is then denied. */
+ * everything until it is mended, whatever the other files say. A scope that no catalogue lists makes a file
+ * malformed: it may be a denial with a typing error in it. A file that could not be read at all (named with a
+ * NULL text) may have held a denial for anyone: what no other file mentions is then denied, and counts as
+ * decided by the table. */
 
 #include "policy/catalogue.h"
 
@@ -37,6 +40,7 @@ DEFINE_CLEANUP(struct table, table_free);
 int table_add_file(struct table *t, const struct catalogue *c, const char *file, const char *text,
                    size_t n) _must_check_;
 
+/* The number of identities that the table speaks of. */
 size_t table_count_sections(const struct table *t);
 size_t table_count_problems(const struct table *t);
 const struct table_problem *table_get_problem(const struct table *t, size_t i);

@@ -18,7 +18,8 @@ int file_read(const char *path, size_t max, char **ret_text, size_t *ret_n) _mus
 int file_read_trusted(const char *path, size_t max, char **ret_text, size_t *ret_n) _must_check_;
 
 /* Appends the paths of the entries of `dir` that end in `suffix`, sorted by name as C strings, at most
- * `max` of them (-E2BIG beyond). A missing directory has none. */
+ * `max` of them (-E2BIG beyond). Names that start with a dot are left out: editors keep files of theirs under
+ * such names. A missing directory has none. */
 int file_list(const char *dir, const char *suffix, size_t max, struct strv *paths) _must_check_;
 
 /* Makes a memfd (CLOEXEC) that holds the n bytes and is sealed against every change. Owned by the caller. */
