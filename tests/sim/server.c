@@ -238,12 +238,12 @@ int server_start(struct sim *sim, const struct server_options *options, server_d
     server->sim = sim;
     server->dispatch = dispatch;
     errno = 0;
-    server->daemon = MHD_start_daemon(
-        flags | (options->cert ? MHD_USE_TLS : 0), options->port, NULL, NULL, on_request, server,
-        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_ARRAY, options->cert ? tls : none, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(flags | (options->cert ? MHD_USE_TLS : 0), options->port, NULL, NULL, on_request,
+                         server, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                         CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_ARRAY,
+                         options->cert ? tls : none, MHD_OPTION_END);
     if (!server->daemon)
         return errno > 0 ? -errno : -EINVAL;
     *ret = TAKE_PTR(server);
