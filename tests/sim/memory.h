@@ -6,9 +6,5 @@
 
 #include "util/cleanup.h"
 
-static inline void *must(void *p)
-{
-    if (!p)
-        abort();
-    return p;
-}
+/* Returns what it is given, unless that is NULL. */
+void *must(void *p) __attribute__((returns_nonnull));
