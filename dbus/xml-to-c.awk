@@ -2,7 +2,7 @@
 # Turns the interface files into one C table of { name, introspection text }, without their comments.
 
 BEGIN {
-    print "/* Made from dbus/*.xml by dbus/xml-to-c.awk. */"
+    print "/* Made from the XML files of dbus/ by dbus/xml-to-c.awk. */"
     print "#include \"dbus/interfaces.h\"\n"
     print "const struct bus_interface bus_interfaces[] = {"
 }

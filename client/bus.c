@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/bus.h"
+
+#include "client/outcome.h"
+#include "client/terminal.h"
+#include "dbus/names.h"
+
+#include <string.h>
+
+/* libdbus' own 25 s would end a call while a person still types, or while the broker waits for Amazon (its
+ * request_timeout is 60 s, its prompt_timeout 120 s). */
+#define TIMEOUT_MSEC 90000
+#define TIMEOUT_INTERACTIVE_MSEC 150000
+
+static void error_freep(DBusError *error)
+{
+    dbus_error_free(error);
+}
+
+#define _cleanup_error_ _cleanup_(error_freep)
+
+int bus_open(const struct arguments *arguments, struct bus *ret)
+{
+    _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
+    DBusConnection *connection = dbus_bus_get_private(DBUS_BUS_SYSTEM, &error);
+    if (!connection) {
+        (void)report(CTL_NO_BROKER, "cannot reach the system bus: %s", error.message ? error.message : "");
+        report_hint("check that dbus-daemon runs, and DBUS_SYSTEM_BUS_ADDRESS if it is set");
+        return CTL_NO_BROKER;
+    }
+    dbus_connection_set_exit_on_disconnect(connection, FALSE);
+
+    ret->connection = connection;
+    ret->interactive = arguments->given[OPTION_INTERACTIVE] ||
+                       (!arguments->given[OPTION_NO_INTERACTIVE] && isatty(STDIN_FILENO));
+    return CTL_OK;
+}
+
+void bus_close(struct bus *bus)
+{
+    if (!bus->connection)
+        return;
+    dbus_connection_close(bus->connection);
+    dbus_connection_unref(bus->connection);
+    bus->connection = NULL;
+}
+
+int bus_new_call(const char *path, const char *interface, const char *member, DBusMessage **ret)
+{
+    *ret = dbus_message_new_method_call(LWA_BUS_NAME, path, interface, member);
+    return *ret ? CTL_OK : report(CTL_FAILED, "out of memory");
+}
+
+int bus_end_arguments(struct writer *w)
+{
+    int r = writer_end(w);
+    if (r == -EILSEQ)
+        return report(CTL_USAGE, "an argument is not valid UTF-8");
+    return r < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
+}
+
+void bus_hint_login(const struct bus_context *context)
+{
+    const char *account = context ? context->account : NULL;
+    _cleanup_free_ char *scopes = context && context->scopes ? strv_join(context->scopes, " ") : NULL;
+    report_hint("lwactl login %s%s%s%s", account ? "--account " : "", account ? account : "",
+                account ? " " : "", scopes && *scopes ? scopes : "SCOPE...");
+}
+
+static bool is_any_of(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0)
+            return true;
+    return false;
+}
+
+/* Errors of the bus itself. */
+static int report_foreign(const char *name, const char *message)
+{
+    static const char *const gone[] = {
+        DBUS_ERROR_SERVICE_UNKNOWN,
+        DBUS_ERROR_NAME_HAS_NO_OWNER,
+        DBUS_ERROR_DISCONNECTED,
+        DBUS_ERROR_SPAWN_EXEC_FAILED,
+        DBUS_ERROR_SPAWN_FAILED,
+        DBUS_ERROR_SPAWN_CHILD_EXITED,
+        DBUS_ERROR_SPAWN_CHILD_SIGNALED,
+        DBUS_ERROR_SPAWN_SERVICE_NOT_FOUND,
+        DBUS_ERROR_NO_SERVER,
+        NULL,
+    };
+    static const char *const silent[] = {DBUS_ERROR_NO_REPLY, DBUS_ERROR_TIMEOUT, DBUS_ERROR_TIMED_OUT, NULL};
+    static const char *const other[] = {
+        DBUS_ERROR_UNKNOWN_METHOD,
+        DBUS_ERROR_UNKNOWN_INTERFACE,
+        DBUS_ERROR_UNKNOWN_OBJECT,
+        NULL,
+    };
+    int code = CTL_FAILED;
+
+    if (is_any_of(name, gone)) {
+        code = report(CTL_NO_BROKER, "The broker is not running, and the bus could not start it.");
+        report_hint("`systemctl status lwa-brokerd` or the broker's log tells why");
+    } else if (is_any_of(name, silent)) {
+        code = report(CTL_NO_BROKER, "The broker did not answer.");
+        report_hint("try again; if that does not help, look at the broker's log");
+    } else if (strcmp(name, DBUS_ERROR_ACCESS_DENIED) == 0) {
+        code = report(CTL_DENIED, "The bus does not let this program speak to the broker.");
+        report_hint("inside of a sandbox it needs --system-talk-name=" LWA_BUS_NAME);
+    } else if (is_any_of(name, other)) {
+        code = report(CTL_NOT_SUPPORTED, "The broker does not know this call.");
+        report_hint("%s", outcome_of_error(BUS_E_NOT_SUPPORTED)->hint);
+    } else {
+        code = report(CTL_FAILED, "The call failed: %s (%s)",
+                      message && *message ? message : "no reason given", name);
+    }
+    return code;
+}
+
+int bus_report(const char *name, const char *message, const struct bus_context *context)
+{
+    enum bus_error error = bus_error_from_name(name);
+    if (error == BUS_OK && strncmp(name, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) != 0)
+        return report_foreign(name, message);
+
+    const struct outcome *outcome = outcome_of_error(error);
+    (void)report(outcome->code, "%s", message && *message ? message : outcome->sentence);
+    if (outcome->code == CTL_LOGIN)
+        bus_hint_login(context);
+    else if (outcome->hint)
+        report_hint("%s", outcome->hint);
+    return outcome->code;
+}
+
+int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
+             DBusMessage **ret_reply)
+{
+    _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
+    dbus_message_set_allow_interactive_authorization(call, bus->interactive);
+    _cleanup_message_ DBusMessage *reply = dbus_connection_send_with_reply_and_block(
+        bus->connection, call, bus->interactive ? TIMEOUT_INTERACTIVE_MSEC : TIMEOUT_MSEC, &error);
+    if (!reply)
+        return bus_report(error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
+    if (!dbus_message_has_signature(reply, signature)) {
+        (void)report(CTL_FAILED, "The broker answered in a way that this lwactl does not know.");
+        report_hint("%s", outcome_of_error(BUS_E_NOT_SUPPORTED)->hint);
+        return CTL_FAILED;
+    }
+    *ret_reply = TAKE_PTR(reply);
+    return CTL_OK;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The system bus and the broker on it, with blocking calls. Each function returns an exit code, and what is
+ * not CTL_OK has been said on standard error, with the next step. */
+
+#include "client/options.h"
+#include "dbus/errors.h"
+#include "dbus/writer.h"
+
+#include <dbus/dbus.h>
+
+struct bus {
+    DBusConnection *connection;
+    bool interactive; /* let polkit ask a person */
+};
+
+int bus_open(const struct arguments *arguments, struct bus *ret) _must_check_;
+void bus_close(struct bus *bus);
+
+#define _cleanup_bus_ _cleanup_(bus_close)
+
+static inline void dbus_message_unrefp(DBusMessage **m)
+{
+    if (*m)
+        dbus_message_unref(*m);
+}
+
+#define _cleanup_message_ _cleanup_(dbus_message_unrefp)
+
+/* What a hint can name. Both may be NULL. */
+struct bus_context {
+    const struct strv *scopes;
+    const char *account;
+};
+
+int bus_new_call(const char *path, const char *interface, const char *member, DBusMessage **ret) _must_check_;
+/* Ends the arguments of a call: text that is not UTF-8 came from the command line. */
+int bus_end_arguments(struct writer *w) _must_check_;
+
+/* Sends and waits. The reply has the signature that is asked for. */
+int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
+             DBusMessage **ret_reply) _must_check_;
+/* Says an error by its name and the message that came with it (NULL or "": none), and what to do next. */
+int bus_report(const char *name, const char *message, const struct bus_context *context);
+/* "login SCOPE…" as a hint. */
+void bus_hint_login(const struct bus_context *context);

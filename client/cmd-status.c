@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lwactl status: what the broker has loaded, and how each login is doing. */
+
+#include "client/bus.h"
+#include "client/grid.h"
+#include "client/outcome.h"
+#include "client/text.h"
+#include "client/values.h"
+#include "dbus/names.h"
+#include "util/clock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static enum colour state_colour(const char *cell)
+{
+    if (strcmp(cell, "fresh") == 0)
+        return COLOUR_GREEN;
+    if (strcmp(cell, "dead") == 0 || strcmp(cell, "foreign") == 0)
+        return COLOUR_RED;
+    return strcmp(cell, "waiting") == 0 || strcmp(cell, "unproven") == 0 ? COLOUR_YELLOW : COLOUR_PLAIN;
+}
+
+static const struct grid_column columns[] = {
+    {"ACCOUNT", 6, NULL},  {"OWNER", 6, NULL},      {"STATE", 0, state_colour}, {"EXPIRES", 0, NULL},
+    {"NEXT TRY", 0, NULL}, {"LAST ERROR", 8, NULL}, {"SCOPES", 12, NULL},
+};
+
+static int add_row(struct grid *grid, struct json_object *grant, int64_t now)
+{
+    char expires[TEXT_TIME_SIZE], next[TEXT_TIME_SIZE];
+    _cleanup_free_ char *scopes = values_join(values_list(grant, "scopes"), " ");
+    if (!scopes)
+        return -ENOMEM;
+    grid_add(grid, values_text(grant, "account"));
+    grid_add(grid, values_text(grant, "owner"));
+    grid_add(grid, values_text(grant, "state"));
+    grid_add(grid, text_relative_time(values_number(grant, "expires_at"), now, expires));
+    grid_add(grid, text_relative_time(values_number(grant, "next_try_at"), now, next));
+    grid_add(grid, values_text(grant, "error"));
+    grid_add(grid, scopes);
+    return 0;
+}
+
+static int print_grants(struct json_object *grants)
+{
+    _cleanup_grid_ struct grid grid = {.columns = columns, .n_columns = ARRAY_SIZE(columns)};
+    struct terminal terminal = terminal_get();
+    for (size_t i = 0; i < values_count(grants); i++) {
+        int r = add_row(&grid, values_item(grants, i), wall_sec());
+        if (r < 0)
+            return r;
+    }
+    return grid_print(&grid, &terminal, true, stdout);
+}
+
+static void print_line(const char *title, const char *value)
+{
+    (void)printf("%-10s %s\n", title, *value ? value : "-");
+}
+
+/* "ok", or what is wrong in red. */
+static void print_health(const struct terminal *t, const char *title, const char *value)
+{
+    bool is_ok = strcmp(value, "ok") == 0;
+    (void)printf("%-10s %s%s%s\n", title, terminal_colour(t, is_ok ? COLOUR_GREEN : COLOUR_RED),
+                 *value ? value : "-", terminal_colour(t, COLOUR_PLAIN));
+}
+
+static void print_broker(struct json_object *status)
+{
+    struct terminal t = terminal_get();
+    char since[TEXT_TIME_SIZE];
+    int64_t now = wall_sec(), uptime = values_number(status, "uptime");
+    struct json_object *problems = values_list(status, "problems");
+
+    print_line("broker", values_text(status, "version"));
+    print_line("started", text_relative_time(uptime > 0 && uptime < now ? now - uptime : now, now, since));
+    print_line("provider", values_text(status, "provider"));
+    print_line("client id", values_text(status, "client_id"));
+    print_health(&t, "store", values_text(status, "store"));
+    print_health(&t, "polkit", values_text(status, "polkit"));
+    (void)printf("%-10s %" PRId64 " sections, %zu problems\n", "policy",
+                 values_number(status, "table_sections"), values_count(problems));
+    for (size_t i = 0; i < values_count(problems); i++)
+        (void)printf("  %s%s%s\n", terminal_colour(&t, COLOUR_RED),
+                     json_object_get_string(values_item(problems, i)), terminal_colour(&t, COLOUR_PLAIN));
+    (void)printf("%-10s %" PRId64 " connections, %" PRId64 " calls, %" PRId64 " logins under way\n\n", "now",
+                 values_number(status, "connections"), values_number(status, "calls"),
+                 values_number(status, "logins"));
+}
+
+/* What a person should do about a login, after the table. */
+static void print_hints(struct json_object *grants)
+{
+    for (size_t i = 0; i < values_count(grants); i++) {
+        struct json_object *grant = values_item(grants, i);
+        if (strcmp(values_text(grant, "state"), "dead") != 0)
+            continue;
+        _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+        _cleanup_free_ char *joined = values_join(values_list(grant, "scopes"), " ");
+        if (!joined || strv_split(&scopes, joined, " ") < 0)
+            return;
+        const char *account = values_text(grant, "account");
+        bus_hint_login(&(struct bus_context){&scopes, *account ? account : NULL});
+    }
+}
+
+static int show(struct json_object *status)
+{
+    struct json_object *grants = values_list(status, "grants");
+    print_broker(status);
+    if (values_count(grants) == 0) {
+        (void)printf("There is no login.\n");
+        return 0;
+    }
+    int r = print_grants(grants);
+    print_hints(grants);
+    return r;
+}
+
+static int run(const struct command *command, const struct arguments *arguments)
+{
+    bool as_json = arguments->given[OPTION_JSON];
+    _cleanup_bus_ struct bus bus = {NULL};
+    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
+    _cleanup_json_ struct json_object *status = NULL;
+
+    if (arguments->n_operands > 0)
+        return options_usage(command, "status takes no operand, not `%s`", arguments->operands[0]);
+    int r = bus_open(arguments, &bus);
+    if (r == CTL_OK)
+        r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_STATUS, "Get", &call);
+    if (r == CTL_OK)
+        r = bus_call(&bus, call, "a{sv}", NULL, &reply);
+    if (r != CTL_OK)
+        return r;
+
+    r = values_from_message(reply, 0, as_json ? VALUES_EXACT : VALUES_SAFE, &status);
+    if (r == 0)
+        r = as_json ? values_print(status, true, stdout) : show(status);
+    return r < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
+}
+
+static const struct option_spec options[] = {
+    {OPTION_JSON, "json", NULL, "print one JSON object"},
+};
+
+const struct command command_status = {
+    .name = "status",
+    .synopsis = "status [--json]",
+    .summary = "Show what the broker has loaded, and how each login is doing",
+    .details = "States of a login: fresh, renewing, waiting (for the next try), idle (no token asked for\n"
+               "yet), dead (log in again), unproven, foreign (made with another client id).\n",
+    .options = options,
+    .n_options = ARRAY_SIZE(options),
+    .run = run,
+};

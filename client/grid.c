@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/grid.h"
+
+#include "client/text.h"
+
+#define GAP 2
+
+void grid_clear(struct grid *g)
+{
+    strv_clear(&g->cells);
+}
+
+void grid_add(struct grid *g, const char *cell)
+{
+    int r = strv_add(&g->cells, *cell ? cell : "-");
+    if (r < 0 && g->error == 0)
+        g->error = r;
+}
+
+static void measure(const struct grid *g, bool with_titles, size_t *widths)
+{
+    for (size_t i = 0; i < g->n_columns; i++)
+        widths[i] = with_titles ? text_width(g->columns[i].title) : 0;
+    for (size_t i = 0; i < g->cells.n; i++) {
+        size_t width = text_width(g->cells.items[i]);
+        if (width > widths[i % g->n_columns])
+            widths[i % g->n_columns] = width;
+    }
+}
+
+/* Takes columns from the widest flexible one, until all fit or nothing more can be taken. */
+static void shrink(const struct grid *g, size_t limit, size_t *widths)
+{
+    size_t total = (g->n_columns - 1) * GAP;
+    for (size_t i = 0; i < g->n_columns; i++)
+        total += widths[i];
+
+    while (total > limit) {
+        size_t widest = g->n_columns;
+        for (size_t i = 0; i < g->n_columns; i++)
+            if (g->columns[i].least > 0 && widths[i] > g->columns[i].least &&
+                (widest == g->n_columns || widths[i] > widths[widest]))
+                widest = i;
+        if (widest == g->n_columns)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+/* Prints the cell in at most `width` columns, and returns how many it took. */
+static size_t print_cell(const struct terminal *t, const char *cell, size_t width, enum colour colour,
+                         FILE *out)
+{
+    bool cut = text_width(cell) > width;
+    size_t shown;
+    size_t bytes = text_fit(cell, cut ? width - 1 : width, &shown);
+    const char *mark = !cut ? "" : t->is_utf8 ? "\u2026" : "~";
+    bool plain = colour == COLOUR_PLAIN;
+    (void)fprintf(out, "%s%.*s%s%s", plain ? "" : terminal_colour(t, colour), (int)bytes, cell, mark,
+                  plain ? "" : terminal_colour(t, COLOUR_PLAIN));
+    return shown + cut;
+}
+
+static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells, bool titles,
+                      const size_t *widths, FILE *out)
+{
+    size_t left = t->width > 0 ? t->width : SIZE_MAX;
+    for (size_t i = 0; i < g->n_columns; i++) {
+        const struct grid_column *column = &g->columns[i];
+        const char *cell = titles ? column->title : cells[i];
+        enum colour colour = titles ? COLOUR_BOLD : column->colour ? column->colour(cell) : COLOUR_PLAIN;
+        size_t width = widths[i] < left ? widths[i] : left;
+        size_t shown = width > 0 ? print_cell(t, cell, width, colour, out) : 0;
+        left -= width;
+        if (i + 1 == g->n_columns || left <= GAP)
+            break;
+        (void)fprintf(out, "%*s", (int)(width - shown + GAP), "");
+        left -= GAP;
+    }
+    (void)fputc('\n', out);
+}
+
+int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out)
+{
+    size_t widths[GRID_COLUMNS_MAX] = {0};
+    if (g->error < 0)
+        return g->error;
+
+    measure(g, with_titles, widths);
+    if (t->width > 0)
+        shrink(g, t->width, widths);
+    if (with_titles)
+        print_row(g, t, NULL, true, widths, out);
+    for (size_t i = 0; i + g->n_columns <= g->cells.n; i += g->n_columns)
+        print_row(g, t, (const char *const *)&g->cells.items[i], false, widths, out);
+    return 0;
+}

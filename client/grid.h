@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A table on the terminal: columns as wide as their widest cell, the flexible ones cut (with a mark) until a
+ * row fits the terminal. Away from a terminal nothing is cut. */
+
+#include "client/terminal.h"
+#include "util/strv.h"
+
+struct grid_column {
+    const char *title;
+    size_t least; /* columns that are left of it when space is short; 0: never cut */
+    enum colour (*colour)(const char *cell); /* may be NULL */
+};
+
+#define GRID_COLUMNS_MAX 12
+
+struct grid {
+    const struct grid_column *columns;
+    size_t n_columns;  /* 1 to GRID_COLUMNS_MAX */
+    struct strv cells; /* row after row */
+    int error;         /* the first failure sticks, and grid_print() hands it up */
+};
+
+void grid_clear(struct grid *g);
+/* Adds the next cell, which must be safe text; "" is shown as "-". */
+void grid_add(struct grid *g, const char *cell);
+int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out) _must_check_;
+
+#define _cleanup_grid_ _cleanup_(grid_clear)

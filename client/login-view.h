@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What `lwactl login` shows. On a terminal one line is redrawn in place with the time left; elsewhere lines
+ * are added, one per change of state and one per minute. All values handed in are safe text. */
+
+#include "client/bus.h"
+#include "client/values.h"
+
+#include <stdint.h>
+
+enum login_state { LOGIN_STARTING, LOGIN_WAITING, LOGIN_EXCHANGING, LOGIN_PROVING, LOGIN_STATE_COUNT };
+
+struct login_view {
+    bool wants_qr;
+    bool has_shown_code;
+    bool is_line_open; /* the redrawn line is on the screen, without its newline */
+    bool is_cancelling;
+    enum login_state state;
+    int said_state; /* the last one told in a line of its own, plus one */
+    int64_t said_minutes;
+    uint64_t deadline_usec; /* boot time; 0: not known */
+    char code[64];
+    char address[512];
+};
+
+/* Takes what is new of the request's properties, and shows code and address once both are known. */
+void login_view_update(struct login_view *v, struct json_object *properties);
+/* Brings the state and the time left up to date. */
+void login_view_draw(struct login_view *v);
+/* Milliseconds until login_view_draw() has something new. */
+int login_view_tick_msec(const struct login_view *v);
+void login_view_cancelling(struct login_view *v);
+/* Ends the redrawn line, so that something else can be said. */
+void login_view_leave(struct login_view *v);
+/* Says the outcome, and what to do next; returns the exit code. */
+int login_view_finish(struct login_view *v, const char *outcome, struct json_object *details,
+                      const struct bus_context *context);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Commands and their options as tables, from which parsing, --help and the suggestions are made. */
+
+#include "util/strv.h"
+
+enum ctl_option {
+    OPTION_HELP,
+    OPTION_INTERACTIVE,
+    OPTION_NO_INTERACTIVE,
+    OPTION_ACCOUNT,
+    OPTION_ALL,
+    OPTION_DEVICE,
+    OPTION_HEADER,
+    OPTION_JSON,
+    OPTION_LABEL,
+    OPTION_LAST,
+    OPTION_LOCALE,
+    OPTION_MIN_VALID,
+    OPTION_NO_QR,
+    OPTION_OUTPUT,
+    OPTION_OWN,
+    OPTION_SCOPE_DATA,
+    OPTION_SCOPES,
+    OPTION_YES,
+    OPTION_COUNT
+};
+
+struct option_spec {
+    enum ctl_option id;
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    const char *help;
+};
+
+struct arguments {
+    bool given[OPTION_COUNT];
+    const char *values[OPTION_COUNT]; /* NULL when not given or without argument */
+    char **operands;
+    int n_operands;
+};
+
+struct command {
+    const char *name;
+    const char *synopsis; /* lines after `lwactl `, without the common options */
+    const char *summary;
+    const char *details; /* whole lines, or "" */
+    const struct option_spec *options;
+    size_t n_options;
+    /* Returns the exit code; everything has been said. */
+    int (*run)(const struct command *command, const struct arguments *arguments);
+};
+
+extern const struct command command_accounts;
+extern const struct command command_audit;
+extern const struct command command_check;
+extern const struct command command_login;
+extern const struct command command_status;
+extern const struct command command_token;
+
+/* Parses what follows the command's name (argv[0]). CTL_OK, or CTL_USAGE, said on standard error. */
+int options_parse(const struct command *command, int argc, char **argv, struct arguments *ret) _must_check_;
+/* Prints the help of a command. */
+void options_help(const struct command *command, FILE *out);
+
+/* Says what is wrong with the arguments and where help is. Returns CTL_USAGE. `command` NULL: lwactl itself.
+ */
+int options_usage(const struct command *command, const char *format, ...) _printf_(2, 3);
+/* Names what is not known, and the nearest of what is. `kind`: "option --", "command ". Returns CTL_USAGE. */
+int options_unknown(const struct command *command, const char *kind, const char *word,
+                    const char *const *names, size_t n);
+
+/* The scopes of --scopes and of the operands, split at white space and commas. CTL_OK, or said. */
+int options_scopes(const struct command *command, const struct arguments *arguments,
+                   struct strv *ret) _must_check_;
+/* A decimal number from `least` to `most`. CTL_OK, or said. */
+int options_number(const struct command *command, const char *name, const char *text, unsigned least,
+                   unsigned most, unsigned *ret) _must_check_;
