@@ -270,12 +270,12 @@ class Client:
     # --- what comes by itself ---
 
     def receive(self, timeout):
-        """Takes one message from the bus, or raises TimeoutError."""
+        """Takes one message from the bus, or raises TimeoutError. The bus's greeting is dropped."""
         message = self.connection.receive(timeout=timeout)
         kind = message.header.message_type
         if kind in (MessageType.method_return, MessageType.error):
             self.replies[message.header.fields[HeaderFields.reply_serial]] = message
-        elif kind is MessageType.signal:
+        elif kind is MessageType.signal and message.header.fields.get(HeaderFields.member) != "NameAcquired":
             self.signals.append(message)
 
     def add_match(self, **rule):
