@@ -99,13 +99,15 @@ def wait_until(condition, timeout, what):
 
 
 class Part:
-    """One process of the world. `ready` is asked until it says yes."""
+    """One process of the world. `ready` is asked until it says yes; `clean` are the statuses of a good end."""
 
-    def __init__(self, world, name, ready):
+    def __init__(self, world, name, ready, clean=(0,)):
         self.world = world
         self.name = name
         self.ready = ready
+        self.clean = clean
         self.process = None
+        self.end_expected = False
         self.argv = []
         self.log_path = os.path.join(world.run_dir, "log", name + ".log")
 
@@ -119,6 +121,7 @@ class Part:
     def start(self, argv=None, wait=True, timeout=None):
         if self.alive():
             raise WorldError(f"{self.name} runs already")
+        self.end_expected = False
         self.argv = [str(argument) for argument in argv or self.world.argv_of(self.name)]
         with open(self.log_path, "ab") as log:
             log.write(f"--- {' '.join(self.argv)}\n".encode())
@@ -148,7 +151,9 @@ class Part:
         except WorldError as error:
             raise WorldError(f"{error}\n{self.log_tail()}") from None
         if not self.alive():
-            raise WorldError(f"{self.name} ended with {self.process.returncode}\n{self.log_tail()}")
+            status = self.process.returncode
+            self.process = None
+            raise WorldError(f"{self.name} ended with {status}\n{self.log_tail()}")
 
     def signal(self, number):
         if not self.alive():
@@ -164,25 +169,37 @@ class Part:
 
     def wait_end(self, timeout=10):
         """Waits for it to end by itself; returns its status as Popen does."""
+        self.end_expected = True
         try:
             return self.process.wait(timeout * self.world.slowness)
         except subprocess.TimeoutExpired:
             raise WorldError(f"{self.name} did not end in {timeout} s\n{self.log_tail()}") from None
 
     def stop(self, timeout=10):
-        """SIGTERM, and an error when that does not end it in time. Returns the status; None if it did not run."""
+        """SIGTERM. An error when that does not end it in time, when it had ended by itself before (unless wait_end()
+        saw that), and when it ends with a status that is not clean."""
+        self.check_alive()
         if self.process is None:
-            return None
-        if self.alive():
-            self.process.send_signal(signal.SIGTERM)
-            self.process.send_signal(signal.SIGCONT)
+            return
+        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGCONT)
         try:
             status = self.wait_end(timeout)
         except WorldError:
             self.kill9()
             raise
         self.process = None
-        return status
+        if status not in self.clean:
+            raise WorldError(f"{self.name} ended with {status} when it was stopped\n{self.log_tail()}")
+
+    def check_alive(self):
+        """An error, once, when it was started and has ended by itself."""
+        if self.process is None or self.alive():
+            return
+        status = self.process.returncode
+        self.process = None
+        if not self.end_expected:
+            raise WorldError(f"{self.name} ended by itself with {status}\n{self.log_tail()}")
 
     def kill9(self):
         if self.process is not None:
@@ -288,8 +305,9 @@ class World:
         self.children = []
         self.monitor = None
         self.bus = Part(self, "dbus-daemon", self.bus_answers)
-        self.polkitd = Part(self, "polkitd", lambda: self.has_owner(POLKIT_NAME))
-        self.simulator = Part(self, "lwa-sim", self.sim.ports)
+        by_signal = (0, -signal.SIGTERM)
+        self.polkitd = Part(self, "polkitd", lambda: self.has_owner(POLKIT_NAME), by_signal)
+        self.simulator = Part(self, "lwa-sim", self.sim.ports, by_signal)
         self.broker = Part(self, "lwa-brokerd", lambda: self.has_owner(NAME))
         self.parts = {"bus": self.bus, "polkit": self.polkitd, "sim": self.simulator, "broker": self.broker}
         self.prepare()
@@ -502,20 +520,27 @@ class World:
             if os.path.basename(path) not in shipped:
                 self.change_polkit(lambda path=path: os.unlink(path))
 
+    def end_test(self):
+        """What a test leaves is taken away, and it is blamed when a part has ended by itself."""
+        self.close_clients()
+        self.stop_children()
+        for part in self.parts.values():
+            part.check_alive()
+
     def stop(self):
         """Ends everything that this world started, newest first, and makes sure of it."""
         self.close_clients()
         self.stop_children()
         problems = []
-        if self.monitor:
-            self.monitor.close()
-            self.monitor = None
         started = [part.pid for part in self.parts.values() if part.process]
         for part in reversed(self.parts.values()):
             try:
                 part.stop()
             except WorldError as error:
                 problems.append(str(error))
+        if self.monitor:
+            self.monitor.close()
+            self.monitor = None
         left = [str(pid) for pid in started if os.path.exists(f"/proc/{pid}")]
         if left:
             problems.append("still there: " + " ".join(left))

@@ -30,24 +30,21 @@ def the_world():
 def bus_world(the_world):
     the_world.start("bus", "polkit")
     yield the_world
-    the_world.close_clients()
-    the_world.stop_children()
+    the_world.end_test()
 
 
 @pytest.fixture
 def world(the_world):
     the_world.reset()
     yield the_world
-    the_world.close_clients()
-    the_world.stop_children()
+    the_world.end_test()
 
 
 @pytest.fixture(scope="module")
 def shared_world(the_world):
     the_world.reset()
     yield the_world
-    the_world.close_clients()
-    the_world.stop_children()
+    the_world.end_test()
 
 
 @pytest.hookimpl(hookwrapper=True)

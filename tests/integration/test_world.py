@@ -237,7 +237,19 @@ def test_a_part_that_ends_early_is_reported(bus_world):
     with pytest.raises(WorldError, match="ended with 3(.|\n)*no luck"):
         bus_world.polkitd.start(["/bin/sh", "-c", "echo no luck; exit 3"])
     assert time.monotonic() - started < 5
-    bus_world.polkitd.kill9()
+    bus_world.polkitd.start()
+
+
+def test_a_part_that_ends_by_itself_is_noticed(bus_world):
+    """A crash that a test did not see must not pass."""
+    bus_world.polkitd.signal(signal.SIGSEGV)
+    wait_until(lambda: not bus_world.polkitd.alive(), 5, "polkitd to end")
+    with pytest.raises(WorldError, match=r"polkitd ended by itself with -11"):
+        bus_world.end_test()
+    bus_world.polkitd.start()
+    bus_world.polkitd.signal(signal.SIGKILL)
+    assert bus_world.polkitd.wait_end() == -signal.SIGKILL
+    bus_world.end_test()
     bus_world.polkitd.start()
 
 
@@ -275,6 +287,24 @@ def test_nothing_outlives_enter(bus_world, tmp_path):
     assert os.path.exists(os.path.join(bus_world.src_dir, "dev"))
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "sleep 1000" not in listing
+
+
+def test_nothing_outlives_a_reachable_enter(bus_world, tmp_path):
+    """Without a process namespace: not when the command is killed, nor when enter itself is."""
+    enter = os.path.join(bus_world.src_dir, "tests/harness/enter")
+    for victim in ("command", "enter"):
+        note = tmp_path / victim
+        script = f"(setsid sleep 1001 &) ; echo $$ >{note}; exec sleep 1001"
+        process = subprocess.Popen([enter, "--reachable", "sh", "-c", script])
+        pid = int(wait_until(lambda note=note: note.exists() and note.read_text().strip(), 10, "the command to run"))
+        os.kill(pid if victim == "command" else process.pid, signal.SIGKILL)
+        process.wait(10)
+
+        def gone():
+            listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+            return "sleep 1001" not in listing
+
+        wait_until(gone, 10, f"everything to end after the {victim} was killed")
 
 
 def test_worlds_can_be_made_only_inside(monkeypatch):
