@@ -31,7 +31,7 @@ Running; Ctrl-C stops it all. In another terminal, in this tree:
 
   The simulated Amazon: https://localhost:{https}/ (its authority is {ca})
     curl http://127.0.0.1:{control}/state
-    curl -d user_code=CODE -d customer=amzn1.account.ALICE -d answer=allow http://127.0.0.1:{control}/approve
+    curl -d user_code=CODE -d customer=alice -d answer=allow http://127.0.0.1:{control}/approve
     curl http://127.0.0.1:{control}/expire-tokens -X POST
 
   To change: {conf}/broker.conf and grants.d/*.conf, then

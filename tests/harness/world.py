@@ -34,8 +34,9 @@ import urllib.parse
 
 from client import NAME, PATH, Client, DBusError
 
-CLIENT_ID = "amzn1.application-oa2-client.00112233445566778899aabbccddeeff"
-SECURITY_PROFILE_ID = "amzn1.application.ffeeddccbbaa99887766554433221100"
+# What lwa-sim knows unless told otherwise.
+CLIENT_ID = "amzn1.application-oa2-client.00000000000000000000000000d01ce0"
+SECURITY_PROFILE_ID = "amzn1.application.000000000000000000000000005ec0f0"
 POLKIT_NAME = "org.freedesktop.PolicyKit1"
 POLKITD = "/usr/lib/polkit-1/polkitd"
 SYSTEM_POLKIT_POLICY = "/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf"
@@ -265,7 +266,7 @@ class Sim:
     def clear_faults(self):
         return self.request("POST", "/clear-faults")
 
-    def approve(self, user_code, customer="amzn1.account.ALICE", answer="allow"):
+    def approve(self, user_code, customer="alice", answer="allow"):
         return self.request("POST", "/approve", {"user_code": user_code, "customer": customer, "answer": answer})
 
     def revoke(self, customer):
@@ -275,6 +276,7 @@ class Sim:
         return self.request("POST", "/expire-tokens")
 
     def mint(self, customer, scope):
+        """A refresh token (and the user_id) as an import would bring it."""
         return self.request("POST", "/mint", {"customer": customer, "scope": scope})
 
     def reset(self):
@@ -449,10 +451,27 @@ class World:
         if name == "polkitd":
             return [POLKITD, "--no-debug"]
         if name == "lwa-sim":
-            files = ["--cert", self.path("certs/cert.pem"), "--key", self.path("certs/key.pem")]
-            return [self.program("lwa-sim"), *files, "--ports-file", self.path("sim.ports")]
+            return self.sim_argv("certs")
         where = ["--config", self.config_path, "--state-dir", self.state_dir, "--bus-address", self.bus_address]
         return [self.program("lwa-brokerd"), *where]
+
+    def sim_argv(self, certs, ports=None):
+        files = ["--cert", self.path(certs + "/cert.pem"), "--key", self.path(certs + "/key.pem")]
+        fixed = ["--port", ports["https"], "--control-port", ports["control"]] if ports else []
+        return [self.program("lwa-sim"), *files, *fixed, "--ports-file", self.path("sim.ports")]
+
+    def restart_sim(self, certs=None):
+        """A simulator without any memory on the same ports, so that the broker's configuration still fits. certs: an
+        option of make-certs, "--expired", "--not-yet-valid", "--other-host", or "--same" for a good one of another
+        authority. Returns the file of the authority, for write_config(provider={"ca_file": ...})."""
+        folder = f"certs{certs}" if certs else "certs"
+        if not os.path.exists(self.path(folder)):
+            self.make_certs(self.path(folder), *([] if certs == "--same" else [certs]))
+        ports = self.sim.ports()
+        self.simulator.stop()
+        os.unlink(self.path("sim.ports"))
+        self.simulator.start(self.sim_argv(folder, ports))
+        return self.path(folder + "/ca.pem")
 
     def start(self, *names):
         """Starts the named parts (bus, polkit, sim, broker), all of them without names, in that order."""
@@ -506,6 +525,8 @@ class World:
             self.remove_polkit_extras(kind)
         self.fresh_folder("state")
         self.fresh_folder("conf/keys")
+        if self.simulator.argv[1:3] != self.sim_argv("certs")[1:3]:
+            self.restart_sim()
         self.sim.reset()
         self.write_config(**config)
         self.broker.start()

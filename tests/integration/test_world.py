@@ -267,10 +267,33 @@ def test_certificates(bus_world, tmp_path):
     bus_world.make_certs(str(tmp_path))
     verify = ["openssl", "verify", "-CAfile", tmp_path / "ca.pem"]
     cases = (("", "localhost", 0), ("--expired", "localhost", 2), ("--not-yet-valid", "localhost", 2))
-    for option, host, status in (*cases, ("--other-host", "localhost", 2), ("--other-host", "other.invalid", 0)):
+    for option, host, status in (*cases, ("--other-host", "localhost", 2), ("--other-host", "other.example", 0)):
         bus_world.make_certs(str(tmp_path), *([option] if option else []))
         command = [*verify, "-verify_hostname", host, tmp_path / "cert.pem"]
         assert subprocess.run(command, capture_output=True, check=False).returncode == status, option
+
+
+def test_simulator_with_other_certificates(bus_world):
+    """It comes back on the same ports, with a certificate that a client refuses for the reason that was asked for."""
+    bus_world.start("sim")
+    before = bus_world.sim.ports()
+    url = f"https://localhost:{before['https']}/"
+    for option, sentence in (
+        (None, ""),
+        ("--expired", "certificate has expired"),
+        ("--not-yet-valid", "certificate is not yet valid"),
+        ("--other-host", "no alternative certificate subject name matches"),
+        (None, ""),
+    ):
+        authority = bus_world.restart_sim(option)
+        assert bus_world.sim.ports() == before
+        command = ["curl", "-sS", "-o", "/dev/null", "--noproxy", "*", "--cacert", authority, url]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (not sentence) and sentence in done.stderr, done.stderr
+    assert bus_world.sim.set(token_lifetime=7)["token_lifetime"] == 7
+    bus_world.sim.fault("token", "status-500", count=2)
+    assert bus_world.sim.reset() and bus_world.sim.state()["settings"]["token_lifetime"] == 3600
+    bus_world.simulator.stop()
 
 
 def test_nothing_outlives_enter(bus_world, tmp_path):
