@@ -112,7 +112,7 @@ def test_library_needs_only_libdbus():
     "pattern",
     [
         r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|strtok|strncat|strncpy)\s*\(",
-        r"\b(atoi|atol|atoll|atof|system|popen|mktemp|tmpnam|tempnam|rand|srand|random|signal)\s*\(",
+        r"\b(atoi|atol|atoll|atof|system|popen|mktemp|tmpnam|tempnam|rand|srand|random)\s*\(|\bsignal\s*\((?!\w+, SIG_(IGN|DFL))",
         r"\bgoto\b",
         r"\btypedef\s+(struct|union|enum)\b",
         r"\bCURLOPT_(VERBOSE|DEBUGFUNCTION|SSL_VERIFYPEER|SSL_VERIFYHOST)\b.*\b0L?\b",
