@@ -39,6 +39,7 @@ FOREIGN = {
     "curl/*": ["broker/http.c"],
     "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
     "json-c/*": ["broker/json.c", "client/*"],
+    "json.h": ["broker/json.c", "client/*"],
     "sodium.h": ["broker/*.c"],
     "cap-ng.h": ["broker/privileges.c"],
     "seccomp.h": ["broker/privileges.c"],
@@ -46,7 +47,7 @@ FOREIGN = {
 }
 
 LIBC = set(
-    "assert ctype dirent dlfcn err errno fcntl fnmatch getopt glob grp inttypes limits locale math netdb poll "
+    "assert ctype dirent dlfcn langinfo wctype err errno fcntl fnmatch getopt glob grp inttypes limits locale math netdb poll "
     "pthread pwd sched setjmp signal spawn stdarg stdbool stddef stdint stdio stdlib string strings syslog termios "
     "time unistd wchar endian byteswap".split()
 )
