@@ -297,6 +297,7 @@ class World:
             raise WorldError("a World can only be made inside tests/harness/enter")
         self.build_dir = build_dir or os.path.join(self.src_dir, os.environ.get("LWA_BUILD", "build"))
         self.slowness = 4 if os.environ.get("LWA_SANITIZE") else 1
+        self.polkit_patience = 5 * self.slowness
         self.config_path = self.path("conf/broker.conf")
         self.state_dir = self.path("state")
         self.ca_file = self.path("certs/ca.pem")
@@ -430,7 +431,7 @@ class World:
         watch.drain(0)
         result = change()
         # polkitd says so once it has read the folder again.
-        watch.wait_signal("org.freedesktop.PolicyKit1.Authority", "Changed", timeout=5 * self.slowness)
+        watch.wait_signal("org.freedesktop.PolicyKit1.Authority", "Changed", timeout=self.polkit_patience)
         return result
 
     # --- processes ---

@@ -155,6 +155,17 @@ def test_polkit_rules_hold_when_written(probe):
     probe.write_rule("50-probe", None)
 
 
+def test_writing_a_rule_waits_for_polkitd(probe, monkeypatch):
+    monkeypatch.setattr(probe, "polkit_patience", 0.3)
+    probe.polkitd.pause()
+    with pytest.raises(TimeoutError):
+        probe.write_rule("50-probe", 'polkit.addRule(function(a, s) { return "yes"; });')
+    probe.polkitd.cont()
+    assert probe.root().wait_signal("org.freedesktop.PolicyKit1.Authority", "Changed") == []
+    assert check(probe.client("lwa-broker"), probe.client("alice"), {})[0]
+    probe.write_rule("50-probe", None)
+
+
 def test_polkitd_can_be_paused(probe):
     broker, alice = probe.client("lwa-broker"), probe.client("alice")
     probe.polkitd.pause()
