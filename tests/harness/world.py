@@ -297,6 +297,7 @@ class World:
             raise WorldError("a World can only be made inside tests/harness/enter")
         self.build_dir = build_dir or os.path.join(self.src_dir, os.environ.get("LWA_BUILD", "build"))
         self.slowness = 4 if os.environ.get("LWA_SANITIZE") else 1
+        self.rules_generation = 0
         self.polkit_patience = 5 * self.slowness
         self.config_path = self.path("conf/broker.conf")
         self.state_dir = self.path("state")
@@ -418,21 +419,31 @@ class World:
     def write_rule(self, name, text):
         """An administrator's polkit rule (/etc/polkit-1/rules.d/NAME.rules); None removes it. Returns when polkitd
         has taken it up."""
-        return self.change_polkit(lambda: self.write_or_remove(f"polkit/rules/{name}.rules", text))
+        path = self.write_or_remove(f"polkit/rules/{name}.rules", text)
+        self.await_rules()
+        return path
+
+    def await_rules(self):
+        """polkitd reads all rules again after each change, perhaps twice, and announces each time, so that its signal
+        does not tell which change it has seen. A rule file that logs a number as it is read does."""
+        if not self.polkitd.alive():
+            return
+        self.rules_generation += 1
+        mark = f"rules generation {self.rules_generation}."
+        self.write("polkit/rules/00-generation.rules", f'polkit.log("{mark}");')
+        wait_until(lambda: mark in self.polkitd.log(), self.polkit_patience, "polkitd to read the rules")
 
     def write_action(self, name, text):
-        """A polkit action file (NAME.policy); None removes it."""
-        return self.change_polkit(lambda: self.write_or_remove(f"polkit/actions/{name}.policy", text))
-
-    def change_polkit(self, change):
-        if not self.polkitd.alive():
-            return change()
-        watch = self.root()
-        watch.drain(0)
-        result = change()
-        # polkitd says so once it has read the folder again.
-        watch.wait_signal("org.freedesktop.PolicyKit1.Authority", "Changed", timeout=self.polkit_patience)
-        return result
+        """A polkit action file (NAME.policy); None removes it. There is no such mark for actions, so this takes a
+        moment: what polkitd still has to say about earlier changes is waited for."""
+        watch = self.root() if self.polkitd.alive() else None
+        if watch:
+            watch.drain(0.1)
+        path = self.write_or_remove(f"polkit/actions/{name}.policy", text)
+        if watch:
+            authority = "org.freedesktop.PolicyKit1.Authority"
+            watch.wait_signal(authority, "Changed", timeout=self.polkit_patience)
+        return path
 
     # --- processes ---
 
@@ -450,7 +461,7 @@ class World:
         if name == "dbus-daemon":
             return ["/usr/bin/dbus-daemon", f"--config-file={self.path('bus.conf')}", "--nofork", "--nopidfile"]
         if name == "polkitd":
-            return [POLKITD, "--no-debug"]
+            return [POLKITD]
         if name == "lwa-sim":
             return self.sim_argv("certs")
         where = ["--config", self.config_path, "--state-dir", self.state_dir, "--bus-address", self.bus_address]
@@ -522,8 +533,7 @@ class World:
         for folder in ("conf/grants.d", "conf/scopes.d", "conf/broker.conf.d"):
             for path in glob.glob(self.path(folder) + "/*"):
                 os.unlink(path)
-        for kind in ("rules", "actions"):
-            self.remove_polkit_extras(kind)
+        self.remove_polkit_extras()
         self.fresh_folder("state")
         self.fresh_folder("conf/keys")
         if self.simulator.argv[1:3] != self.sim_argv("certs")[1:3]:
@@ -532,15 +542,20 @@ class World:
         self.write_config(**config)
         self.broker.start()
 
-    def remove_polkit_extras(self, kind):
+    def remove_polkit_extras(self):
+        rules = [path for path in glob.glob(self.path("polkit/rules/*")) if not path.endswith("/00-generation.rules")]
+        for path in rules:
+            os.unlink(path)
+        if rules:
+            self.await_rules()
         shipped = set()
-        if kind == "actions":
-            for root in (self.src_dir, self.build_dir):
-                found = glob.glob(os.path.join(glob.escape(root), "policy", "*.policy"))
-                shipped |= {os.path.basename(path) for path in found}
-        for path in glob.glob(self.path(f"polkit/{kind}") + "/*"):
-            if os.path.basename(path) not in shipped:
-                self.change_polkit(lambda path=path: os.unlink(path))
+        for root in (self.src_dir, self.build_dir):
+            found = glob.glob(os.path.join(glob.escape(root), "policy", "*.policy"))
+            shipped |= {os.path.basename(path) for path in found}
+        for path in glob.glob(self.path("polkit/actions/*")):
+            name = os.path.basename(path)
+            if name not in shipped:
+                self.write_action(name.removesuffix(".policy"), None)
 
     def end_test(self):
         """What a test leaves is taken away, and it is blamed when a part has ended by itself."""
