@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What demo.py, up.py and bench.py share: an end in time, and telling a person what happens."""
+
+import os
+import signal
+import sys
+import textwrap
+import time
+
+from world import World, WorldError
+
+
+class Narrator:
+    """Numbered steps on standard output; colours only on a terminal (and not with NO_COLOR)."""
+
+    def __init__(self, stream=sys.stdout):
+        self.stream = stream
+        self.step_number = 0
+        self.started = time.monotonic()
+        self.in_colour = stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def paint(self, code, text):
+        return f"\033[{code}m{text}\033[0m" if self.in_colour else text
+
+    def write(self, text=""):
+        print(text, file=self.stream, flush=True)
+
+    def title(self, text):
+        self.write(self.paint("1", text))
+
+    def step(self, text):
+        """A new scene."""
+        self.step_number += 1
+        self.write()
+        self.write(self.paint("1;36", f"{self.step_number}. {text}"))
+
+    def say(self, text):
+        self.write(textwrap.indent(textwrap.fill(text, 100), "   "))
+
+    def show(self, text):
+        """Output of a program, as it came."""
+        self.write(textwrap.indent(text.rstrip("\n"), "   | "))
+
+    def command(self, user, argv):
+        """What is about to be run, and as whom."""
+        self.write("   " + self.paint("33", f"{user}$ ") + " ".join(str(argument) for argument in argv))
+
+    def good(self, text):
+        self.write("   " + self.paint("32", "ok: ") + text)
+
+    def bad(self, text):
+        self.write("   " + self.paint("31", "FAILED: ") + text)
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+
+class Stage:
+    """A World and a Narrator.
+
+    stage.run(user, argv) shows a command and its output, and returns it; stage.expect(condition, sentence) says that
+    something is so, or ends the show.
+    """
+
+    def __init__(self, world, narrator):
+        self.world = world
+        self.narrator = narrator
+
+    def run(self, user, argv, *, status=0, quiet=False, **options):
+        """status: what the command must end with; None for anything."""
+        self.narrator.command(user, argv)
+        done = self.world.run_as(user, argv, **options)
+        if not quiet:
+            for text in (done.stdout, done.stderr):
+                if text.strip():
+                    self.narrator.show(text)
+        if status is not None and done.returncode != status:
+            output = f"\n{done.stdout}{done.stderr}" if quiet else ""
+            raise WorldError(f"`{' '.join(map(str, argv))}` ended with {done.returncode}, not {status}{output}")
+        return done
+
+    def expect(self, condition, sentence):
+        if not condition:
+            raise WorldError(f"this should be so, and is not: {sentence}")
+        self.narrator.good(sentence)
+
+
+def perform(play, limit, title=None):
+    """Runs play(stage) in a World, for at most `limit` seconds, and returns an exit status. Whatever happens, what
+    was started is stopped, and if it went wrong the logs are shown."""
+
+    def too_long(*_):
+        raise WorldError(f"this took longer than {limit} s")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    narrator = Narrator()
+    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGHUP, interrupted)
+    signal.alarm(limit)
+    world = None
+    status = 1
+    try:
+        if title:
+            narrator.title(title)
+        world = World()
+        play(Stage(world, narrator))
+        status = 0
+    except KeyboardInterrupt:
+        narrator.write("interrupted")
+        status = 130
+    except Exception as error:  # shown to a person, who wants the sentence before the trace
+        narrator.bad(str(error))
+        if not isinstance(error, WorldError):
+            import traceback
+
+            traceback.print_exc()
+        if world:
+            print(world.logs(), file=sys.stderr, flush=True)
+    signal.alarm(60)
+    try:
+        if world:
+            world.stop()
+    except WorldError as error:
+        narrator.bad(str(error))
+        status = status or 1
+    signal.alarm(0)
+    return status

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The shape of the tree: layers, one module for each foreign library, banned functions, house rules."""
+
+import fnmatch
+import os
+import re
+
+import pytest
+from tree import LAYERS, TREE, files, includes, matches, read, sources
+
+# DESIGN.md 3: which folder may include which.
+ARROWS = {
+    "util": {"util"},
+    "dbus": {"dbus", "util"},
+    "policy": {"policy", "util"},
+    "broker": {"broker", "policy", "dbus", "util"},
+    "client": {"client", "dbus", "util"},
+}
+
+# Which files may include which foreign header; several patterns for a library mean several modules that need it.
+FOREIGN = {
+    "ini.h": ["util/ini.c"],
+    "dbus/*": [
+        "dbus/*",
+        "client/*",
+        "broker/bus.[ch]",
+        "broker/bus-*.[ch]",
+        "broker/polkit.[ch]",
+        "broker/peer.[ch]",
+        "broker/service*.[ch]",
+        "broker/handle*.[ch]",
+        "broker/broker1*.[ch]",
+        "broker/login1*.[ch]",
+        "broker/accounts1*.[ch]",
+        "broker/status1*.[ch]",
+        "broker/delivery.[ch]",
+    ],
+    "uv.h": ["broker/*"],
+    "curl/*": ["broker/http.c"],
+    "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
+    "json-c/*": ["broker/json.c", "client/*"],
+    "json.h": ["broker/json.c", "client/*"],
+    "sodium.h": ["broker/*.c"],
+    "cap-ng.h": ["broker/privileges.c"],
+    "seccomp.h": ["broker/privileges.c"],
+    "qrencode.h": ["client/*.c"],
+}
+
+LIBC = set(
+    "assert ctype dirent dlfcn langinfo wctype err errno fcntl fnmatch getopt glob grp inttypes limits locale math netdb poll "
+    "pthread pwd sched setjmp signal spawn stdarg stdbool stddef stdint stdio stdlib string strings syslog termios "
+    "time unistd wchar endian byteswap".split()
+)
+
+
+def is_libc(name):
+    return name[:-2] in LIBC or re.match(r"(sys|linux|net|netinet|arpa)/", name) is not None
+
+
+def test_layers():
+    wrong = [
+        f"{path}:{line}: {name}"
+        for layer in LAYERS
+        for path in sources(layer)
+        for line, name, is_system in includes(path)
+        if not is_system and "/" in name and name.split("/")[0] not in ARROWS[layer]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_includes_name_their_folder():
+    """Only generated headers, and the public one, are included without a folder."""
+    wrong = [
+        f"{path}:{line}: {name}"
+        for path in sources()
+        for line, name, is_system in includes(path)
+        if not is_system and "/" not in name and name not in ("config.h", "lwa-client.h")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_foreign_libraries():
+    wrong = []
+    for path in sources():
+        for line, name, is_system in includes(path):
+            if not is_system or is_libc(name):
+                continue
+            library = next((pattern for pattern in FOREIGN if fnmatch.fnmatch(name, pattern)), None)
+            if not library or not any(fnmatch.fnmatch(path, allowed) for allowed in FOREIGN[library]):
+                wrong.append(f"{path}:{line}: <{name}>")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_secret_memory_is_one_module():
+    calls = r"\bsodium_(malloc|allocarray|free|m?lock|munlock|memzero|mprotect_\w+)\s*\("
+    wrong = matches(calls, [path for path in sources() if path != "broker/secret.c"])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_library_needs_only_libdbus():
+    """liblwa-client is lwa-client*.c and what it includes: libdbus and libc, no other foreign library."""
+    library = [path for path in sources("client") if os.path.basename(path).startswith("lwa-client")]
+    wrong = [
+        f"{path}:{line}: <{name}>"
+        for path in library
+        for line, name, is_system in includes(path)
+        if is_system and not is_libc(name) and not name.startswith("dbus/")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|strtok|strncat|strncpy)\s*\(",
+        r"\b(atoi|atol|atoll|atof|system|popen|mktemp|tmpnam|tempnam|rand|srand|random)\s*\(|\bsignal\s*\((?!\w+, SIG_(IGN|DFL))",
+        r"\bgoto\b",
+        r"\btypedef\s+(struct|union|enum)\b",
+        r"\bCURLOPT_(VERBOSE|DEBUGFUNCTION|SSL_VERIFYPEER|SSL_VERIFYHOST)\b.*\b0L?\b",
+    ],
+    ids=["strings", "unsafe", "goto", "typedef", "curl"],
+)
+def test_banned(pattern):
+    wrong = matches(pattern, sources())
+    assert not wrong, "\n".join(wrong)
+
+
+def test_environment_is_not_read():
+    """The daemon has no hooks in its environment: only start-up looks at it, for what systemd hands over."""
+    allowed = ("broker/main.c", "broker/keys.c")
+    daemon = [path for path in sources("util", "dbus", "policy", "broker") if path not in allowed]
+    wrong = matches(r"\b(secure_)?getenv\s*\(|\benviron\b", daemon)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_notes_to_self():
+    """Nothing unfinished is kept: no such marks in anything that we write."""
+    marks = r"\b(" + "TO" + "DO|FIX" + "ME|XX" + r"X)\b"
+    ours = [path for path in files(".c", ".h", ".py", ".am", ".ac", ".xml", ".conf", ".rules") + ["dev"]]
+    wrong = matches(marks, ours, text=read)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_headers_are_guarded():
+    wrong = [path for path in sources() if path.endswith(".h") and "#pragma once" not in read(path)]
+    # The public header must serve compilers that know no pragma.
+    wrong = [path for path in wrong if path != "client/lwa-client.h"]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_licence_lines():
+    first = [path for path in files(".c", ".h") if not read(path).startswith("/* SPDX-License-Identifier: ")]
+    scripts = files(".py", ".am", ".ac") + files(under="tests/harness")
+    first += [path for path in set(scripts) if "SPDX-License-Identifier: " not in read(path)[:400]]
+    assert not first, "\n".join(sorted(first))
+
+
+def test_top_level():
+    expected = {"broker", "client", "dbus", "policy", "tests", "util", "docs"}
+    folders = {path.split("/")[0] for path in files() if "/" in path}
+    assert {name for name in folders if not name.startswith(".")} <= expected
+
+
+def test_no_path_of_a_machine():
+    """Paths of the one machine that it was written on do not belong into the tree."""
+    pattern = "/" + r"work/\w|/" + r"tmp/wt/|/" + r"root/\w"
+    text = [path for path in files() if not path.endswith((".png", ".db", ".bin")) and is_text(path)]
+    wrong = matches(pattern, text, text=read)
+    assert not wrong, "\n".join(wrong)
+
+
+def is_text(path):
+    full = os.path.join(TREE, path)
+    if os.path.islink(full) or "/corpus/" in path:
+        return False
+    with open(full, "rb") as file:
+        return b"\0" not in file.read(8192)
+
+
+def test_scripts_can_be_run():
+    for path in ["dev", ".ci/run", *files(under="tests/harness")]:
+        full = os.path.join(TREE, path)
+        if read(path).startswith("#!"):
+            assert os.access(full, os.X_OK), path
