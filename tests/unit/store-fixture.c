@@ -13,7 +13,7 @@ int fixture_set_up(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     if (!f)
         return -1;
-    memcpy(f->folder, "/tmp/test-store.XXXXXX", sizeof("/tmp/test-store.XXXXXX"));
+    memcpy(f->folder, "/tmp/test store?%41.XXXXXX", sizeof("/tmp/test store?%41.XXXXXX"));
     if (!mkdtemp(f->folder) || uv_loop_init(&f->loop) < 0)
         return -1;
     (void)snprintf(f->path, sizeof(f->path), "%s/store.db", f->folder);
