@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Where the master key comes from, first that is configured: a systemd credential, then the key file. */
+/* Where the master key comes from, first that is configured: a systemd credential, else the key file. A
+ * credential that is configured and missing does not fall back to the file. */
 
 #include "broker/secret.h"
 

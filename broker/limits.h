@@ -49,7 +49,7 @@
 /* SQLite's page cache, for each connection. */
 #define STORE_CACHE_KIB 256
 /* Stack of the writer thread: SQLite and sodium need some tens of KiB. */
-#define STORE_THREAD_STACK_BYTES (256 * 1024)
+#define STORE_THREAD_STACK_BYTES 262144
 /* Pages in the WAL (4 KiB each) from which on it is copied back into the database. */
 #define STORE_WAL_PAGES 500
 /* Pages up to which the whole file is checked at start (64 MiB). Above, only the tables that hold logins are:

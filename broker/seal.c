@@ -39,7 +39,7 @@ static unsigned char *put_text(unsigned char *p, const char *s)
 static int encode(const struct seal_context *c, unsigned char **ret, size_t *ret_n)
 {
     size_t texts = strlen(c->table) + strlen(c->owner) + strlen(c->endpoint) + strlen(c->client_id);
-    size_t n = sizeof(VERSION) + 7 * 8 + texts; /* three numbers and four lengths */
+    size_t n = sizeof(VERSION) + 7 * sizeof(uint64_t) + texts; /* three numbers and four lengths */
     unsigned char *aad = malloc(n);
     if (!aad)
         return -ENOMEM;

@@ -53,16 +53,26 @@ static uid_t get_uid(struct statement *st, int column)
     return (uid_t)statement_get_int(st, column);
 }
 
+static char *get_copy(struct statement *st, int column)
+{
+    char *copy = strdup(statement_get_text(st, column));
+    if (!copy)
+        st->r = -ENOMEM;
+    return copy;
+}
+
 static int get_texts(struct statement *st, struct audit_record *record)
 {
-    char **const texts[] = {&record->app,        &record->kind,  &record->strength, &record->account,
-                            &record->owner,      &record->asked, &record->carried,  &record->verdict,
-                            &record->decided_by, &record->detail};
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        *texts[i] = strdup(statement_get_text(st, 9 + (int)i));
-        if (!*texts[i])
-            return -ENOMEM;
-    }
+    record->app = get_copy(st, 9);
+    record->kind = get_copy(st, 10);
+    record->strength = get_copy(st, 11);
+    record->account = get_copy(st, 12);
+    record->owner = get_copy(st, 13);
+    record->asked = get_copy(st, 14);
+    record->carried = get_copy(st, 15);
+    record->verdict = get_copy(st, 16);
+    record->decided_by = get_copy(st, 17);
+    record->detail = get_copy(st, 18);
     return st->r;
 }
 
@@ -122,7 +132,7 @@ int store_audit_read(struct store_db *db, const struct store_query *query, struc
     if (query->uid_only != (uid_t)-1)
         statement_int(&st, query->uid_only);
 
-    reply->records = calloc(query->limit, sizeof(reply->records[0]));
+    reply->records = calloc(query->limit, sizeof(struct audit_record *));
     if (!reply->records)
         return -ENOMEM;
     int r;

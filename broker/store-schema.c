@@ -204,10 +204,10 @@ static int fill(struct store_db *db, const struct secret *master)
 static int make_at(const char *path, const char *vfs, const struct secret *master)
 {
     /* SQLite gives its other files the mode of this one. */
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    fd = close_fd(fd);
+    (void)close_fd(fd); /* now: a close later on would drop SQLite's locks on the file */
 
     struct store_db db;
     int r = store_db_open(&db, path, vfs, STORE_DB_WRITER);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static const struct {
@@ -64,19 +63,19 @@ static const struct {
     {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
 };
 
-/* "file:" and the path, escaped, so that nothing in it reads as a parameter. */
+/* "file:" and the path with every byte escaped, so that nothing in it reads as a parameter. */
 static char *immutable_uri(const char *path)
 {
-    static const char tail[] = "?immutable=1";
-    char *uri = malloc(5 + 3 * strlen(path) + sizeof(tail));
+    static const char hex[] = "0123456789abcdef", head[] = "file:", tail[] = "?immutable=1";
+    char *uri = malloc(sizeof(head) + 3 * strlen(path) + sizeof(tail));
     if (!uri)
         return NULL;
-    char *end = stpcpy(uri, "file:");
-    for (const unsigned char *p = (const unsigned char *)path; *p; p++)
-        if ((isascii(*p) && isalnum(*p)) || *p == '/' || *p == '.' || *p == '_' || *p == '-')
-            *end++ = (char)*p;
-        else
-            end += sprintf(end, "%%%02x", *p);
+    char *end = stpcpy(uri, head);
+    for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
+        *end++ = '%';
+        *end++ = hex[*p >> 4];
+        *end++ = hex[*p & 15];
+    }
     memcpy(end, tail, sizeof(tail));
     return uri;
 }

@@ -2,7 +2,6 @@
 #include "broker/store-internal.h"
 #include "util/clock.h"
 
-#include <assert.h>
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
@@ -303,6 +302,19 @@ int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
 
 /* --- queries -------------------------------------------------------------------------------------------- */
 
+static void query_free(struct store_query *q)
+{
+    if (!q)
+        return;
+    store_op_free(q->op);
+    free(q);
+}
+
+static void query_freep(struct store_query **q)
+{
+    query_free(*q);
+}
+
 /* In a worker of libuv's pool, or in store_close(). */
 static void run_query(uv_work_t *work)
 {
@@ -336,28 +348,38 @@ static void after_query(uv_work_t *work, int status _unused_)
     struct store_query *q = LIST_ENTRY(work, struct store_query, work);
     if (!q->delivered) /* else store_close() did, and the store may be gone */
         query_deliver(q);
-    free(q);
+    query_free(q);
+}
+
+static struct store_query *query_new(struct store *s)
+{
+    _cleanup_(query_freep) struct store_query *q = calloc(1, sizeof(*q));
+    if (!q)
+        return NULL;
+    q->store = s;
+    list_init(&q->link);
+    q->op = op_new(NULL, NULL);
+    return q->op ? TAKE_PTR(q) : NULL;
 }
 
 int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
                       store_callback callback, void *userdata, struct store_op **ret_op)
 {
-    assert(limit >= 1 && limit <= STORE_QUERY_RECORDS_MAX);
     if (s->stopping)
         return -ESHUTDOWN;
-    _cleanup_(op_freep) struct store_op *op = op_new(NULL, NULL);
-    _cleanup_free_ struct store_query *q = calloc(1, sizeof(*q));
-    if (!op || !q)
+    struct store_query *q = query_new(s);
+    if (!q)
         return -ENOMEM;
-    *q = (struct store_query){
-        .store = s, .op = op, .after = after, .limit = limit, .newest = newest, .uid_only = uid_only};
-    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0)
+    q->after = after;
+    q->limit = limit < 1 ? 1 : limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX : limit;
+    q->newest = newest;
+    q->uid_only = uid_only;
+    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0) {
+        query_free(q);
         return -ENOMEM;
-    list_init(&q->link);
+    }
     list_append(&s->queries, &q->link);
-    set_callback(op, callback, userdata, ret_op);
-    TAKE_PTR(op);
-    TAKE_PTR(q);
+    set_callback(q->op, callback, userdata, ret_op);
     return 0;
 }
 

@@ -39,7 +39,7 @@ enum {
     STORE_E_CORRUPT = 2,   /* not a database, or its integrity check fails */
     STORE_E_TOO_NEW = 3,   /* made by a later version */
     STORE_E_NO_KEY = 4,    /* holds sealed logins, and there is no key */
-    STORE_E_OTHER_KEY = 5, /* holds logins sealed under another key, or one sealed blob was altered */
+    STORE_E_OTHER_KEY = 5, /* its logins are sealed under another key, or its sealed index key was altered */
     STORE_E_BAD_KEY = 6,   /* the key source is malformed or readable by others */
 };
 
@@ -109,7 +109,8 @@ DEFINE_CLEANUP(struct store_op, store_op_drop);
 
 /* Every operation: copies what it is given by const pointer, takes `record` (and `token`) even when it fails,
  * writes the record in its own transaction, returns 0 or -ENOMEM (then no callback will run), or -ESHUTDOWN.
- * `record` may be NULL where the operation has another purpose; callback and ret_op may be NULL. */
+ * `record` may be NULL where the operation has another purpose; callback and ret_op may be NULL (*ret_op is NULL
+ * without a callback). A record whose `grant` is 0 gets the row of the operation's grant. */
 
 int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op) _must_check_;
@@ -124,13 +125,14 @@ int store_add_grant(struct store *s, const struct store_grant *grant, struct sec
 enum store_token_which { STORE_TOKEN_CURRENT, STORE_TOKEN_PREVIOUS };
 
 /* Writes the refresh intent and hands out the refresh token: once the callback runs with 0 the refresh may be
- * sent. -ENOENT when the previous token is asked for and none is kept; -EBADMSG when the blob does not open. */
+ * sent. A dead grant is STORE_E_GONE. -ENOENT when the previous token is asked for and none is kept; -EBADMSG when the blob does not open. */
 int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                         store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
 /* Ends a refresh that succeeded: closes the intent and, where the provider sent a refresh token that differs
  * from the stored one, seals it as the current one (generation + 1) and keeps the one before. `rotated` may be
- * NULL. After a refresh with the previous token, `which` says so: that token is then the current one. */
+ * NULL. After a refresh with the previous token, `which` says so: that token is then the current one, under the
+ * next generation. Without a rotation the current token has proven itself, and a previous one is dropped. */
 int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                          struct secret *rotated, struct audit_record *record, store_callback callback,
                          void *userdata, struct store_op **ret_op) _must_check_;
@@ -146,7 +148,8 @@ int store_refresh_fail(struct store *s, int64_t grant, uint64_t generation, enum
                        void *userdata, struct store_op **ret_op) _must_check_;
 
 /* Links a proven grant to an account: an existing one (account_row > 0), or a new one made of the rest; and
- * removes the grants that it supersedes. reply->row is the account's row. */
+ * removes the grants of that account that it supersedes. reply->row is the account's row. -EPERM when the
+ * existing account is another owner's or another customer's, -EEXIST when the owner has an account of this id. */
 struct store_link {
     int64_t grant;
     int64_t account_row;
@@ -178,8 +181,9 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;
 
 /* At most `limit` (1 to 1,000) records after sequence `after`, oldest first; with `newest`, the newest ones
- * instead, still oldest first. `uid_only` other than (uid_t)-1 restricts to records of accounts of that
- * owner. Runs on a read-only connection beside the writer, so that it delays no commit. */
+ * instead, still oldest first (and `next` is 0). `uid_only` other than (uid_t)-1 restricts to records of accounts of that
+ * owner. Runs on a read-only connection beside the writer, so that it delays no commit; its callback comes when
+ * it is done, in no order with those of the other operations. */
 int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
                       store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 

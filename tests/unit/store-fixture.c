@@ -4,6 +4,7 @@
 #include "tests/unit/test-vfs.h"
 
 #include <dirent.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,7 +13,7 @@ int fixture_set_up(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     if (!f)
         return -1;
-    memcpy(f->folder, "/tmp/test-store.XXXXXX", sizeof("/tmp/test-store.XXXXXX"));
+    memcpy(f->folder, "/tmp/test store?%41.XXXXXX", sizeof("/tmp/test store?%41.XXXXXX"));
     if (!mkdtemp(f->folder) || uv_loop_init(&f->loop) < 0)
         return -1;
     (void)snprintf(f->path, sizeof(f->path), "%s/store.db", f->folder);
@@ -299,4 +300,24 @@ bool folder_holds(const struct fixture *f, const void *bytes, size_t n)
     }
     (void)closedir(d);
     return found;
+}
+
+void reopen(struct fixture *f)
+{
+    fixture_close(f);
+    assert_int_equal(fixture_open(f), 0);
+}
+
+int64_t number(const struct fixture *f, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    int code = sqlite3_step(stmt);
+    assert_true(code == SQLITE_ROW || code == SQLITE_DONE);
+    int64_t n = code == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return n;
 }

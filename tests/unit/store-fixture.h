@@ -22,6 +22,9 @@ int fixture_tear_down(void **state);
 int fixture_open(struct fixture *f);
 int fixture_open_at(struct fixture *f, const char *path);
 void fixture_close(struct fixture *f);
+void reopen(struct fixture *f);
+/* The first number of a query, beside the store; -1 without a row. */
+int64_t number(const struct fixture *f, const char *sql);
 /* A path in the folder; good until the call after the next. */
 const char *fixture_path(const struct fixture *f, const char *name);
 
