@@ -56,7 +56,7 @@ static void customer_add_demo_playlists(struct customer *c)
     for (size_t i = 0; i < ARRAY_SIZE(titles); i++) {
         struct playlist *p = customer_add_playlist(c, titles[i], "A playlist of the simulator");
         for (size_t t = 0; p && t < 5; t++)
-            p->tracks[p->n_tracks++] = i * 5 + t;
+            p->tracks[p->n_tracks++] = (uint16_t)(i * 5 + t);
     }
 }
 

@@ -21,7 +21,7 @@ struct playlist {
     char *description;
     bool is_public;
     size_t n_tracks;
-    size_t tracks[PLAYLIST_TRACKS_MAX]; /* indices into the music catalogue */
+    uint16_t tracks[PLAYLIST_TRACKS_MAX]; /* indices into the music catalogue */
 };
 
 struct customer {

@@ -14,6 +14,7 @@ static const char head_end[] =
     "body { font: 1.1rem/1.5 sans-serif; color: #111; background: #fff; max-width: 28rem; margin: 0 auto; "
     "padding: 1rem; }\n"
     "h1 { font-size: 1.5rem; }\n"
+    "code { overflow-wrap: anywhere; }\n"
     "label { display: block; margin: 1rem 0 0.25rem; }\n"
     "input, select { font: inherit; width: 100%; box-sizing: border-box; padding: 0.6rem; }\n"
     ".code { font-size: 1.6rem; letter-spacing: 0.2em; text-transform: uppercase; }\n"

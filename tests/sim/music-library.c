@@ -142,7 +142,7 @@ static bool add_tracks(struct playlist *p, struct json_object *ids)
         int index = json_object_is_type(id, json_type_string) ? track_find(json_object_get_string(id)) : -1;
         if (index < 0)
             return false;
-        p->tracks[p->n_tracks + i] = (size_t)index;
+        p->tracks[p->n_tracks + i] = (uint16_t)index;
     }
     p->n_tracks += n;
     return true;

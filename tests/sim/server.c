@@ -115,7 +115,7 @@ static void request_parse(struct request *rq)
 
 /* --- replies --- */
 
-/* Closing with data unread or with this option set sends a reset, as a crashed server's kernel does. */
+/* With this option a close sends a reset, as the kernel of a server that crashed would. */
 static enum MHD_Result reply_close(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
