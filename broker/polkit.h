@@ -12,6 +12,7 @@
  * The owner of polkit's name and its Changed signal are watched: either changing calls `changed`. */
 
 #include "broker/bus.h"
+#include "util/strv.h"
 
 struct polkit;
 struct polkit_check;

@@ -131,9 +131,13 @@ static void on_linked(struct store_reply *reply, void *userdata)
     struct grant *grant = p->grant;
     struct broker *broker = grant->broker;
     p->op = NULL;
-    if (reply->r != 0) {
+    if (reply->r == -EPERM || reply->r > 0) {
+        proving_cancel(p, BUS_E_ACCESS_DENIED, "other-customer"); /* the account changed hands, or is gone */
+        return;
+    }
+    if (reply->r < 0) {
         log_warning("grant %lld: the login could not be linked yet: %s", (long long)grant->row,
-                    reply->r < 0 ? strerror(-reply->r) : "it changed meanwhile");
+                    strerror(-reply->r));
         retry_at(p, 0);
         return;
     }

@@ -141,7 +141,6 @@ static uint64_t margin_usec(const struct grant *grant)
 static void succeed(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
-    struct broker *broker = grant->broker;
     uint32_t lifetime = r->tokens.expires_in_sec;
     struct token *token;
     int e = token_new(grant, r->tokens.access, r->sent_usec, lifetime, grant->carries, grant->may_carry, &token);
@@ -164,7 +163,6 @@ static void succeed(struct grant *grant)
     r->is_wanted = !list_is_empty(&r->waits);
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
-    (void)broker;
     answer_waits(r, RENEWAL_OK);
 }
 
@@ -188,8 +186,7 @@ static void on_finished(struct store_reply *reply, void *userdata)
         answer_waits(r, RENEWAL_STORE);
         return;
     }
-    if (reply->generation != grant->generation)
-        grant->has_previous = true;
+    grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
     grant->generation = reply->generation;
     succeed(grant);
 }

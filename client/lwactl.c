@@ -2,7 +2,7 @@
 /* lwactl: the broker's command line. Each command is a file of its own, with its options; this one finds the
  * command and shows the help. Exit codes and what errors mean: client/outcome.c. */
 
-#include "config.h"
+#include "autoconf.h"
 
 #include "client/options.h"
 #include "client/outcome.h"

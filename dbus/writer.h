@@ -11,7 +11,7 @@
 #include <dbus/dbus.h>
 #include <stdint.h>
 
-#define WRITER_DEPTH_MAX 8
+#define WRITER_DEPTH_MAX 16
 
 struct writer {
     DBusMessageIter stack[WRITER_DEPTH_MAX];
