@@ -8,7 +8,8 @@
 #include <dbus/dbus.h>
 #include <string.h>
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void grant_free(struct grant *g)
 {
@@ -47,7 +48,8 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
     g->is_dead = stored->is_dead;
     g->has_previous = stored->has_previous;
     g->is_intent_open = stored->intent_open;
-    (void)snprintf(g->dead_reason, sizeof(g->dead_reason), "%s", stored->dead_reason ? stored->dead_reason : "");
+    (void)snprintf(g->dead_reason, sizeof(g->dead_reason), "%s",
+                   stored->dead_reason ? stored->dead_reason : "");
     g->generation = stored->generation;
     g->created_sec = stored->created_sec;
     g->refreshed_sec = stored->refreshed_sec;
@@ -120,7 +122,8 @@ void account_remove(struct account *account)
     free(account);
 }
 
-/* --- loading --------------------------------------------------------------------------------------------------- */
+/* --- loading
+ * --------------------------------------------------------------------------------------------------- */
 
 static int load_account(const struct store_account *stored, void *userdata)
 {
@@ -159,7 +162,7 @@ static int load_grant(const struct store_grant *stored, void *userdata)
 
 int accounts_load(struct broker *broker)
 {
-    const struct store_visitor visitor = { load_account, load_grant };
+    const struct store_visitor visitor = {load_account, load_grant};
     return store_load(broker->store, &visitor, broker);
 }
 
@@ -175,7 +178,8 @@ void accounts_free(struct broker *broker)
     }
 }
 
-/* --- finding ------------------------------------------------------------------------------------------------------ */
+/* --- finding
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct account *account_find(struct broker *broker, uid_t uid, const char *id)
 {
@@ -234,7 +238,9 @@ struct grant *grant_find(struct broker *broker, int64_t row)
     return found;
 }
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 bool owner_equal(const struct owner *a, const struct owner *b)
 {

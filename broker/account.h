@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the broker knows of the logins on this device, in memory: accounts and their grants, without any refresh
- * token. The store is the truth; this mirrors it, and is changed only when the store has answered. */
+/* What the broker knows of the logins on this device, in memory: accounts and their grants, without any
+ * refresh token. The store is the truth; this mirrors it, and is changed only when the store has answered. */
 
 #include "broker/renewal.h"
 #include "broker/store.h"
@@ -47,8 +47,8 @@ struct grant {
     uint64_t generation;
     int64_t created_sec;
     int64_t refreshed_sec;
-    struct token *token;     /* the current access token, NULL for none */
-    uint64_t lifetime_usec;  /* last seen of this grant's tokens; 0 before the first */
+    struct token *token;    /* the current access token, NULL for none */
+    uint64_t lifetime_usec; /* last seen of this grant's tokens; 0 before the first */
     struct renewal renewal;
     struct proving *proving; /* while unproven */
 };

@@ -13,7 +13,9 @@
 
 #define ACTION_MANAGE "org.lwabroker.accounts.manage"
 
-/* --- List ----------------------------------------------------------------------------------------------------------- */
+/* --- List
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool needs_login(const struct account *account)
 {
@@ -75,7 +77,9 @@ static void begin_list(struct call *call)
         call_identify_outside(call, list_accounts);
 }
 
-/* --- changes ---------------------------------------------------------------------------------------------------------- */
+/* --- changes
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 enum change_kind { CHANGE_REMOVE, CHANGE_RENAME, CHANGE_DEFAULT };
 
@@ -103,8 +107,8 @@ static struct account *find(struct change *c)
     return account_find(c->call->broker, c->call->peer->identity.uid, c->account_name);
 }
 
-static struct audit_record *new_record(struct change *c, const struct account *account, enum audit_event event,
-                                       const char *detail)
+static struct audit_record *new_record(struct change *c, const struct account *account,
+                                       enum audit_event event, const char *detail)
 {
     const struct identity *id = &c->call->peer->identity;
     struct audit_record *record = audit_record_new(event);
@@ -178,12 +182,14 @@ static int store_change(struct change *c, struct account *account)
                                     on_stored, c, &c->op);
     case CHANGE_RENAME:
         return store_change_account(store, account->row, c->label, false,
-                                    new_record(c, account, AUDIT_ACCOUNT_CHANGED, "label"), on_stored, c, &c->op);
+                                    new_record(c, account, AUDIT_ACCOUNT_CHANGED, "label"), on_stored, c,
+                                    &c->op);
     case CHANGE_DEFAULT:
         break;
     }
     return store_change_account(store, account->row, NULL, true,
-                                new_record(c, account, AUDIT_ACCOUNT_CHANGED, "default"), on_stored, c, &c->op);
+                                new_record(c, account, AUDIT_ACCOUNT_CHANGED, "default"), on_stored, c,
+                                &c->op);
 }
 
 static void on_authorized(const struct polkit_answer *answer, void *userdata)
@@ -194,12 +200,13 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     if (answer->result == POLKIT_DISMISSED)
         call_fail(c->call, BUS_E_CANCELLED, "The question whether to change the account was dismissed.");
     else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
-        call_fail(c->call, BUS_E_CONSENT_REQUIRED,
-                  "Changing this account needs authentication; call from a session with a polkit agent, or as an "
-                  "administrator.");
+        call_fail(
+            c->call, BUS_E_CONSENT_REQUIRED,
+            "Changing this account needs authentication; call from a session with a polkit agent, or as an "
+            "administrator.");
     else if (answer->result != POLKIT_YES)
-        call_fail(c->call, BUS_E_ACCESS_DENIED, "This user may not change the account; a polkit rule for %s decides.",
-                  ACTION_MANAGE);
+        call_fail(c->call, BUS_E_ACCESS_DENIED,
+                  "This user may not change the account; a polkit rule for %s decides.", ACTION_MANAGE);
     else if (!account)
         call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
     else if (store_change(c, account) < 0)
@@ -239,8 +246,9 @@ static void begin_change(struct call *call, enum change_kind kind)
     if (kind == CHANGE_RENAME && dbus_message_iter_next(&args))
         dbus_message_iter_get_basic(&args, &label);
     if (!account_id_is_valid(account) || (label && (!label[0] || !account_label_is_valid(label)))) {
-        call_fail(call, BUS_E_INVALID_ARGUMENT,
-                  "An account id is 1 to 32 of a-z, 0-9 and -; a label 1 to 128 bytes without control characters.");
+        call_fail(
+            call, BUS_E_INVALID_ARGUMENT,
+            "An account id is 1 to 32 of a-z, 0-9 and -; a label 1 to 128 bytes without control characters.");
         return;
     }
     struct change *c = calloc(1, sizeof(*c));
@@ -275,9 +283,9 @@ static void begin_set_default(struct call *call)
 }
 
 const struct method accounts1_methods[] = {
-    { LWA_INTERFACE_ACCOUNTS, "List", "a{sv}", begin_list },
-    { LWA_INTERFACE_ACCOUNTS, "Remove", "s", begin_remove },
-    { LWA_INTERFACE_ACCOUNTS, "Rename", "ss", begin_rename },
-    { LWA_INTERFACE_ACCOUNTS, "SetDefault", "s", begin_set_default },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_ACCOUNTS, "List", "a{sv}", begin_list},
+    {LWA_INTERFACE_ACCOUNTS, "Remove", "s", begin_remove},
+    {LWA_INTERFACE_ACCOUNTS, "Rename", "ss", begin_rename},
+    {LWA_INTERFACE_ACCOUNTS, "SetDefault", "s", begin_set_default},
+    {NULL, NULL, NULL, NULL},
 };

@@ -35,29 +35,30 @@ const char *audit_event_name(enum audit_event event); /* "token-disclosed" */
 int audit_event_from_name(const char *name);
 
 struct audit_record {
-    int64_t sequence;  /* given by the store */
-    int64_t time_sec;  /* wall clock; given by the store when 0 */
+    int64_t sequence; /* given by the store */
+    int64_t time_sec; /* wall clock; given by the store when 0 */
     enum audit_event event;
-    uid_t uid;         /* of the caller; (uid_t)-1 where there is none */
-    char *app;         /* identity string, e.g. user:musicd */
-    char *kind;        /* user, ... */
-    char *strength;    /* uid, ... */
-    char *account;     /* account id */
-    char *owner;       /* owner's name, or "device" */
-    uid_t owner_uid;   /* (uid_t)-1 for the device, or none */
-    char *asked;       /* scopes, joined by spaces */
+    uid_t uid;       /* of the caller; (uid_t)-1 where there is none */
+    char *app;       /* identity string, e.g. user:musicd */
+    char *kind;      /* user, ... */
+    char *strength;  /* uid, ... */
+    char *account;   /* account id */
+    char *owner;     /* owner's name, or "device" */
+    uid_t owner_uid; /* (uid_t)-1 for the device, or none */
+    char *asked;     /* scopes, joined by spaces */
     char *carried;
-    char *verdict;     /* allow, ask, deny, or the error's name */
-    char *decided_by;  /* what decided: table, default, polkit, ... */
-    char *detail;      /* a word or two from our own tables, e.g. why a grant died */
-    int64_t grant;     /* row of the grant; 0 for none */
+    char *verdict;       /* allow, ask, deny, or the error's name */
+    char *decided_by;    /* what decided: table, default, polkit, ... */
+    char *detail;        /* a word or two from our own tables, e.g. why a grant died */
+    int64_t grant;       /* row of the grant; 0 for none */
     int64_t expires_sec; /* of the token; 0 for none */
-    uint64_t repeats;  /* later deliveries of the same token to the same app; read only */
+    uint64_t repeats;    /* later deliveries of the same token to the same app; read only */
     bool has_fingerprint;
     unsigned char fingerprint[AUDIT_FINGERPRINT_BYTES];
 };
 
-/* A zeroed record of this event, both uids -1. NULL: out of memory. Its texts are malloc'ed, and freed with it. */
+/* A zeroed record of this event, both uids -1. NULL: out of memory. Its texts are malloc'ed, and freed with
+ * it. */
 struct audit_record *audit_record_new(enum audit_event event);
 void audit_record_free(struct audit_record *r);
 DEFINE_CLEANUP(struct audit_record, audit_record_free);

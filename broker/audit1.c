@@ -123,8 +123,8 @@ static void begin_query(struct call *call)
 {
     dbus_bool_t is_newest = FALSE, is_own = FALSE;
     struct reader_option filter[] = {
-        { "newest", DBUS_TYPE_BOOLEAN, &is_newest, false },
-        { "own", DBUS_TYPE_BOOLEAN, &is_own, false },
+        {"newest", DBUS_TYPE_BOOLEAN, &is_newest, false},
+        {"own", DBUS_TYPE_BOOLEAN, &is_own, false},
     };
     if (!handlers_read_options(call, 0, filter, ARRAY_SIZE(filter)))
         return;
@@ -137,7 +137,8 @@ static void begin_query(struct call *call)
     dbus_message_iter_next(&args);
     dbus_message_iter_get_basic(&args, &limit);
     if (limit < 1 || limit > RECORDS_MAX || after > INT64_MAX) {
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "limit is 1 to %d, and after a sequence number.", RECORDS_MAX);
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "limit is 1 to %d, and after a sequence number.",
+                  RECORDS_MAX);
         return;
     }
     struct query *q = calloc(1, sizeof(*q));
@@ -145,14 +146,14 @@ static void begin_query(struct call *call)
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
         return;
     }
-    *q = (struct query){ .call = call, .is_newest = is_newest, .is_own = is_own, .after = (int64_t)after,
-                         .limit = limit };
+    *q = (struct query){
+        .call = call, .is_newest = is_newest, .is_own = is_own, .after = (int64_t)after, .limit = limit};
     call->state = q;
     call->drop_state = query_free;
     call_identify_outside(call, authorize);
 }
 
 const struct method audit1_methods[] = {
-    { LWA_INTERFACE_AUDIT, "Query", "a{sv}tu", begin_query },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_AUDIT, "Query", "a{sv}tu", begin_query},
+    {NULL, NULL, NULL, NULL},
 };

@@ -49,7 +49,8 @@ void authorize_question_init(struct authorize_question *q)
     q->owner.uid = (uid_t)-1;
 }
 
-/* --- facts for polkit --------------------------------------------------------------------------------------- */
+/* --- facts for polkit
+ * --------------------------------------------------------------------------------------- */
 
 struct facts {
     struct polkit_detail details[DETAILS_MAX];
@@ -64,12 +65,12 @@ static void facts_clear(struct facts *f)
 
 static void add_fact(struct facts *f, const char *key, const char *value)
 {
-    f->details[f->n++] = (struct polkit_detail){ key, value };
+    f->details[f->n++] = (struct polkit_detail){key, value};
 }
 
 static int collect_facts(struct peer *peer, const struct authorize_question *q, struct facts *f)
 {
-    *f = (struct facts){ .n = 0 };
+    *f = (struct facts){.n = 0};
     f->scopes = catalogue_join(peer->broker->catalogue, q->asked);
     if (!f->scopes)
         return -ENOMEM;
@@ -85,7 +86,8 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
     return 0;
 }
 
-/* --- deciding ------------------------------------------------------------------------------------------------ */
+/* --- deciding
+ * ------------------------------------------------------------------------------------------------ */
 
 static void decision_free(struct decision *d)
 {
@@ -115,14 +117,16 @@ static bool decide_alone(const struct peer *peer, const struct authorize_questio
     *ret = (struct authorize_answer){
         .result = scope_set_is_empty(refused) ? AUTHORIZE_YES : AUTHORIZE_NO,
         .refused = refused,
-        .decided_by = is_mentioned(q, scope_set_is_empty(refused) ? q->scopes : refused) ? "table" : "default",
+        .decided_by =
+            is_mentioned(q, scope_set_is_empty(refused) ? q->scopes : refused) ? "table" : "default",
     };
     return true;
 }
 
 static struct authorize_answer answer_of(const struct decision *d)
 {
-    struct authorize_answer answer = { AUTHORIZE_YES, d->refused, d->challenged, "polkit" };
+    const char *agreed = is_mentioned(&d->question, d->question.scopes) ? "table+polkit" : "polkit";
+    struct authorize_answer answer = {AUTHORIZE_YES, d->refused, d->challenged, agreed};
     if (!scope_set_is_empty(d->refused))
         answer.result = AUTHORIZE_NO;
     else if (d->is_unavailable)
@@ -131,6 +135,8 @@ static struct authorize_answer answer_of(const struct decision *d)
         answer.result = AUTHORIZE_CHALLENGE;
     else if (d->is_device_refused)
         answer.result = AUTHORIZE_NO_DEVICE;
+    if (answer.result != AUTHORIZE_YES)
+        answer.decided_by = "polkit";
     return answer;
 }
 
@@ -199,7 +205,7 @@ static int start_check(struct decision *d, const struct facts *facts, int scope,
         add_fact(&own, "scope", catalogue_get(d->peer->broker->catalogue, scope)->name);
 
     struct scope_check *check = &d->checks[d->n_checks];
-    *check = (struct scope_check){ d, scope, NULL };
+    *check = (struct scope_check){d, scope, NULL};
     int r = polkit_check(d->peer->broker->polkit, d->peer->name, action, own.details, own.n, 0, on_checked,
                          check, &check->slot);
     if (r < 0)
@@ -236,9 +242,11 @@ static int ask_polkit(struct decision *d)
     return r;
 }
 
-/* --- memory of answers ----------------------------------------------------------------------------------------- */
+/* --- memory of answers
+ * ----------------------------------------------------------------------------------------- */
 
-/* The remembered or pending decision for this very question; those that have run out are dropped on the way. */
+/* The remembered or pending decision for this very question; those that have run out are dropped on the way.
+ */
 static struct decision *find_decision(struct peer *peer, const struct authorize_question *q)
 {
     uint64_t now = boottime_usec(), epoch = peer->broker->policy_epoch;
@@ -328,7 +336,8 @@ void authorize_forget_peer(struct peer *peer)
         decision_free(LIST_ENTRY(peer->decisions.next, struct decision, node));
 }
 
-/* --- single actions ---------------------------------------------------------------------------------------------- */
+/* --- single actions
+ * ---------------------------------------------------------------------------------------------- */
 
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)

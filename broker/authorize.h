@@ -4,11 +4,11 @@
 /* May this app hold these scopes of this account? (DESIGN.md 6)
  *
  * 1. The broker's own verdict comes first: one denied scope is a no, final, and polkit is not asked.
- * 2. For uid 0 the verdict alone counts, allow or nothing: polkit up to 124 authorises uid 0 without running a
- *    rule, so its yes would mean nothing.
- * 3. Everyone else: polkit is asked for every scope of the expanded set, one action each, all at once, with the
- *    verdict as a fact. Only a plain yes to every one is a yes.
- *    An account of the device needs the action device.use besides.
+ * 2. For uid 0 the verdict alone counts, allow or nothing: polkit up to 124 authorises uid 0 without running
+ * a rule, so its yes would mean nothing.
+ * 3. Everyone else: polkit is asked for every scope of the expanded set, one action each, all at once, with
+ * the verdict as a fact. Only a plain yes to every one is a yes. An account of the device needs the action
+ * device.use besides.
  * 4. A yes to all is remembered for the connection that asked, for this very question, until polkit or the
  *    policy changes (broker->policy_epoch), polkit leaves, the caller leaves, or decision_cache_seconds pass;
  *    unless it rests on a temporary authorisation. Nothing else is remembered.
@@ -44,7 +44,7 @@ struct authorize_answer {
     enum authorize_result result;
     struct scope_set refused;
     struct scope_set challenged;
-    const char *decided_by; /* a fixed word for the trail: table, default, polkit */
+    const char *decided_by; /* a fixed word for the trail: table, default, polkit, table+polkit */
 };
 
 typedef void (*authorize_callback)(const struct authorize_answer *answer, void *userdata);

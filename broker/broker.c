@@ -17,7 +17,8 @@
 
 #define ACTION_OWNER "unix-user:lwa-broker"
 
-/* --- policy -------------------------------------------------------------------------------------------------------- */
+/* --- policy
+ * -------------------------------------------------------------------------------------------------------- */
 
 void broker_policy_changed(struct broker *broker)
 {
@@ -44,7 +45,8 @@ static void log_table_problems(const struct table *table)
 }
 
 static int load_policy(const struct config *config, const struct catalogue *previous,
-                       struct catalogue **ret_catalogue, struct table **ret_table, struct config_problem *problem)
+                       struct catalogue **ret_catalogue, struct table **ret_table,
+                       struct config_problem *problem)
 {
     _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
     int r = policy_files_load_catalogue(config, previous, &catalogue, problem);
@@ -64,9 +66,9 @@ static int expect_actions(struct broker *broker)
         if (info->listed && !strv_contains(&ids, info->action_id) && strv_add(&ids, info->action_id) < 0)
             return -ENOMEM;
     }
-    static const char *const others[] = { "org.lwabroker.login", "org.lwabroker.accounts.manage",
-                                          "org.lwabroker.device.use", "org.lwabroker.audit.read",
-                                          "org.lwabroker.audit.read-own" };
+    static const char *const others[] = {"org.lwabroker.login", "org.lwabroker.accounts.manage",
+                                         "org.lwabroker.device.use", "org.lwabroker.audit.read",
+                                         "org.lwabroker.audit.read-own"};
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (strv_add(&ids, others[i]) < 0)
             return -ENOMEM;
@@ -74,7 +76,8 @@ static int expect_actions(struct broker *broker)
     return 0;
 }
 
-/* --- the trail ------------------------------------------------------------------------------------------------------- */
+/* --- the trail
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
 {
@@ -87,7 +90,9 @@ static void record_event(struct broker *broker, enum audit_event event, int64_t 
         log_warning("the trail misses %s", audit_event_name(event));
 }
 
-/* --- reload ------------------------------------------------------------------------------------------------------------ */
+/* --- reload
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static struct http_options http_options_of(const struct config *config)
 {
@@ -125,7 +130,7 @@ static int try_reload(struct broker *broker, struct config_problem *problem)
 
 void broker_reload(struct broker *broker)
 {
-    struct config_problem problem = { .file = NULL };
+    struct config_problem problem = {.file = NULL};
     int r = try_reload(broker, &problem);
     if (r > 0) {
         log_problem(&problem);
@@ -143,7 +148,8 @@ void broker_reload(struct broker *broker)
     config_problem_clear(&problem);
 }
 
-/* --- signals and stopping ------------------------------------------------------------------------------------------------- */
+/* --- signals and stopping
+ * ------------------------------------------------------------------------------------------------- */
 
 static void finish_if_idle(struct broker *broker)
 {
@@ -198,7 +204,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static int watch_signals(struct broker *broker)
 {
-    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         uv_signal_t *handle = calloc(1, sizeof(*handle));
         if (!handle)
@@ -217,7 +223,9 @@ static int watch_signals(struct broker *broker)
     return 0;
 }
 
-/* --- the bus ------------------------------------------------------------------------------------------------------------ */
+/* --- the bus
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_method_call(DBusMessage *message, void *userdata)
 {
@@ -236,8 +244,8 @@ static void on_name_owner_changed(struct broker *broker, DBusMessage *signal)
 static void on_bus_signal(DBusMessage *signal, void *userdata)
 {
     struct broker *broker = userdata;
-    /* Broadcasts reach us by our match rules, which name the sender. A signal that is addressed to us needs no
-     * rule, so anyone can send one that looks like the bus's own. */
+    /* Broadcasts reach us by our match rules, which name the sender. A signal that is addressed to us needs
+     * no rule, so anyone can send one that looks like the bus's own. */
     if (dbus_message_get_destination(signal))
         return;
     if (dbus_message_is_signal(signal, DBUS_INTERFACE_DBUS, "NameOwnerChanged"))
@@ -254,7 +262,9 @@ static void on_bus_lost(void *userdata)
     uv_stop(broker->loop);
 }
 
-/* --- start ---------------------------------------------------------------------------------------------------------------- */
+/* --- start
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static const char *explain_store(int outcome)
 {
@@ -287,7 +297,7 @@ static int open_store(struct broker *broker)
 
     const struct store_options options = {
         .path = path,
-        .key_source = { .credential_path = credential, .file = config->key_file },
+        .key_source = {.credential_path = credential, .file = config->key_file},
     };
     int r = store_open(broker->loop, &options, &broker->store);
     if (r != 0) {
@@ -299,7 +309,7 @@ static int open_store(struct broker *broker)
 
 static int load_files(struct broker *broker)
 {
-    struct config_problem problem = { .file = NULL };
+    struct config_problem problem = {.file = NULL};
     int r = config_load(broker->options.config_path, &broker->config, &problem);
     if (r == 0)
         r = load_policy(broker->config, NULL, &broker->catalogue, &broker->table, &problem);
@@ -329,14 +339,14 @@ static void resume(struct broker *broker)
 
 static int connect_bus(struct broker *broker)
 {
-    static const struct bus_handlers handlers = { on_method_call, on_bus_signal, on_bus_lost };
+    static const struct bus_handlers handlers = {on_method_call, on_bus_signal, on_bus_lost};
     int r = bus_open(broker->loop, broker->options.bus_address, &handlers, broker, &broker->bus);
     if (r < 0) {
         log_error("the message bus cannot be reached");
         return r;
     }
-    r = bus_add_match(broker->bus, "type='signal',sender='" DBUS_SERVICE_DBUS "',interface='" DBUS_INTERFACE_DBUS
-                                   "',member='NameOwnerChanged',arg2=''");
+    r = bus_add_match(broker->bus, "type='signal',sender='" DBUS_SERVICE_DBUS
+                                   "',interface='" DBUS_INTERFACE_DBUS "',member='NameOwnerChanged',arg2=''");
     if (r == 0)
         r = polkit_new(broker->loop, broker->bus, on_polkit_changed, broker, &broker->polkit);
     if (r == 0)
@@ -397,7 +407,8 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     on_flush(broker);
     r = take_name(broker);
     if (r == 0)
-        log_info("serving %s with %zu sections in grants.d", LWA_BUS_NAME, table_count_sections(broker->table));
+        log_info("serving %s with %zu sections in grants.d", LWA_BUS_NAME,
+                 table_count_sections(broker->table));
     return r;
 }
 

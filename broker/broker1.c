@@ -2,16 +2,17 @@
 
 /* org.lwabroker.Broker1 for apps. GetToken is in gettoken.c, CheckScopes in checkscopes.c. */
 
+#include "autoconf.h"
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/token.h"
-#include "autoconf.h"
 
 #include <string.h>
 
-/* --- ReportRejected ------------------------------------------------------------------------------------------------ */
+/* --- ReportRejected
+ * ------------------------------------------------------------------------------------------------ */
 
 struct report {
     struct call *call;
@@ -42,7 +43,8 @@ static void reply_result(struct call *call, enum renewal_result result)
         reply_bool(call, true);
         break;
     case RENEWAL_DEAD:
-        call_fail(call, BUS_E_LOGIN_REQUIRED, "The login behind this token is over; log in again: lwactl login.");
+        call_fail(call, BUS_E_LOGIN_REQUIRED,
+                  "The login behind this token is over; log in again: lwactl login.");
         break;
     case RENEWAL_MISCONFIGURED:
         call_fail(call, BUS_E_PROVIDER_MISCONFIGURED,
@@ -100,7 +102,8 @@ static void report(struct call *call)
     enum renewal_result result;
     int e = renewal_force(token->grant, on_renewed, r, &result, &r->wait);
     if (e == -EUSERS)
-        call_fail(call, BUS_E_RATE_LIMITED, "This login was renewed often lately; try again in half a minute.");
+        call_fail(call, BUS_E_RATE_LIMITED,
+                  "This login was renewed often lately; try again in half a minute.");
     else if (e < 0)
         call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
     else if (e == RENEWAL_ANSWERED)
@@ -126,7 +129,8 @@ static void report_rejected(struct call *call)
     call_identify(call, report);
 }
 
-/* --- ReleaseTokens --------------------------------------------------------------------------------------------------- */
+/* --- ReleaseTokens
+ * --------------------------------------------------------------------------------------------------- */
 
 static void release(struct call *call)
 {
@@ -140,9 +144,10 @@ static void release_tokens(struct call *call)
     call_identify(call, release);
 }
 
-/* --- properties -------------------------------------------------------------------------------------------------------- */
+/* --- properties
+ * -------------------------------------------------------------------------------------------------------- */
 
-static const char *const features[] = { "option:account", "option:min_valid", "flow:device-code" };
+static const char *const features[] = {"option:account", "option:min_valid", "flow:device-code"};
 
 static void write_features(struct writer *w)
 {
@@ -166,9 +171,9 @@ bool broker1_write_properties(struct call *call _unused_, struct writer *w, cons
 }
 
 const struct method broker1_methods[] = {
-    { LWA_INTERFACE_BROKER, "GetToken", "asa{sv}", broker1_get_token },
-    { LWA_INTERFACE_BROKER, "ReportRejected", "s", report_rejected },
-    { LWA_INTERFACE_BROKER, "CheckScopes", "asa{sv}", broker1_check_scopes },
-    { LWA_INTERFACE_BROKER, "ReleaseTokens", "", release_tokens },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_BROKER, "GetToken", "asa{sv}", broker1_get_token},
+    {LWA_INTERFACE_BROKER, "ReportRejected", "s", report_rejected},
+    {LWA_INTERFACE_BROKER, "CheckScopes", "asa{sv}", broker1_check_scopes},
+    {LWA_INTERFACE_BROKER, "ReleaseTokens", "", release_tokens},
+    {NULL, NULL, NULL, NULL},
 };

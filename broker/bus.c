@@ -40,7 +40,8 @@ struct bus_call {
     void *userdata;
 };
 
-/* --- watches ---------------------------------------------------------------------------------------------- */
+/* --- watches ----------------------------------------------------------------------------------------------
+ */
 
 static void on_fd_closed(uv_handle_t *handle)
 {
@@ -163,7 +164,8 @@ static void toggle_watch(DBusWatch *watch, void *userdata _unused_)
         update_poll(f);
 }
 
-/* --- timeouts --------------------------------------------------------------------------------------------- */
+/* --- timeouts ---------------------------------------------------------------------------------------------
+ */
 
 static void on_timeout_closed(uv_handle_t *handle)
 {
@@ -209,7 +211,8 @@ static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
     uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
 }
 
-/* --- dispatch --------------------------------------------------------------------------------------------- */
+/* --- dispatch ---------------------------------------------------------------------------------------------
+ */
 
 static void on_idle(uv_idle_t *idle _unused_)
 {
@@ -257,7 +260,8 @@ static DBusHandlerResult filter(DBusConnection *connection _unused_, DBusMessage
     }
 }
 
-/* --- life --------------------------------------------------------------------------------------------------- */
+/* --- life
+ * --------------------------------------------------------------------------------------------------- */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -376,7 +380,8 @@ void bus_flush(struct bus *b)
         dbus_connection_flush(b->connection);
 }
 
-/* --- calls ---------------------------------------------------------------------------------------------------- */
+/* --- calls
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void on_reply(DBusPendingCall *pending, void *userdata)
 {

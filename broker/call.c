@@ -46,7 +46,8 @@ static void go_on(struct call *call)
     if (call->peer->is_refused)
         call_fail(call, BUS_E_ACCESS_DENIED, "It cannot be told who is calling; nothing is given out.");
     else if (call->is_closed_to_sandboxes && identity_is_sandboxed(&call->peer->identity))
-        call_fail(call, BUS_E_ACCESS_DENIED, "This interface is closed to sandboxed apps; they have GetToken.");
+        call_fail(call, BUS_E_ACCESS_DENIED,
+                  "This interface is closed to sandboxed apps; they have GetToken.");
     else
         next(call);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One method call under way. It lives until it is answered, or until its caller leaves the bus; either way its
- * state is dropped, and with that whatever it was waiting for. A handler goes: parse, validate, identify,
+/* One method call under way. It lives until it is answered, or until its caller leaves the bus; either way
+ * its state is dropped, and with that whatever it was waiting for. A handler goes: parse, validate, identify,
  * authorise, act, reply. */
 
 #include "dbus/errors.h"
@@ -19,7 +19,7 @@ struct call {
     DBusMessage *message;
     void (*next)(struct call *call); /* while it waits for the caller's identity */
     bool is_closed_to_sandboxes;
-    void *state;                     /* the handler's own */
+    void *state; /* the handler's own */
     void (*drop_state)(void *state);
 };
 

@@ -42,7 +42,7 @@ static bool can_serve(struct check_scopes *c, const struct account *account, str
     struct broker *broker = c->call->broker;
     struct grant *grant;
     LIST_FOREACH (grant, &account->grants, node) {
-        struct select_grant choice = { 0, grant->carries, grant->may_carry, 0 };
+        struct select_grant choice = {0, grant->carries, grant->may_carry, 0};
         size_t index;
         struct scope_set may_carry;
         if (!grant->is_dead && !renewal_is_foreign(grant) &&
@@ -64,8 +64,8 @@ static const char *verdict_of(struct check_scopes *c, const struct account *acco
         return "deny";
     if (intersects(all, answer->challenged))
         return "ask";
-    if (!account || answer->result == AUTHORIZE_NO_DEVICE || account_is_locked(account, c->call->peer->identity.user) ||
-        !can_serve(c, account, one))
+    if (!account || answer->result == AUTHORIZE_NO_DEVICE ||
+        account_is_locked(account, c->call->peer->identity.user) || !can_serve(c, account, one))
         return "login-required";
     return "allow";
 }
@@ -84,7 +84,8 @@ static void reply(struct check_scopes *c, const struct authorize_answer *answer)
     if (message) {
         writer_open(&w, DBUS_TYPE_ARRAY, "{ss}");
         for (int i = scope_set_next(&c->named, 0); i >= 0; i = scope_set_next(&c->named, i + 1))
-            writer_pair(&w, catalogue_get(call->broker->catalogue, i)->name, verdict_of(c, account, answer, i));
+            writer_pair(&w, catalogue_get(call->broker->catalogue, i)->name,
+                        verdict_of(c, account, answer, i));
         writer_close(&w);
     }
     call_send(call, message, &w);
@@ -111,15 +112,16 @@ static void begin(struct call *call)
     table_decide(broker->table, broker->catalogue, call->peer->identity.app, broker->config->default_verdict,
                  &q->verdicts);
 
-    /* One denied scope would end the question for all: those are settled here, and polkit is asked the rest. */
-    struct scope_set granted = scope_set_union(
-        q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
+    /* One denied scope would end the question for all: those are settled here, and polkit is asked the rest.
+     */
+    struct scope_set granted =
+        scope_set_union(q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
     struct scope_set all = catalogue_expand(broker->catalogue, c->named);
     c->denied = scope_set_minus(all, granted);
     q->scopes = scope_set_minus(all, c->denied);
     q->asked = catalogue_reduce(broker->catalogue, q->scopes);
 
-    struct authorize_answer answer = { .result = AUTHORIZE_YES };
+    struct authorize_answer answer = {.result = AUTHORIZE_YES};
     int r = AUTHORIZE_ANSWERED;
     if (!scope_set_is_empty(q->scopes))
         r = authorize_scopes(call->peer, q, on_decided, c, &answer, &c->wait);
@@ -132,7 +134,7 @@ static void begin(struct call *call)
 void broker1_check_scopes(struct call *call)
 {
     const char *account = NULL;
-    struct reader_option options[] = { { "account", DBUS_TYPE_STRING, &account, false } };
+    struct reader_option options[] = {{"account", DBUS_TYPE_STRING, &account, false}};
     struct check_scopes *c = calloc(1, sizeof(*c));
     if (!c) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");

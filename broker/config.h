@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* broker.conf, then broker.conf.d/NAME.conf beside it in the order of their names: one immutable value. A reload
- * makes a new one and drops the old only when the new one is good. All keys, their defaults and what they
- * mean stand in one table (config.c), which --help and the man page are made from. */
+/* broker.conf, then broker.conf.d/NAME.conf beside it in the order of their names: one immutable value. A
+ * reload makes a new one and drops the old only when the new one is good. All keys, their defaults and what
+ * they mean stand in one table (config.c), which --help and the man page are made from. */
 
 #include "broker/secret.h"
 #include "policy/table.h"

@@ -74,7 +74,8 @@ void denials_add(struct peer *peer, const struct authorize_question *question, e
     uint64_t now = boottime_usec();
     for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
         struct denial *d = &broker->denials.recent[i];
-        if (!is_same(d, peer, question, error) || now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
+        if (!is_same(d, peer, question, error) ||
+            now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
             continue;
         d->repeats++;
         return;

@@ -30,7 +30,7 @@
 
 struct get_token {
     struct call *call;
-    struct scope_set asked; /* canonical */
+    struct scope_set asked;                          /* canonical */
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* "" when not named */
     uint32_t min_valid_sec;
     struct scope_set refused; /* extras that polkit refused: grants that may carry them are passed over */
@@ -69,7 +69,8 @@ static struct account *find_account(struct get_token *g)
     return account_for_caller(g->call->broker, g->call->peer->identity.uid, g->account_name);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
+/* --- answers
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void fail_errno(struct get_token *g, int error)
 {
@@ -82,8 +83,8 @@ static void fail_errno(struct get_token *g, int error)
 }
 
 /* Refuses, on the trail, with a sentence that names the scopes between its two parts. */
-static void fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by, struct scope_set scopes,
-                        const char *before, const char *after)
+static void fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by,
+                        struct scope_set scopes, const char *before, const char *after)
 {
     const struct catalogue *catalogue = g->call->broker->catalogue;
     denials_add(g->call->peer, &g->question, error, decided_by);
@@ -95,8 +96,8 @@ static void fail_answer(struct get_token *g, const struct authorize_answer *answ
 {
     switch (answer->result) {
     case AUTHORIZE_NO:
-        fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused,
-                    "This app may not hold ", "; an administrator allows it in grants.d or by a polkit rule.");
+        fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused, "This app may not hold ",
+                    "; an administrator allows it in grants.d or by a polkit rule.");
         break;
     case AUTHORIZE_CHALLENGE:
         fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
@@ -115,10 +116,12 @@ static void start_over(struct get_token *g)
     if (g->restarts++ < LIMIT_RESTARTS_PER_CALL)
         decide(g);
     else
-        call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE, "Logins or policy keep changing; try again in a second.");
+        call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE,
+                  "Logins or policy keep changing; try again in a second.");
 }
 
-/* --- deliver ------------------------------------------------------------------------------------------------------ */
+/* --- deliver
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void write_info(struct get_token *g, struct writer *w)
 {
@@ -165,7 +168,8 @@ static void deliver(struct get_token *g, struct disclosure *d)
     call_send(g->call, reply, &w);
 }
 
-/* --- disclose ------------------------------------------------------------------------------------------------------ */
+/* --- disclose
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Belongs to the disclosure, not to the call: the record is written even if the caller has left. A token with
  * a pending disclosure is not freed. */
@@ -257,7 +261,9 @@ static void disclose(struct get_token *g)
         list_append(&d->waits, &g->record_wait);
 }
 
-/* --- token ----------------------------------------------------------------------------------------------------------- */
+/* --- token
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void fail_renewal(struct get_token *g, enum renewal_result result)
 {
@@ -265,14 +271,15 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
     uint64_t now = boottime_usec();
     switch (result) {
     case RENEWAL_DEAD:
-        call_fail(g->call, BUS_E_LOGIN_REQUIRED, "The login of account %s is over; log in again: lwactl login.",
-                  g->account->id);
+        call_fail(g->call, BUS_E_LOGIN_REQUIRED,
+                  "The login of account %s is over; log in again: lwactl login.", g->account->id);
         break;
     case RENEWAL_MISCONFIGURED:
-        call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED,
-                  "The provider refuses this device's client id (%s); an administrator must look at broker.conf.",
-                  renewal_is_foreign(grant) ? "the login was made with another one"
-                                            : lwa_outcome_name(grant->renewal.error));
+        call_fail(
+            g->call, BUS_E_PROVIDER_MISCONFIGURED,
+            "The provider refuses this device's client id (%s); an administrator must look at broker.conf.",
+            renewal_is_foreign(grant) ? "the login was made with another one"
+                                      : lwa_outcome_name(grant->renewal.error));
         break;
     case RENEWAL_STORE:
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE,
@@ -328,7 +335,9 @@ static void ensure_token(struct get_token *g)
         fail_renewal(g, result);
 }
 
-/* --- grant ------------------------------------------------------------------------------------------------------------ */
+/* --- grant
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 /* After a wait: is the grant that this pass chose still there, under the same policy? */
 static bool is_grant_valid(struct get_token *g)
@@ -380,8 +389,8 @@ static bool covers(struct broker *broker, const struct grant *grant, struct scop
 }
 
 /* The account's grants that can be used now. Notes whether one that cannot would have done. */
-static size_t collect_grants(struct get_token *g, struct select_grant *ret, struct grant **ret_grants, size_t max,
-                             bool *ret_foreign)
+static size_t collect_grants(struct get_token *g, struct select_grant *ret, struct grant **ret_grants,
+                             size_t max, bool *ret_foreign)
 {
     size_t n = 0;
     struct grant *grant;
@@ -394,8 +403,8 @@ static size_t collect_grants(struct get_token *g, struct select_grant *ret, stru
             continue;
         }
         ret_grants[n] = grant;
-        ret[n++] = (struct select_grant){ (uint64_t)grant->row, grant->carries, grant->may_carry,
-                                          grant->token ? grant->token->expires_usec : 0 };
+        ret[n++] = (struct select_grant){(uint64_t)grant->row, grant->carries, grant->may_carry,
+                                         grant->token ? grant->token->expires_usec : 0};
     }
     return n;
 }
@@ -408,9 +417,10 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "scopes: lwactl login ",
                     "");
     else if (is_foreign)
-        call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED,
-                  "The login of account %s was made with another client id or provider than is configured now.",
-                  g->account->id);
+        call_fail(
+            g->call, BUS_E_PROVIDER_MISCONFIGURED,
+            "The login of account %s was made with another client id or provider than is configured now.",
+            g->account->id);
     else
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
                     "No login of this account carries what was asked; log in: lwactl login ", "");
@@ -431,8 +441,8 @@ static void choose_grant(struct get_token *g)
     verdicts.ask = scope_set_minus(verdicts.ask, g->refused);
     size_t chosen;
     struct scope_set may_carry;
-    int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts, broker->config->narrows_on_refresh,
-                         &chosen, &may_carry);
+    int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts,
+                         broker->config->narrows_on_refresh, &chosen, &may_carry);
     if (r != 0) {
         fail_selection(g, r, is_foreign, may_carry);
         return;
@@ -445,7 +455,9 @@ static void choose_grant(struct get_token *g)
         decide_extras(g, may_carry);
 }
 
-/* --- account ---------------------------------------------------------------------------------------------------------- */
+/* --- account
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void check_account(struct get_token *g, bool may_use_device)
 {
@@ -454,8 +466,8 @@ static void check_account(struct get_token *g, bool may_use_device)
         call_fail(g->call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
                   g->account_name);
     else if (!is_usable)
-        fail_scopes(g, BUS_E_LOGIN_REQUIRED, "account", g->asked, "Nobody has logged in; log in: lwactl login ",
-                    "");
+        fail_scopes(g, BUS_E_LOGIN_REQUIRED, "account", g->asked,
+                    "Nobody has logged in; log in: lwactl login ", "");
     else if (account_is_locked(g->account, g->call->peer->identity.user))
         call_fail(g->call, BUS_E_ACCESS_DENIED,
                   "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
@@ -464,7 +476,9 @@ static void check_account(struct get_token *g, bool may_use_device)
         choose_grant(g);
 }
 
-/* --- decide ----------------------------------------------------------------------------------------------------------- */
+/* --- decide
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void fill_question(struct get_token *g)
 {
@@ -477,8 +491,8 @@ static void fill_question(struct get_token *g)
     }
     q->asked = g->asked;
     q->scopes = catalogue_expand(broker->catalogue, g->asked);
-    table_decide(broker->table, broker->catalogue, g->call->peer->identity.app, broker->config->default_verdict,
-                 &q->verdicts);
+    table_decide(broker->table, broker->catalogue, g->call->peer->identity.app,
+                 broker->config->default_verdict, &q->verdicts);
 }
 
 static void on_answer(struct get_token *g, const struct authorize_answer *answer)
@@ -494,8 +508,9 @@ static void on_decided(const struct authorize_answer *answer, void *userdata)
 {
     struct get_token *g = userdata;
     g->authorize_wait = NULL;
-    /* The answer is good for the question as it was asked. A yes that is not remembered (it rests on a temporary
-     * authorisation, or no memory is configured) has to be used here: asking again would not find it. */
+    /* The answer is good for the question as it was asked. A yes that is not remembered (it rests on a
+     * temporary authorisation, or no memory is configured) has to be used here: asking again would not find
+     * it. */
     struct authorize_question before = g->question;
     g->account = find_account(g);
     fill_question(g);
@@ -525,7 +540,9 @@ static void begin(struct call *call)
     decide(call->state);
 }
 
-/* --- read --------------------------------------------------------------------------------------------------------------- */
+/* --- read
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 void broker1_get_token(struct call *call)
 {
@@ -533,8 +550,8 @@ void broker1_get_token(struct call *call)
     const char *account = NULL;
     dbus_uint32_t min_valid = 0;
     struct reader_option options[] = {
-        { "account", DBUS_TYPE_STRING, &account, false },
-        { "min_valid", DBUS_TYPE_UINT32, &min_valid, false },
+        {"account", DBUS_TYPE_STRING, &account, false},
+        {"min_valid", DBUS_TYPE_UINT32, &min_valid, false},
     };
     if (!handlers_read_options(call, 1, options, ARRAY_SIZE(options)) ||
         !handlers_read_scopes(call, 0, &asked))

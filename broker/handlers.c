@@ -29,7 +29,8 @@ bool handlers_read_options(struct call *call, unsigned index, struct reader_opti
     else if (r < 0)
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
     else
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" has another type or too many elements.", quoted);
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" has another type or too many elements.",
+                  quoted);
     return false;
 }
 

@@ -11,11 +11,11 @@
 #include <sys/resource.h>
 
 /* systemd.exec(5), "Environment variables in spawned processes". */
-static const char *const kept[] = { "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC" };
+static const char *const kept[] = {"CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
 
 int harden_environment(void)
 {
-    char *values[ARRAY_SIZE(kept)] = { NULL };
+    char *values[ARRAY_SIZE(kept)] = {NULL};
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
         const char *value = getenv(kept[i]);
@@ -44,7 +44,7 @@ static void raise_open_files(void)
 
 int harden_process(void)
 {
-    const struct rlimit none = { 0, 0 };
+    const struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     /* The leak checker of the sanitizers attaches to its own process. */
@@ -57,7 +57,8 @@ int harden_process(void)
 static int become(const struct passwd *entry)
 {
     capng_clear(CAPNG_SELECT_BOTH);
-    if (capng_change_id((int)entry->pw_uid, (int)entry->pw_gid, CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING) != 0)
+    if (capng_change_id((int)entry->pw_uid, (int)entry->pw_gid, CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING) !=
+        0)
         return -EPERM;
     return 0;
 }

@@ -30,8 +30,8 @@
 #include "util/clock.h"
 #include "util/list.h"
 
-#include <assert.h>
 #include "autoconf.h"
+#include <assert.h>
 #include <string.h>
 #include <sys/socket.h>
 

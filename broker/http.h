@@ -34,27 +34,27 @@ void http_free(struct http *h);
 DEFINE_CLEANUP(struct http, http_free);
 
 enum http_failure {
-    HTTP_OK,               /* an HTTP reply of any status came in full */
-    HTTP_E_RESOLVE,        /* the host name did not resolve */
-    HTTP_E_CONNECT,        /* refused, unreachable, reset before anything was sent, connect time-out */
-    HTTP_E_TLS,            /* handshake failed, certificate of another host or issuer */
-    HTTP_E_TLS_TIME,       /* the certificate is expired or not yet valid: perhaps the clock is not set */
-    HTTP_E_LOST,           /* sent, or perhaps sent, and no full reply: the outcome is unknown */
-    HTTP_E_TOO_LARGE,      /* the reply exceeds HTTP_BODY_BYTES_MAX */
-    HTTP_E_INTERNAL,       /* out of memory or descriptors; nothing was sent */
+    HTTP_OK,          /* an HTTP reply of any status came in full */
+    HTTP_E_RESOLVE,   /* the host name did not resolve */
+    HTTP_E_CONNECT,   /* refused, unreachable, reset before anything was sent, connect time-out */
+    HTTP_E_TLS,       /* handshake failed, certificate of another host or issuer */
+    HTTP_E_TLS_TIME,  /* the certificate is expired or not yet valid: perhaps the clock is not set */
+    HTTP_E_LOST,      /* sent, or perhaps sent, and no full reply: the outcome is unknown */
+    HTTP_E_TOO_LARGE, /* the reply exceeds HTTP_BODY_BYTES_MAX */
+    HTTP_E_INTERNAL,  /* out of memory or descriptors; nothing was sent */
 };
 
 const char *http_failure_name(enum http_failure failure); /* "connect", "tls-time", ... */
 
 struct http_reply {
     enum http_failure failure;
-    bool sent;             /* bytes of the request may have reached the server */
-    long status;           /* 0 unless HTTP_OK */
-    const char *body;      /* `n` bytes, then a NUL; wiped when the callback returns */
+    bool sent;        /* bytes of the request may have reached the server */
+    long status;      /* 0 unless HTTP_OK */
+    const char *body; /* `n` bytes, then a NUL; wiped when the callback returns */
     size_t n;
-    bool is_json;          /* by Content-Type */
-    long retry_after_sec;  /* Retry-After in seconds, at most a day; -1 for none */
-    uint64_t sent_usec;    /* boot time just before the request went out */
+    bool is_json;                          /* by Content-Type */
+    long retry_after_sec;                  /* Retry-After in seconds, at most a day; -1 for none */
+    uint64_t sent_usec;                    /* boot time just before the request went out */
     char request_id[HTTP_REQUEST_ID_SIZE]; /* x-amzn-RequestId if it is [A-Za-z0-9-]*, else "" */
 };
 

@@ -19,8 +19,9 @@ enum {
     KEYS_E_MALFORMED = 2, /* not exactly 32 bytes, or a file that others may read */
 };
 
-/* Reads the master key. Only with `may_create`, and only for the file, a missing key is made: 0400, written to
- * a temporary file, fsynced with its folder, renamed without replacing. Nothing existing is ever overwritten. */
+/* Reads the master key. Only with `may_create`, and only for the file, a missing key is made: 0400, written
+ * to a temporary file, fsynced with its folder, renamed without replacing. Nothing existing is ever
+ * overwritten. */
 int keys_load(const struct key_source *source, bool may_create, struct secret **ret) _must_check_;
 
 /* Names a key without revealing it. */

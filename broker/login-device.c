@@ -3,9 +3,10 @@
 /* Code-based linking (RFC 8628 as Login with Amazon speaks it, LWA.md 1):
  *
  *   1. codepair: a user code for the person, a device code for us.
- *   2. Poll, at most once per interval, until the person has answered or the codes expire. slow_down makes the
- *      interval longer. Transient failures are waited out: the person is typing.
- *   3. The tokens: only the refresh token is kept; what the access token is good for the proving refresh tells.
+ *   2. Poll, at most once per interval, until the person has answered or the codes expire. slow_down makes
+ * the interval longer. Transient failures are waited out: the person is typing.
+ *   3. The tokens: only the refresh token is kept; what the access token is good for the proving refresh
+ * tells.
  *
  * Both clocks start when the request was sent, which is the safe side. */
 
@@ -103,4 +104,4 @@ static int start(struct login *login)
                                  login->scope_data, login->locale, on_code_pair, login, &login->request);
 }
 
-const struct login_flow login_flow_device = { "device-code", start };
+const struct login_flow login_flow_device = {"device-code", start};

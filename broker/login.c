@@ -12,9 +12,11 @@
 
 #include <string.h>
 
-static const char *const state_names[] = { "starting", "waiting", "exchanging", "proving", "done" };
+static const char *const state_names[] = {"starting", "waiting", "exchanging", "proving", "done"};
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void login_free(struct login *login)
 {
@@ -50,7 +52,7 @@ static void count_logins(struct peer *peer, void *userdata)
 int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret)
 {
     struct broker *broker = peer->broker;
-    struct count count = { peer->identity.uid, 0 };
+    struct count count = {peer->identity.uid, 0};
     peers_foreach(broker, count_logins, &count);
     if (count.n >= LIMIT_LOGINS_PER_UID || broker->n_logins >= LIMIT_LOGINS)
         return -EUSERS;
@@ -87,7 +89,8 @@ struct login *login_find(struct peer *peer, const char *path)
     return NULL;
 }
 
-/* --- the trail -------------------------------------------------------------------------------------------------------- */
+/* --- the trail
+ * -------------------------------------------------------------------------------------------------------- */
 
 static struct audit_record *new_record(struct login *login, enum audit_event event, const char *detail)
 {
@@ -114,7 +117,8 @@ static void record_event(struct login *login, enum audit_event event, const char
         log_warning("the trail misses an event of login %llu", (unsigned long long)login->number);
 }
 
-/* --- properties and signals --------------------------------------------------------------------------------------------- */
+/* --- properties and signals
+ * --------------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const char *name, const char *property)
 {
@@ -123,7 +127,7 @@ static bool is_wanted(const char *name, const char *property)
 
 bool login_write_properties(struct login *login, struct writer *w, const char *name)
 {
-    static const char *const known[] = { "State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt" };
+    static const char *const known[] = {"State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt"};
     bool found = !name;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         found = found || strcmp(name, known[i]) == 0;
@@ -199,7 +203,9 @@ static void send_finished(struct login *login, const char *outcome, enum bus_err
     send_signal(login, signal, &w);
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------------------- */
+/* --- the end
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void end(struct login *login, const char *outcome, enum bus_error error, const struct account *account)
 {
@@ -252,7 +258,8 @@ void login_fail_outcome(struct login *login, enum lwa_outcome outcome)
     }
 }
 
-/* --- from refresh token to account ------------------------------------------------------------------------------------------- */
+/* --- from refresh token to account
+ * ------------------------------------------------------------------------------------------- */
 
 static void on_proven(struct grant *grant, const struct proving_result *result, void *userdata)
 {

@@ -36,7 +36,9 @@ static void begin_free(void *state)
     free(b);
 }
 
-/* --- act ------------------------------------------------------------------------------------------------------------ */
+/* --- act
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void record_begun(struct begin *b)
 {
@@ -97,7 +99,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     case POLKIT_CHALLENGE:
     case POLKIT_TIMED_OUT:
         call_fail(b->call, BUS_E_CONSENT_REQUIRED,
-                  "Logging in needs authentication; call from a session with a polkit agent, or as an administrator.");
+                  "Logging in needs authentication; call from a session with a polkit agent, or as an "
+                  "administrator.");
         break;
     case POLKIT_DISMISSED:
         call_fail(b->call, BUS_E_CANCELLED, "The question whether to log in was dismissed.");
@@ -109,7 +112,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     }
 }
 
-/* --- authorise ------------------------------------------------------------------------------------------------------- */
+/* --- authorise
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* For whom: the device, the owner of the account to extend, or the caller. */
 static bool find_owner(struct begin *b)
@@ -118,20 +122,21 @@ static bool find_owner(struct begin *b)
     if (b->account_name[0]) {
         const struct account *account = account_find(b->call->broker, id->uid, b->account_name);
         if (!account || (b->is_for_device && !account->owner.device)) {
-            call_fail(b->call, BUS_E_NO_SUCH_ACCOUNT, "There is no account %s to extend; see `lwactl accounts`.",
-                      b->account_name);
+            call_fail(b->call, BUS_E_NO_SUCH_ACCOUNT,
+                      "There is no account %s to extend; see `lwactl accounts`.", b->account_name);
             return false;
         }
         if (account_is_locked(account, id->user)) {
-            call_fail(b->call, BUS_E_ACCESS_DENIED,
-                      "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
-                      b->account_name);
+            call_fail(
+                b->call, BUS_E_ACCESS_DENIED,
+                "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
+                b->account_name);
             return false;
         }
         b->owner = account->owner;
         return true;
     }
-    b->owner = (struct owner){ .device = b->is_for_device, .uid = b->is_for_device ? (uid_t)-1 : id->uid };
+    b->owner = (struct owner){.device = b->is_for_device, .uid = b->is_for_device ? (uid_t)-1 : id->uid};
     if (!b->is_for_device)
         (void)snprintf(b->owner.name, sizeof(b->owner.name), "%s", id->user);
     return true;
@@ -152,7 +157,9 @@ static void authorize(struct call *call)
         call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
 }
 
-/* --- read ------------------------------------------------------------------------------------------------------------ */
+/* --- read
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_plain_text(const char *s, size_t max)
 {
@@ -172,9 +179,10 @@ static const char *find_fault(const char *account, const char *owner, const char
         return "The option owner can only be device.";
     if (label && !account_label_is_valid(label))
         return "A label is at most 128 bytes of text without control characters.";
-    if (locale && (!is_plain_text(locale, LIMIT_LOCALE_BYTES) || strspn(locale, "abcdefghijklmnopqrstuvwxyz"
-                                                                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                                                 "0123456789-") != strlen(locale)))
+    if (locale &&
+        (!is_plain_text(locale, LIMIT_LOCALE_BYTES) || strspn(locale, "abcdefghijklmnopqrstuvwxyz"
+                                                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                                      "0123456789-") != strlen(locale)))
         return "A locale is a language tag such as en-US.";
     if (scope_data && !is_plain_text(scope_data, LIMIT_SCOPE_DATA_BYTES))
         return "scope_data is at most 4096 bytes of ASCII JSON.";
@@ -209,9 +217,9 @@ static void begin(struct call *call)
 {
     const char *account = NULL, *owner = NULL, *label = NULL, *locale = NULL, *scope_data = NULL;
     struct reader_option options[] = {
-        { "account", DBUS_TYPE_STRING, &account, false }, { "owner", DBUS_TYPE_STRING, &owner, false },
-        { "label", DBUS_TYPE_STRING, &label, false },     { "locale", DBUS_TYPE_STRING, &locale, false },
-        { "scope_data", DBUS_TYPE_STRING, &scope_data, false },
+        {"account", DBUS_TYPE_STRING, &account, false},       {"owner", DBUS_TYPE_STRING, &owner, false},
+        {"label", DBUS_TYPE_STRING, &label, false},           {"locale", DBUS_TYPE_STRING, &locale, false},
+        {"scope_data", DBUS_TYPE_STRING, &scope_data, false},
     };
     struct begin *b = calloc(1, sizeof(*b));
     if (!b) {
@@ -238,7 +246,8 @@ static void begin(struct call *call)
     call_identify_outside(call, authorize);
 }
 
-/* --- request objects ---------------------------------------------------------------------------------------------------- */
+/* --- request objects
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* server.c hands only the creator's calls on. */
 static void cancel(struct call *call)
@@ -253,16 +262,17 @@ static void cancel(struct call *call)
 
 static void complete(struct call *call)
 {
-    call_fail(call, BUS_E_NOT_SUPPORTED, "A device-code login completes by itself; there is nothing to hand in.");
+    call_fail(call, BUS_E_NOT_SUPPORTED,
+              "A device-code login completes by itself; there is nothing to hand in.");
 }
 
 const struct method login1_methods[] = {
-    { LWA_INTERFACE_LOGIN, "Begin", "sasa{sv}", begin },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_LOGIN, "Begin", "sasa{sv}", begin},
+    {NULL, NULL, NULL, NULL},
 };
 
 const struct method login1_request_methods[] = {
-    { LWA_INTERFACE_LOGIN_REQUEST, "Cancel", "", cancel },
-    { LWA_INTERFACE_LOGIN_REQUEST, "Complete", "a{sv}", complete },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_LOGIN_REQUEST, "Cancel", "", cancel},
+    {LWA_INTERFACE_LOGIN_REQUEST, "Complete", "a{sv}", complete},
+    {NULL, NULL, NULL, NULL},
 };

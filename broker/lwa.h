@@ -3,13 +3,14 @@
 
 /* Login with Amazon as a protocol: the requests the broker makes, each with one classified answer. What is
  * known of the provider, and why each case is as it is, is in LWA.md; lwa-reply.c is the pure parser of its
- * replies, lwa.c sends. Text of the provider never leaves this module: outcomes and names from our tables do. */
+ * replies, lwa.c sends. Text of the provider never leaves this module: outcomes and names from our tables do.
+ */
 
 #include "broker/http.h"
 #include "broker/secret.h"
 
-#define LWA_TOKEN_BYTES_MAX 2048   /* LWA.md 2.7 */
-#define LWA_CODE_BYTES_MAX 512     /* device_code */
+#define LWA_TOKEN_BYTES_MAX 2048 /* LWA.md 2.7 */
+#define LWA_CODE_BYTES_MAX 512   /* device_code */
 #define LWA_USER_CODE_SIZE 33
 #define LWA_URI_SIZE 257
 #define LWA_USER_ID_SIZE 129
@@ -55,7 +56,7 @@ struct lwa_code_pair {
 
 struct lwa_tokens {
     struct secret *access;
-    struct secret *refresh; /* NULL when the provider sent none */
+    struct secret *refresh;  /* NULL when the provider sent none */
     uint32_t expires_in_sec; /* 1 to 86,400 */
 };
 
@@ -77,7 +78,8 @@ enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_repl
 /* LWA_OK with *ret filled, else the outcome of a reply that should have been good and was not:
  * LWA_E_TRANSIENT, or LWA_E_AMBIGUOUS for poll and refresh (a token may have been issued and lost). */
 enum lwa_outcome lwa_parse_code_pair(const char *body, size_t n, struct lwa_code_pair *ret);
-enum lwa_outcome lwa_parse_tokens(const char *body, size_t n, bool needs_refresh_token, struct lwa_tokens *ret);
+enum lwa_outcome lwa_parse_tokens(const char *body, size_t n, bool needs_refresh_token,
+                                  struct lwa_tokens *ret);
 enum lwa_outcome lwa_parse_token_info(const char *body, size_t n, struct lwa_token_info *ret);
 
 /* --- requests (lwa.c) ----------------------------------------------------------------------------------- */
@@ -90,8 +92,8 @@ typedef void (*lwa_tokens_callback)(const struct lwa_answer *answer, struct lwa_
                                     void *userdata);
 typedef void (*lwa_token_info_callback)(const struct lwa_answer *answer, const struct lwa_token_info *info,
                                         void *userdata);
-/* The second argument is NULL unless the outcome is LWA_OK; the callee may take secrets out of it, the rest is
- * wiped after the callback. All strings are copied by the call. 0, -EINVAL or -ENOMEM. */
+/* The second argument is NULL unless the outcome is LWA_OK; the callee may take secrets out of it, the rest
+ * is wiped after the callback. All strings are copied by the call. 0, -EINVAL or -ENOMEM. */
 
 /* POST codepair: response_type=device_code, client_id, scope, scope_data if not NULL (LWA.md 1.1). */
 int lwa_request_code_pair(struct http *h, const char *endpoint, const char *client_id, const char *scope,

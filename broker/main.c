@@ -31,17 +31,25 @@ static const char usage[] = "lwa-brokerd [OPTION...]\n"
                             "  --debug                log more\n"
                             "  --help, --version\n";
 
-enum { OPTION_CONFIG = 256, OPTION_STATE_DIR, OPTION_BUS_ADDRESS, OPTION_USER, OPTION_DEBUG, OPTION_HELP, OPTION_VERSION };
+enum {
+    OPTION_CONFIG = 256,
+    OPTION_STATE_DIR,
+    OPTION_BUS_ADDRESS,
+    OPTION_USER,
+    OPTION_DEBUG,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option long_options[] = {
-    { "config", required_argument, NULL, OPTION_CONFIG },
-    { "state-dir", required_argument, NULL, OPTION_STATE_DIR },
-    { "bus-address", required_argument, NULL, OPTION_BUS_ADDRESS },
-    { "user", required_argument, NULL, OPTION_USER },
-    { "debug", no_argument, NULL, OPTION_DEBUG },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { "version", no_argument, NULL, OPTION_VERSION },
-    { NULL, 0, NULL, 0 },
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+    {"bus-address", required_argument, NULL, OPTION_BUS_ADDRESS},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 /* -1: go on; else the exit code. */

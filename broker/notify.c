@@ -15,8 +15,8 @@ static DBusMessage *new_signal(const struct peer *to, const char *interface, con
     return signal;
 }
 
-/* Sends a signal of zero to two strings. A signal that memory cannot hold is not sent: it tells of a fact that
- * the next call shows anyway. */
+/* Sends a signal of zero to two strings. A signal that memory cannot hold is not sent: it tells of a fact
+ * that the next call shows anyway. */
 static void send_strings(struct peer *to, const char *interface, const char *member, const char *first,
                          const char *second)
 {
@@ -64,12 +64,13 @@ struct attention {
 static void visit_attention(struct peer *peer, void *userdata)
 {
     const struct attention *a = userdata;
-    if (peer->wants_attention && concerns(peer, &a->account->owner) && !identity_is_sandboxed(&peer->identity))
+    if (peer->wants_attention && concerns(peer, &a->account->owner) &&
+        !identity_is_sandboxed(&peer->identity))
         send_strings(peer, LWA_INTERFACE_ACCOUNTS, "AttentionNeeded", a->account->id, a->reason);
 }
 
 void notify_attention(struct account *account, const char *reason)
 {
-    struct attention a = { account, reason };
+    struct attention a = {account, reason};
     peers_foreach(account->broker, visit_attention, &a);
 }

@@ -117,6 +117,6 @@ static void visit_node(const void *node, VISIT which, void *closure)
 
 void peers_foreach(struct broker *broker, void (*visit)(struct peer *peer, void *userdata), void *userdata)
 {
-    struct visit v = { visit, userdata };
+    struct visit v = {visit, userdata};
     twalk_r(broker->peers, visit_node, &v);
 }

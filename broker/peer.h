@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A connection that has called us, from its first call until its unique name vanishes from the bus. Everything
- * that exists because of it hangs from here and dies with it: its calls, the decisions remembered for it, the
- * tokens it holds, its logins. */
+/* A connection that has called us, from its first call until its unique name vanishes from the bus.
+ * Everything that exists because of it hangs from here and dies with it: its calls, the decisions remembered
+ * for it, the tokens it holds, its logins. */
 
 #include "broker/authorize.h"
 #include "broker/identity.h"
@@ -22,12 +22,12 @@ struct peer {
     bool is_known;
     bool is_refused; /* could not be identified */
     struct identity identity;
-    struct list calls;     /* struct call, all of them */
+    struct list calls; /* struct call, all of them */
     unsigned n_calls;
     struct list decisions; /* struct decision, newest last */
     struct list holds;     /* struct hold, newest last */
     unsigned n_holds;
-    struct list logins;    /* struct login */
+    struct list logins;          /* struct login */
     bool wants_accounts_changed; /* holds or asked for a token */
     bool wants_attention;        /* called Accounts1.List */
     char name[PEER_NAME_SIZE];   /* unique name, ":1.42" */

@@ -24,14 +24,15 @@ static const char *explain(int error)
     return strerror(-error);
 }
 
-static int add_catalogue_file(struct catalogue *c, const char *path, bool shipped, struct config_problem *problem)
+static int add_catalogue_file(struct catalogue *c, const char *path, bool shipped,
+                              struct config_problem *problem)
 {
     _cleanup_free_ char *text = NULL;
     size_t n;
     int r = file_read_trusted(path, LIMIT_CATALOGUE_BYTES, &text, &n);
     if (r < 0)
         return r == -ENOMEM ? r : name_problem(path, explain(r), problem);
-    struct ini_problem found = { .line = 0 };
+    struct ini_problem found = {.line = 0};
     r = catalogue_add_text(c, text, n, shipped, &found);
     if (r <= 0)
         return r;
@@ -55,7 +56,7 @@ int policy_files_load_catalogue(const struct config *config, const struct catalo
     if (r != 0)
         return r;
 
-    struct ini_problem found = { .line = 0 };
+    struct ini_problem found = {.line = 0};
     r = catalogue_seal(c, &found);
     if (r > 0)
         r = name_problem(config->scopes_file, found.reason, ret_problem);
@@ -74,7 +75,8 @@ static int add_table_file(struct table *t, const struct catalogue *c, const char
     return table_add_file(t, c, path, r == 0 ? text : NULL, n);
 }
 
-int policy_files_load_table(const struct config *config, const struct catalogue *catalogue, struct table **ret)
+int policy_files_load_table(const struct config *config, const struct catalogue *catalogue,
+                            struct table **ret)
 {
     _cleanup_(table_freep) struct table *t = NULL;
     _cleanup_strv_ struct strv paths = STRV_EMPTY;

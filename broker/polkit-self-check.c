@@ -86,8 +86,8 @@ static bool is_our_action(DBusMessageIter *action, const char *id, const char *o
 static bool is_known(DBusMessageIter *actions, const char *id, const char *owner)
 {
     DBusMessageIter item;
-    for (dbus_message_iter_recurse(actions, &item);
-         dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_STRUCT; dbus_message_iter_next(&item))
+    for (dbus_message_iter_recurse(actions, &item); dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_STRUCT;
+         dbus_message_iter_next(&item))
         if (is_our_action(&item, id, owner))
             return true;
     return false;
@@ -105,7 +105,8 @@ static void on_actions(DBusMessage *reply, void *userdata)
     }
     for (size_t i = 0; i < s->expected.n; i++)
         if (!is_known(&args, s->expected.items[i], s->owner)) {
-            set_health(s, "action %s is not installed, or its owner is not %s", s->expected.items[i], s->owner);
+            set_health(s, "action %s is not installed, or its owner is not %s", s->expected.items[i],
+                       s->owner);
             return;
         }
     set_health(s, "ok");
@@ -115,9 +116,9 @@ void polkit_self_check_run(struct polkit_self_check *s)
 {
     bus_call_drop(s->call);
     s->call = NULL;
-    DBusMessage *ask = dbus_message_new_method_call("org.freedesktop.PolicyKit1",
-                                                    "/org/freedesktop/PolicyKit1/Authority",
-                                                    "org.freedesktop.PolicyKit1.Authority", "EnumerateActions");
+    DBusMessage *ask =
+        dbus_message_new_method_call("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+                                     "org.freedesktop.PolicyKit1.Authority", "EnumerateActions");
     if (!ask)
         return;
     struct writer w;

@@ -32,15 +32,16 @@ struct polkit {
 struct polkit_check {
     struct list node; /* in the queue, or by itself */
     struct polkit *polkit;
-    DBusMessage *message; /* while queued */
-    struct bus_call *call; /* while in flight */
-    struct timer *timer;   /* of an interactive check */
+    DBusMessage *message;                       /* while queued */
+    struct bus_call *call;                      /* while in flight */
+    struct timer *timer;                        /* of an interactive check */
     char cancellation_id[CANCELLATION_ID_SIZE]; /* "" without interaction */
     polkit_callback callback;
     void *userdata;
 };
 
-/* --- one check ---------------------------------------------------------------------------------------------- */
+/* --- one check
+ * ---------------------------------------------------------------------------------------------- */
 
 static DBusMessage *new_authority_call(const char *member)
 {
@@ -85,7 +86,7 @@ static int new_check_message(const char *subject, const char *action, const stru
 /* (bba{ss}): authorised, challenge, details. */
 static struct polkit_answer read_answer(DBusMessage *reply)
 {
-    struct polkit_answer answer = { POLKIT_UNAVAILABLE, false };
+    struct polkit_answer answer = {POLKIT_UNAVAILABLE, false};
     DBusMessageIter args, fields, dict, item, entry;
     if (dbus_message_is_error(reply, ERROR_CANCELLED))
         answer.result = POLKIT_TIMED_OUT;
@@ -144,7 +145,7 @@ static void on_prompt_timeout(void *userdata)
 {
     struct polkit_check *c = userdata;
     c->timer = NULL;
-    finish(c, (struct polkit_answer){ POLKIT_TIMED_OUT, false });
+    finish(c, (struct polkit_answer){POLKIT_TIMED_OUT, false});
 }
 
 static int send_check(struct polkit_check *c)
@@ -165,7 +166,7 @@ static void send_queued(struct polkit *p)
         list_remove(&c->node);
         p->n_queued--;
         if (send_check(c) < 0)
-            finish(c, (struct polkit_answer){ POLKIT_UNAVAILABLE, false });
+            finish(c, (struct polkit_answer){POLKIT_UNAVAILABLE, false});
     }
 }
 
@@ -242,7 +243,8 @@ void polkit_check_drop(struct polkit_check *c)
         send_queued(p);
 }
 
-/* --- polkit as a whole ---------------------------------------------------------------------------------------- */
+/* --- polkit as a whole
+ * ---------------------------------------------------------------------------------------- */
 
 int polkit_new(uv_loop_t *loop, struct bus *bus, void (*changed)(void *userdata), void *userdata,
                struct polkit **ret)

@@ -53,8 +53,8 @@ void polkit_check_drop(struct polkit_check *c);
 DEFINE_CLEANUP(struct polkit_check, polkit_check_drop);
 
 /* Asks polkit which actions it knows (an action it does not know, or one that does not name us as its owner,
- * gives the very error that a foreign subject gives) and compares. polkit_health() tells what was found: "ok",
- * or what is wrong. Runs by itself whenever polkit appears. */
+ * gives the very error that a foreign subject gives) and compares. polkit_health() tells what was found:
+ * "ok", or what is wrong. Runs by itself whenever polkit appears. */
 void polkit_set_expected_actions(struct polkit *p, const struct strv *action_ids, const char *owner);
 const char *polkit_health(const struct polkit *p);
 

@@ -67,16 +67,19 @@ static struct audit_record *new_record(struct proving *p, enum audit_event event
     return record;
 }
 
-/* --- the end ---------------------------------------------------------------------------------------------------------- */
+/* --- the end
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail)
 {
     struct grant *grant = p->grant;
-    struct proving_result result = { error, detail };
-    if (store_remove_grant(grant->broker->store, grant->row, new_record(p, AUDIT_LOGIN_FAILED, grant->target, detail),
-                           NULL, NULL, NULL) < 0)
-        log_warning("grant %lld: a login that failed could not be removed; it is tried again at the next start",
-                    (long long)grant->row);
+    struct proving_result result = {error, detail};
+    if (store_remove_grant(grant->broker->store, grant->row,
+                           new_record(p, AUDIT_LOGIN_FAILED, grant->target, detail), NULL, NULL, NULL) < 0)
+        log_warning(
+            "grant %lld: a login that failed could not be removed; it is tried again at the next start",
+            (long long)grant->row);
     if (p->callback)
         p->callback(grant, &result, p->userdata);
     grant_remove(grant, NULL);
@@ -98,7 +101,9 @@ static void retry_at(struct proving *p, uint64_t at_usec)
                   (long long)p->grant->row);
 }
 
-/* --- linking ------------------------------------------------------------------------------------------------------------ */
+/* --- linking
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_superseded(const struct grant *old, const struct grant *new)
 {
@@ -157,7 +162,7 @@ static void on_linked(struct store_reply *reply, void *userdata)
     notify_accounts_changed(broker, &account->owner);
     grant->proving = NULL;
     if (p->callback)
-        p->callback(grant, &(struct proving_result){ BUS_OK, "" }, p->userdata);
+        p->callback(grant, &(struct proving_result){BUS_OK, ""}, p->userdata);
     proving_free(p);
 }
 
@@ -181,8 +186,8 @@ static int make_account(struct proving *p)
 static void link_to(struct proving *p, struct account *account)
 {
     struct grant *grant = p->grant;
-    if (!account && (account_count_of(grant->broker, &grant->owner) >= LIMIT_ACCOUNTS_PER_OWNER ||
-                     make_account(p) < 0)) {
+    if (!account &&
+        (account_count_of(grant->broker, &grant->owner) >= LIMIT_ACCOUNTS_PER_OWNER || make_account(p) < 0)) {
         proving_cancel(p, BUS_E_RATE_LIMITED, "too-many-accounts");
         return;
     }
@@ -201,11 +206,13 @@ static void link_to(struct proving *p, struct account *account)
     };
     memcpy(link.customer, p->customer, sizeof(link.customer));
     const char *id = account ? account->id : p->account_id;
-    if (store_link(grant->broker->store, &link, new_record(p, AUDIT_LOGIN_FINISHED, id, ""), on_linked, p, &p->op) < 0)
+    if (store_link(grant->broker->store, &link, new_record(p, AUDIT_LOGIN_FINISHED, id, ""), on_linked, p,
+                   &p->op) < 0)
         retry_at(p, 0);
 }
 
-/* --- whose login is it? ---------------------------------------------------------------------------------------------------- */
+/* --- whose login is it?
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void check_customer(struct proving *p, const struct lwa_token_info *info)
 {
@@ -255,13 +262,15 @@ static void ask_whose(struct proving *p)
     _cleanup_(secret_freep) struct secret *access = NULL;
     int r = token_read(grant->token, &access);
     if (r == 0)
-        r = lwa_request_token_info(grant->broker->http, grant->broker->config->tokeninfo_endpoint, access, on_info,
-                                   p, &p->request);
+        r = lwa_request_token_info(grant->broker->http, grant->broker->config->tokeninfo_endpoint, access,
+                                   on_info, p, &p->request);
     if (r < 0)
         retry_at(p, 0);
 }
 
-/* --- the refresh -------------------------------------------------------------------------------------------------------------- */
+/* --- the refresh
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_result(struct proving *p, enum renewal_result result)
 {

@@ -3,14 +3,14 @@
 
 /* Turns the refresh token of a login into a grant of an account:
  *
- *   1. Refresh at once. It shows that the refresh token works and that the client id is of the right kind, while
- *      the person is still there (LWA.md 1.7).
+ *   1. Refresh at once. It shows that the refresh token works and that the client id is of the right kind,
+ * while the person is still there (LWA.md 1.7).
  *   2. tokeninfo: the token must be for this client; its user_id says whose login it is.
- *   3. Link, in one transaction: to the account named, if it is the same customer's; else to the owner's account
- *      of that customer; else to a new account. Grants that it supersedes go.
+ *   3. Link, in one transaction: to the account named, if it is the same customer's; else to the owner's
+ * account of that customer; else to a new account. Grants that it supersedes go.
  *
- * Until then the grant serves nobody. Nothing transient ends it: an unproven grant that a crash left behind is
- * proven at the next start (I4, I6). */
+ * Until then the grant serves nobody. Nothing transient ends it: an unproven grant that a crash left behind
+ * is proven at the next start (I4, I6). */
 
 #include "dbus/errors.h"
 

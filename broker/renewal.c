@@ -21,7 +21,7 @@ struct renewal_wait {
 
 /* Seconds before the next try after the n-th failure in a row (LWA.md 1.6), each with half as much jitter
  * either way. */
-static const unsigned backoff_sec[] = { 1, 2, 4, 10, 30, 60 };
+static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
 
@@ -82,7 +82,8 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record ------------------------------------------------------------------------------------------------ */
+/* --- the record
+ * ------------------------------------------------------------------------------------------------ */
 
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
@@ -98,7 +99,8 @@ static struct audit_record *new_record(struct grant *grant, enum audit_event eve
     return record;
 }
 
-/* --- the end of a refresh ------------------------------------------------------------------------------------------ */
+/* --- the end of a refresh
+ * ------------------------------------------------------------------------------------------ */
 
 static int start_refresh(struct grant *grant, enum store_token_which which);
 
@@ -143,7 +145,8 @@ static void succeed(struct grant *grant)
     struct renewal *r = &grant->renewal;
     uint32_t lifetime = r->tokens.expires_in_sec;
     struct token *token;
-    int e = token_new(grant, r->tokens.access, r->sent_usec, lifetime, grant->carries, grant->may_carry, &token);
+    int e =
+        token_new(grant, r->tokens.access, r->sent_usec, lifetime, grant->carries, grant->may_carry, &token);
     end_slots(r);
     if (e < 0) {
         log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-e));
@@ -205,7 +208,8 @@ static void fail_store(struct grant *grant, int error)
     answer_waits(r, RENEWAL_STORE);
 }
 
-/* --- failures ------------------------------------------------------------------------------------------------------ */
+/* --- failures
+ * ------------------------------------------------------------------------------------------------------ */
 
 static enum renewal_result result_of(enum lwa_outcome outcome)
 {
@@ -233,7 +237,8 @@ static uint64_t backoff_usec(const struct renewal *r, const struct lwa_answer *a
         sec = BACKOFF_AMBIGUOUS_SEC;
     if (result_of(answer->outcome) == RENEWAL_MISCONFIGURED)
         sec = BACKOFF_MISCONFIGURED_SEC;
-    uint64_t usec = sec * USEC_PER_SEC / 2 + randombytes_uniform((uint32_t)(sec * USEC_PER_MSEC)) * USEC_PER_MSEC;
+    uint64_t usec =
+        sec * USEC_PER_SEC / 2 + randombytes_uniform((uint32_t)(sec * USEC_PER_MSEC)) * USEC_PER_MSEC;
     uint64_t asked = answer->retry_after_sec > 0 ? (uint64_t)answer->retry_after_sec * USEC_PER_SEC : 0;
     return usec > asked ? usec : asked;
 }
@@ -273,7 +278,8 @@ static void on_death_stored(struct store_reply *reply, void *userdata)
 static void kill_grant(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
-    const char *detail = grant->is_intent_open ? "invalid-grant; an earlier refresh was interrupted" : "invalid-grant";
+    const char *detail =
+        grant->is_intent_open ? "invalid-grant; an earlier refresh was interrupted" : "invalid-grant";
     if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, STORE_REFRESH_DEAD,
                            "invalid-grant", new_record(grant, AUDIT_GRANT_DIED, detail), on_death_stored,
                            grant, &r->op) < 0)
@@ -298,7 +304,8 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     enum store_refresh_end end =
         answer->outcome == LWA_E_AMBIGUOUS ? STORE_REFRESH_AMBIGUOUS : STORE_REFRESH_RETRY;
     if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, end,
-                           lwa_outcome_name(answer->outcome), record, NULL, NULL, NULL) < 0 || is_new)
+                           lwa_outcome_name(answer->outcome), record, NULL, NULL, NULL) < 0 ||
+        is_new)
         log_warning("grant %lld: renewal failed: %s (%s, HTTP %ld, request %s)", (long long)grant->row,
                     lwa_outcome_name(answer->outcome), http_failure_name(answer->failure), answer->status,
                     answer->request_id[0] ? answer->request_id : "-");
@@ -306,7 +313,8 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     answer_waits(r, result_of(answer->outcome));
 }
 
-/* --- the refresh ---------------------------------------------------------------------------------------------------- */
+/* --- the refresh
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens, void *userdata)
 {
@@ -325,7 +333,7 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
     }
     r->tokens = *tokens;
     struct secret *rotated = TAKE_PTR(r->tokens.refresh);
-    *tokens = (struct lwa_tokens){ .access = NULL };
+    *tokens = (struct lwa_tokens){.access = NULL};
     enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
     int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, rotated,
                                  new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
@@ -346,11 +354,12 @@ static void on_begun(struct store_reply *reply, void *userdata)
             fail_store(grant, reply->r);
         return;
     }
-    int e = lwa_request_refresh(broker->http, grant->endpoint, grant->client_id, broker->config->client_secret,
-                                reply->token, NULL, on_tokens, grant, &r->request);
+    int e =
+        lwa_request_refresh(broker->http, grant->endpoint, grant->client_id, broker->config->client_secret,
+                            reply->token, NULL, on_tokens, grant, &r->request);
     if (e < 0)
-        fail(grant, &(struct lwa_answer){ .outcome = LWA_E_TRANSIENT, .retry_after_sec = -1,
-                                          .failure = HTTP_E_INTERNAL });
+        fail(grant, &(struct lwa_answer){
+                        .outcome = LWA_E_TRANSIENT, .retry_after_sec = -1, .failure = HTTP_E_INTERNAL});
 }
 
 static int start_refresh(struct grant *grant, enum store_token_which which)
@@ -367,7 +376,8 @@ static int start_refresh(struct grant *grant, enum store_token_which which)
     return 0;
 }
 
-/* --- asking for a token ---------------------------------------------------------------------------------------------- */
+/* --- asking for a token
+ * ---------------------------------------------------------------------------------------------- */
 
 static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
 {
@@ -411,10 +421,11 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     r->is_wanted = true;
 
     bool is_decided_now = is_decided(grant, now, ret_result);
-    if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now && !grant->is_dead) {
+    if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
+        !grant->is_dead) {
         /* Inside the margin: serve it, and renew behind it. */
-        if (!is_decided_now && r->state != RENEWAL_RUNNING && token->expires_usec - now < margin_usec(grant) &&
-            !r->timer)
+        if (!is_decided_now && r->state != RENEWAL_RUNNING &&
+            token->expires_usec - now < margin_usec(grant) && !r->timer)
             (void)start_refresh(grant, STORE_TOKEN_CURRENT);
         *ret_result = RENEWAL_OK;
         return RENEWAL_ANSWERED;

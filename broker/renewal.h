@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Keeps one grant's access token fresh: the only place a refresh token is used. Single flight: whoever needs a
- * token while a refresh is under way waits for that one.
+/* Keeps one grant's access token fresh: the only place a refresh token is used. Single flight: whoever needs
+ * a token while a refresh is under way waits for that one.
  *
  *   1. store_refresh_begin(): the intent is durable, the refresh token unsealed.   (I4)
  *   2. The refresh is sent; the refresh token is wiped when the answer is there.
@@ -10,8 +10,8 @@
  *   4. Only then does the access token exist for anyone; the waits are answered.
  *
  *   invalid_grant: the token before the last rotation, if one is kept, is tried once; then the grant is dead,
- *   kept, and said so (I6). Anything else is not terminal: the state is "waiting", until a time that grows with
- *   jitter; an ambiguous failure waits longest, since a retry with a rotated token could end the grant.
+ *   kept, and said so (I6). Anything else is not terminal: the state is "waiting", until a time that grows
+ * with jitter; an ambiguous failure waits longest, since a retry with a rotated token could end the grant.
  *
  * A result applies only to the generation it was begun with: a grant that was removed meanwhile is gone, and
  * its slots with it. */
@@ -37,15 +37,15 @@ struct renewal {
     struct list waits;
     struct store_op *op;
     struct lwa_request *request;
-    struct timer *timer;       /* of the next renewal ahead of expiry, or of the next try */
-    struct lwa_tokens tokens;  /* between the provider's answer and its being durable */
+    struct timer *timer;      /* of the next renewal ahead of expiry, or of the next try */
+    struct lwa_tokens tokens; /* between the provider's answer and its being durable */
     bool uses_previous;
-    bool is_wanted;            /* someone asked for the current token: renew it ahead of its expiry */
-    unsigned failures;         /* in a row */
-    enum lwa_outcome error;    /* of the last try; LWA_OK */
+    bool is_wanted;         /* someone asked for the current token: renew it ahead of its expiry */
+    unsigned failures;      /* in a row */
+    enum lwa_outcome error; /* of the last try; LWA_OK */
     uint64_t sent_usec;
     uint64_t next_try_usec;
-    uint64_t refreshes;        /* since start */
+    uint64_t refreshes;          /* since start */
     uint64_t report_tokens_usec; /* rate limit of ReportRejected: when its bucket is full again */
 };
 

@@ -23,16 +23,19 @@ static const char standard_interfaces[] =
     "  </interface>\n"
     "  <interface name=\"org.freedesktop.DBus.Properties\">\n"
     "    <method name=\"Get\"><arg name=\"interface\" type=\"s\" direction=\"in\"/>"
-    "<arg name=\"property\" type=\"s\" direction=\"in\"/><arg name=\"value\" type=\"v\" direction=\"out\"/></method>\n"
+    "<arg name=\"property\" type=\"s\" direction=\"in\"/><arg name=\"value\" type=\"v\" "
+    "direction=\"out\"/></method>\n"
     "    <method name=\"GetAll\"><arg name=\"interface\" type=\"s\" direction=\"in\"/>"
     "<arg name=\"properties\" type=\"a{sv}\" direction=\"out\"/></method>\n"
     "    <method name=\"Set\"><arg name=\"interface\" type=\"s\" direction=\"in\"/>"
-    "<arg name=\"property\" type=\"s\" direction=\"in\"/><arg name=\"value\" type=\"v\" direction=\"in\"/></method>\n"
+    "<arg name=\"property\" type=\"s\" direction=\"in\"/><arg name=\"value\" type=\"v\" "
+    "direction=\"in\"/></method>\n"
     "    <signal name=\"PropertiesChanged\"><arg name=\"interface\" type=\"s\"/>"
     "<arg name=\"changed\" type=\"a{sv}\"/><arg name=\"invalidated\" type=\"as\"/></signal>\n"
     "  </interface>\n";
 
-/* --- objects ------------------------------------------------------------------------------------------------------ */
+/* --- objects
+ * ------------------------------------------------------------------------------------------------------ */
 
 enum object { OBJECT_NONE, OBJECT_BRANCH, OBJECT_BROKER, OBJECT_LOGIN };
 
@@ -45,7 +48,8 @@ static enum object find_object(const struct peer *peer, const char *path, struct
         return OBJECT_LOGIN;
     if (strcmp(path, LWA_OBJECT_PATH) == 0)
         return OBJECT_BROKER;
-    if (strcmp(path, "/") == 0 || (strncmp(LWA_LOGIN_PATH_PREFIX, path, n) == 0 && LWA_LOGIN_PATH_PREFIX[n] == '/'))
+    if (strcmp(path, "/") == 0 ||
+        (strncmp(LWA_LOGIN_PATH_PREFIX, path, n) == 0 && LWA_LOGIN_PATH_PREFIX[n] == '/'))
         return OBJECT_BRANCH;
     return OBJECT_NONE;
 }
@@ -55,7 +59,8 @@ static const struct method *const broker_methods[] = {
 };
 
 static const char *const broker_interfaces[] = {
-    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN, LWA_INTERFACE_ACCOUNTS, LWA_INTERFACE_AUDIT, LWA_INTERFACE_STATUS,
+    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN,  LWA_INTERFACE_ACCOUNTS,
+    LWA_INTERFACE_AUDIT,  LWA_INTERFACE_STATUS,
 };
 
 static const struct method *find_in(const struct method *methods, const char *interface, const char *member)
@@ -76,7 +81,8 @@ static const struct method *find_method(enum object object, const char *interfac
     return found;
 }
 
-/* --- Introspectable -------------------------------------------------------------------------------------------------- */
+/* --- Introspectable
+ * -------------------------------------------------------------------------------------------------- */
 
 static void add_interface(FILE *out, const char *name)
 {
@@ -142,10 +148,11 @@ static void introspect(struct call *call, enum object object)
     call_send(call, reply, &w);
 }
 
-/* --- Properties ------------------------------------------------------------------------------------------------------ */
+/* --- Properties
+ * ------------------------------------------------------------------------------------------------------ */
 
-static bool write_properties(struct call *call, enum object object, struct login *login, const char *interface,
-                             struct writer *w, const char *name)
+static bool write_properties(struct call *call, enum object object, struct login *login,
+                             const char *interface, struct writer *w, const char *name)
 {
     if (object == OBJECT_BROKER && strcmp(interface, LWA_INTERFACE_BROKER) == 0)
         return broker1_write_properties(call, w, name);
@@ -182,13 +189,13 @@ static DBusMessage *new_value_reply(struct call *call, DBusMessage *scratch)
         return NULL;
     int type = dbus_message_iter_get_arg_type(&value);
     bool is_array = type == DBUS_TYPE_ARRAY;
-    char signature[] = { (char)type, '\0' };
+    char signature[] = {(char)type, '\0'};
     dbus_message_iter_init_append(reply, &out);
-    dbus_bool_t done = dbus_message_iter_open_container(&out, DBUS_TYPE_VARIANT, is_array ? "as" : signature,
-                                                        &out_variant);
+    dbus_bool_t done =
+        dbus_message_iter_open_container(&out, DBUS_TYPE_VARIANT, is_array ? "as" : signature, &out_variant);
     if (done && is_array) {
         _cleanup_strv_ struct strv all = STRV_EMPTY;
-        struct writer inner = { .depth = 0 };
+        struct writer inner = {.depth = 0};
         inner.stack[0] = out_variant;
         done = reader_strv(&value, 256, &all) == 0;
         writer_strv(&inner, &all);
@@ -209,7 +216,7 @@ static DBusMessage *new_value_reply(struct call *call, DBusMessage *scratch)
 static void get_one(struct call *call, enum object object, struct login *login, const char *interface,
                     const char *name)
 {
-    struct writer w, done = { .error = 0 };
+    struct writer w, done = {.error = 0};
     DBusMessage *scratch = dbus_message_new(DBUS_MESSAGE_TYPE_SIGNAL);
     if (!scratch) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
@@ -240,10 +247,13 @@ static void handle_properties(struct call *call, enum object object, struct logi
     else if (strcmp(member, "Set") == 0)
         call_fail_dbus(call, DBUS_ERROR_PROPERTY_READ_ONLY, "All properties are read only.");
     else
-        call_fail_dbus(call, DBUS_ERROR_UNKNOWN_METHOD, "There is no such method, or its arguments are others.");
+        call_fail_dbus(call, DBUS_ERROR_UNKNOWN_METHOD,
+                       "There is no such method, or its arguments are others.");
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------------------------- */
+/* --- dispatch
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void handle_peer_interface(struct call *call)
 {
@@ -271,7 +281,8 @@ static void handle_own(struct call *call, enum object object, const char *interf
     if (!method)
         call_fail_dbus(call, DBUS_ERROR_UNKNOWN_METHOD, "There is no such method on this object.");
     else if (!dbus_message_has_signature(call->message, method->signature))
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "The arguments of %s are (%s).", method->member, method->signature);
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The arguments of %s are (%s).", method->member,
+                  method->signature);
     else
         method->handle(call);
 }

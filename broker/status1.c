@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* org.lwabroker.Status1: what is loaded, and how each login is doing. A user sees own grants and the device's,
- * uid 0 all. */
+/* org.lwabroker.Status1: what is loaded, and how each login is doing. A user sees own grants and the
+ * device's, uid 0 all. */
 
+#include "autoconf.h"
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/token.h"
-#include "autoconf.h"
 #include "util/clock.h"
 
 static uint64_t wall_of(uint64_t boot_usec)
@@ -23,7 +23,9 @@ static void write_grant(struct writer *w, const struct grant *grant)
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
     if (catalogue_names(grant->broker->catalogue, grant->carries, &scopes) < 0)
         w->error = -ENOMEM;
-    const char *error = grant->is_dead ? grant->dead_reason : r->error == LWA_OK ? "" : lwa_outcome_name(r->error);
+    const char *error = grant->is_dead       ? grant->dead_reason
+                        : r->error == LWA_OK ? ""
+                                             : lwa_outcome_name(r->error);
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_uint64(w, "grant", (uint64_t)grant->row);
     writer_entry_string(w, "account", grant->account ? grant->account->id : grant->target);
@@ -101,6 +103,6 @@ static void begin_get(struct call *call)
 }
 
 const struct method status1_methods[] = {
-    { LWA_INTERFACE_STATUS, "Get", "", begin_get },
-    { NULL, NULL, NULL, NULL },
+    {LWA_INTERFACE_STATUS, "Get", "", begin_get},
+    {NULL, NULL, NULL, NULL},
 };

@@ -28,8 +28,8 @@ struct store;
 struct store_op;
 
 struct store_options {
-    const char *path;     /* of the database file; its folder must exist */
-    const char *vfs;      /* SQLite VFS; NULL for the default. For tests of what a disk can do */
+    const char *path; /* of the database file; its folder must exist */
+    const char *vfs;  /* SQLite VFS; NULL for the default. For tests of what a disk can do */
     struct key_source key_source;
 };
 
@@ -79,7 +79,7 @@ struct store_grant {
     bool intent_open;        /* a refresh was begun and never ended: its answer may be lost */
     bool has_previous;       /* the token before the last rotation is still kept */
     int64_t created_sec;
-    int64_t refreshed_sec;   /* 0: never */
+    int64_t refreshed_sec; /* 0: never */
 };
 
 struct store_visitor {
@@ -93,9 +93,9 @@ int store_load(struct store *s, const struct store_visitor *visitor, void *userd
 
 struct store_reply {
     int r;
-    int64_t row;           /* of what was added */
-    uint64_t generation;   /* of the grant, after the operation */
-    struct secret *token;  /* store_refresh_begin(): TAKE_PTR it, or it is freed after the callback */
+    int64_t row;                   /* of what was added */
+    uint64_t generation;           /* of the grant, after the operation */
+    struct secret *token;          /* store_refresh_begin(): TAKE_PTR it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
     int64_t next; /* store_audit_query(): pass as `after` to go on; 0 at the end */
@@ -109,8 +109,8 @@ DEFINE_CLEANUP(struct store_op, store_op_drop);
 
 /* Every operation: copies what it is given by const pointer, takes `record` (and `token`) even when it fails,
  * writes the record in its own transaction, returns 0 or -ENOMEM (then no callback will run), or -ESHUTDOWN.
- * `record` may be NULL where the operation has another purpose; callback and ret_op may be NULL (*ret_op is NULL
- * without a callback). A record whose `grant` is 0 gets the row of the operation's grant. */
+ * `record` may be NULL where the operation has another purpose; callback and ret_op may be NULL (*ret_op is
+ * NULL without a callback). A record whose `grant` is 0 gets the row of the operation's grant. */
 
 int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op) _must_check_;
@@ -125,14 +125,16 @@ int store_add_grant(struct store *s, const struct store_grant *grant, struct sec
 enum store_token_which { STORE_TOKEN_CURRENT, STORE_TOKEN_PREVIOUS };
 
 /* Writes the refresh intent and hands out the refresh token: once the callback runs with 0 the refresh may be
- * sent. A dead grant is STORE_E_GONE. -ENOENT when the previous token is asked for and none is kept; -EBADMSG when the blob does not open. */
+ * sent. A dead grant is STORE_E_GONE. -ENOENT when the previous token is asked for and none is kept; -EBADMSG
+ * when the blob does not open. */
 int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                         store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
 /* Ends a refresh that succeeded: closes the intent and, where the provider sent a refresh token that differs
- * from the stored one, seals it as the current one (generation + 1) and keeps the one before. `rotated` may be
- * NULL. After a refresh with the previous token, `which` says so: that token is then the current one, under the
- * next generation. Without a rotation the current token has proven itself, and a previous one is dropped. */
+ * from the stored one, seals it as the current one (generation + 1) and keeps the one before. `rotated` may
+ * be NULL. After a refresh with the previous token, `which` says so: that token is then the current one,
+ * under the next generation. Without a rotation the current token has proven itself, and a previous one is
+ * dropped. */
 int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                          struct secret *rotated, struct audit_record *record, store_callback callback,
                          void *userdata, struct store_op **ret_op) _must_check_;
@@ -149,7 +151,8 @@ int store_refresh_fail(struct store *s, int64_t grant, uint64_t generation, enum
 
 /* Links a proven grant to an account: an existing one (account_row > 0), or a new one made of the rest; and
  * removes the grants of that account that it supersedes. reply->row is the account's row. -EPERM when the
- * existing account is another owner's or another customer's, -EEXIST when the owner has an account of this id. */
+ * existing account is another owner's or another customer's, -EEXIST when the owner has an account of this
+ * id. */
 struct store_link {
     int64_t grant;
     int64_t account_row;
@@ -181,9 +184,9 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;
 
 /* At most `limit` (1 to 1,000) records after sequence `after`, oldest first; with `newest`, the newest ones
- * instead, still oldest first (and `next` is 0). `uid_only` other than (uid_t)-1 restricts to records of accounts of that
- * owner. Runs on a read-only connection beside the writer, so that it delays no commit; its callback comes when
- * it is done, in no order with those of the other operations. */
+ * instead, still oldest first (and `next` is 0). `uid_only` other than (uid_t)-1 restricts to records of
+ * accounts of that owner. Runs on a read-only connection beside the writer, so that it delays no commit; its
+ * callback comes when it is done, in no order with those of the other operations. */
 int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
                       store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 

@@ -13,7 +13,8 @@
 #include <sodium.h>
 #include <string.h>
 
-/* --- life ------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void token_free(struct token *t)
 {
@@ -105,7 +106,8 @@ int token_read(const struct token *token, struct secret **ret)
     return r;
 }
 
-/* --- disclosures ------------------------------------------------------------------------------------------------- */
+/* --- disclosures
+ * ------------------------------------------------------------------------------------------------- */
 
 int token_get_disclosure(struct token *token, const struct identity *identity, struct disclosure **ret)
 {
@@ -134,7 +136,8 @@ void token_forget_disclosure(struct disclosure *d)
     free(d);
 }
 
-/* --- holders ------------------------------------------------------------------------------------------------------ */
+/* --- holders
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void hold_free(struct hold *h)
 {
@@ -199,7 +202,8 @@ void token_revoke(struct token *token, const char *reason)
     free_if_unused(token);
 }
 
-/* --- housekeeping ---------------------------------------------------------------------------------------------------- */
+/* --- housekeeping
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void flush_repeats(struct token *t)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* An access token: its bytes live in one sealed memory file and nowhere else in this process. Each delivery is
- * a fresh read-only open of that file.
+/* An access token: its bytes live in one sealed memory file and nowhere else in this process. Each delivery
+ * is a fresh read-only open of that file.
  *
- * A token knows to whom it was disclosed (per app: the first time is a disclosure, later ones are counted) and
- * which connections hold it. It stays known after it was replaced for as long as someone holds it and it has
- * not run out, so that holders can be told and old ids are still recognised. */
+ * A token knows to whom it was disclosed (per app: the first time is a disclosure, later ones are counted)
+ * and which connections hold it. It stays known after it was replaced for as long as someone holds it and it
+ * has not run out, so that holders can be told and old ids are still recognised. */
 
 #include "broker/audit.h"
 #include "broker/identity.h"
@@ -23,9 +23,9 @@ struct grant;
 struct peer;
 
 struct token {
-    struct list node;    /* in broker->tokens */
+    struct list node; /* in broker->tokens */
     struct broker *broker;
-    struct grant *grant; /* NULL when the grant is gone */
+    struct grant *grant;    /* NULL when the grant is gone */
     char id[TOKEN_ID_SIZE]; /* hex; names the token without revealing it */
     int memfd;              /* -1 once replaced */
     unsigned char fingerprint[AUDIT_FINGERPRINT_BYTES];

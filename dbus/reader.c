@@ -13,8 +13,8 @@ int reader_strv(DBusMessageIter *array, size_t max, struct strv *ret)
 
     _cleanup_strv_ struct strv found = STRV_EMPTY;
     DBusMessageIter item;
-    for (dbus_message_iter_recurse(array, &item);
-         dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_STRING; dbus_message_iter_next(&item)) {
+    for (dbus_message_iter_recurse(array, &item); dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_STRING;
+         dbus_message_iter_next(&item)) {
         if (found.n == max)
             return READER_E_MANY;
         const char *s;

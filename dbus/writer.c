@@ -5,7 +5,7 @@
 
 void writer_begin(struct writer *w, DBusMessage *message)
 {
-    *w = (struct writer){ .depth = 0, .error = 0 };
+    *w = (struct writer){.depth = 0, .error = 0};
     dbus_message_iter_init_append(message, &w->stack[0]);
 }
 

@@ -18,7 +18,7 @@ struct scope_set {
 /* 1 to 128 bytes of %x21 / %x23-5B / %x5D-7E. */
 bool scope_token_is_valid(const char *s);
 
-#define SCOPE_SET_EMPTY ((struct scope_set){ { 0 } })
+#define SCOPE_SET_EMPTY ((struct scope_set){{0}})
 
 /* The next member at or after `from`, or -1: for (int i = scope_set_next(s, 0); i >= 0;
  * i = scope_set_next(s, i + 1)). */

@@ -13,14 +13,14 @@ void strv_clear(struct strv *v)
 
 int strv_add_n(struct strv *v, const char *s, size_t n)
 {
-    _cleanup_free_ char *copy = strndup(s, n);
     char **items = reallocarray(v->items, v->n + 2, sizeof(*items));
-    if (items)
-        v->items = items;
-    if (!copy || !items)
+    if (!items)
         return -ENOMEM;
-    v->items[v->n++] = TAKE_PTR(copy);
-    v->items[v->n] = NULL;
+    v->items = items;
+    items[v->n] = strndup(s, n);
+    if (!items[v->n])
+        return -ENOMEM;
+    items[++v->n] = NULL;
     return 0;
 }
 

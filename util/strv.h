@@ -10,7 +10,7 @@ struct strv {
     size_t n;
 };
 
-#define STRV_EMPTY ((struct strv){ NULL, 0 })
+#define STRV_EMPTY ((struct strv){NULL, 0})
 
 void strv_clear(struct strv *v);
 /* Appends a copy. 0 or -ENOMEM. */
