@@ -328,10 +328,11 @@ def test_nothing_outlives_a_reachable_enter(bus_world, tmp_path):
     enter = os.path.join(bus_world.src_dir, "tests/harness/enter")
     for victim in ("command", "enter"):
         note = tmp_path / victim
-        script = f"(setsid sleep 1001 &) ; echo $$ >{note}; exec sleep 1001"
+        script = f"(setsid sleep 1001 &) ; echo $$ $LWA_RUN_DIR >{note}; exec sleep 1001"
         process = subprocess.Popen([enter, "--reachable", "sh", "-c", script])
-        pid = int(wait_until(lambda note=note: note.exists() and note.read_text().strip(), 10, "the command to run"))
-        os.kill(pid if victim == "command" else process.pid, signal.SIGKILL)
+        text = wait_until(lambda note=note: note.exists() and note.read_text().strip(), 10, "the command to run")
+        pid, folder = text.split()
+        os.kill(int(pid) if victim == "command" else process.pid, signal.SIGKILL)
         process.wait(10)
 
         def gone():
@@ -339,6 +340,9 @@ def test_nothing_outlives_a_reachable_enter(bus_world, tmp_path):
             return "sleep 1001" not in listing
 
         wait_until(gone, 10, f"everything to end after the {victim} was killed")
+    # The next one sweeps what could not be removed.
+    subprocess.run([enter, "true"], check=True)
+    wait_until(lambda: not os.path.exists(folder), 10, "its folder to be removed")
 
 
 def test_worlds_can_be_made_only_inside(monkeypatch):
