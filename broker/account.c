@@ -4,8 +4,8 @@
 #include "broker/broker.h"
 #include "broker/proving.h"
 #include "broker/token.h"
+#include "util/utf8.h"
 
-#include <dbus/dbus.h>
 #include <string.h>
 
 /* --- life
@@ -299,7 +299,7 @@ bool account_id_is_valid(const char *id)
 bool account_label_is_valid(const char *label)
 {
     size_t n = strlen(label);
-    if (n > LWA_LABEL_BYTES_MAX || !dbus_validate_utf8(label, NULL))
+    if (n > LWA_LABEL_BYTES_MAX || !utf8_is_valid(label, n))
         return false;
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)label[i] < 0x20 || label[i] == 0x7f)

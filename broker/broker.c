@@ -288,7 +288,7 @@ static int open_store(struct broker *broker)
 {
     const struct config *config = broker->config;
     _cleanup_free_ char *path = NULL, *credential = NULL;
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    const char *credentials = broker->options.credentials;
     if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
         return -ENOMEM;
     if (credentials && config->key_credential[0] &&

@@ -24,6 +24,7 @@ struct broker_options {
     const char *state_dir;
     const char *bus_address; /* NULL: the system bus */
     const char *user;        /* whom to become when started as root */
+    const char *credentials; /* $CREDENTIALS_DIRECTORY, NULL without one */
 };
 
 struct broker {

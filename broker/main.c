@@ -122,6 +122,7 @@ int main(int argc, char **argv)
         return code;
     if (give_up_privileges(options.user) < 0)
         return EXIT_FAILURE;
+    options.credentials = getenv("CREDENTIALS_DIRECTORY");
     if (sodium_init() < 0) {
         log_error("libsodium cannot be used on this machine");
         return EXIT_FAILURE;

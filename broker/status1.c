@@ -10,6 +10,7 @@
 #include "broker/peer.h"
 #include "broker/token.h"
 #include "util/clock.h"
+#include "util/utf8.h"
 
 static uint64_t wall_of(uint64_t boot_usec)
 {
@@ -66,7 +67,8 @@ static void write_problems(struct broker *broker, struct writer *w)
         const struct table_problem *p = table_get_problem(broker->table, i);
         char text[1024];
         (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
-        writer_string(w, dbus_validate_utf8(text, NULL) ? text : "a file whose name cannot be shown");
+        utf8_scrub(text);
+        writer_string(w, text);
     }
     writer_entry_array_close(w);
 }
