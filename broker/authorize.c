@@ -49,6 +49,20 @@ void authorize_question_init(struct authorize_question *q)
     q->owner.uid = (uid_t)-1;
 }
 
+static bool verdicts_equal(const struct verdicts *a, const struct verdicts *b)
+{
+    return scope_set_equal(a->allow, b->allow) && scope_set_equal(a->ask, b->ask) &&
+           scope_set_equal(a->mentioned, b->mentioned);
+}
+
+bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b)
+{
+    return strcmp(a->account, b->account) == 0 && a->owner.device == b->owner.device &&
+           a->owner.uid == b->owner.uid && strcmp(a->owner.name, b->owner.name) == 0 &&
+           scope_set_equal(a->asked, b->asked) && scope_set_equal(a->scopes, b->scopes) &&
+           verdicts_equal(&a->verdicts, &b->verdicts);
+}
+
 /* --- facts for polkit
  * --------------------------------------------------------------------------------------- */
 
@@ -254,7 +268,7 @@ static struct decision *find_decision(struct peer *peer, const struct authorize_
     LIST_FOREACH_SAFE (d, after, &peer->decisions, node) {
         if (!d->is_pending && (d->epoch != epoch || d->expires_usec <= now))
             decision_free(d);
-        else if (d->epoch == epoch && memcmp(&d->question, q, sizeof(*q)) == 0)
+        else if (d->epoch == epoch && authorize_question_equal(&d->question, q))
             found = d;
     }
     return found;
@@ -281,7 +295,7 @@ static int new_decision(struct peer *peer, const struct authorize_question *q, s
     if (!d)
         return -ENOMEM;
     d->peer = peer;
-    memcpy(&d->question, q, sizeof(*q));
+    d->question = *q;
     d->epoch = peer->broker->policy_epoch;
     d->is_pending = true;
     list_init(&d->waits);

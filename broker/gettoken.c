@@ -514,7 +514,7 @@ static void on_decided(const struct authorize_answer *answer, void *userdata)
     struct authorize_question before = g->question;
     g->account = find_account(g);
     fill_question(g);
-    if (g->epoch == g->call->broker->policy_epoch && memcmp(&before, &g->question, sizeof(before)) == 0)
+    if (g->epoch == g->call->broker->policy_epoch && authorize_question_equal(&before, &g->question))
         on_answer(g, answer);
     else
         start_over(g);

@@ -128,9 +128,9 @@ static bool is_wanted(const char *name, const char *property)
 bool login_write_properties(struct login *login, struct writer *w, const char *name)
 {
     static const char *const known[] = {"State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt"};
-    bool found = !name;
+    bool found = false;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        found = found || strcmp(name, known[i]) == 0;
+        found = found || is_wanted(name, known[i]);
 
     if (is_wanted(name, "State"))
         writer_entry_string(w, "State", state_names[login->state]);

@@ -318,12 +318,9 @@ void server_handle(struct broker *broker, DBusMessage *message)
         call_refuse(broker, message, DBUS_ERROR_NO_REPLY, "The broker is stopping; call again.");
         return;
     }
-    struct peer *peer;
-    struct call *call;
-    int r = peer_get(broker, sender, &peer);
-    if (r == 0)
-        r = call_new(broker, peer, message, &call);
-    if (r < 0) {
+    struct peer *peer = NULL;
+    struct call *call = peer_get(broker, sender, &peer) == 0 ? call_new(broker, peer, message) : NULL;
+    if (!call) {
         call_refuse(broker, message, bus_error_name(BUS_E_RATE_LIMITED),
                     "Too many calls are under way; try again in a second.");
         return;
