@@ -63,8 +63,7 @@ bool authorize_question_equal(const struct authorize_question *a, const struct a
            verdicts_equal(&a->verdicts, &b->verdicts);
 }
 
-/* --- facts for polkit
- * --------------------------------------------------------------------------------------- */
+/* --- facts for polkit -------------------------------------------------------------------------------- */
 
 struct facts {
     struct polkit_detail details[DETAILS_MAX];
@@ -100,8 +99,7 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
     return 0;
 }
 
-/* --- deciding
- * ------------------------------------------------------------------------------------------------ */
+/* --- deciding ---------------------------------------------------------------------------------------- */
 
 static void decision_free(struct decision *d)
 {
@@ -163,11 +161,7 @@ static void conclude(struct decision *d)
     /* The waits are taken off first: a callback may drop the others, or ask the next question. */
     struct list waits;
     list_init(&waits);
-    while (!list_is_empty(&d->waits)) {
-        struct list *node = d->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
+    list_move_all(&d->waits, &waits);
     if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != broker->policy_epoch)
         decision_free(d);
     else
@@ -256,8 +250,7 @@ static int ask_polkit(struct decision *d)
     return r;
 }
 
-/* --- memory of answers
- * ----------------------------------------------------------------------------------------- */
+/* --- memory of answers ------------------------------------------------------------------------------- */
 
 /* The remembered or pending decision for this very question; those that have run out are dropped on the way.
  */
@@ -350,8 +343,7 @@ void authorize_forget_peer(struct peer *peer)
         decision_free(LIST_ENTRY(peer->decisions.next, struct decision, node));
 }
 
-/* --- single actions
- * ---------------------------------------------------------------------------------------------- */
+/* --- single actions ---------------------------------------------------------------------------------- */
 
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)

@@ -84,7 +84,7 @@ const char *http_failure_name(enum http_failure failure)
     return failure_names[failure];
 }
 
-/* --- life of a request ---------------------------------------------------------------------------------- */
+/* --- life of a request ------------------------------------------------------------------------------- */
 
 static void wipe_and_free(char *bytes, size_t n)
 {
@@ -316,8 +316,7 @@ static void on_broken(struct http_multi *m, void *userdata)
     }
 }
 
-/* --- setting up a transfer
- * ---------------------------------------------------------------------------------- */
+/* --- setting up a transfer --------------------------------------------------------------------------- */
 
 #define SET(option, value) (failed |= curl_easy_setopt(easy, option, value) != CURLE_OK)
 
@@ -443,8 +442,7 @@ static int add_header(struct http_request *r, const char *name, const char *valu
     return 0;
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------------------- */
 
 int http_post(struct http *h, const char *url, const struct http_field *fields, size_t n_fields,
               const char *language, http_callback callback, void *userdata, struct http_request **ret)
@@ -472,8 +470,7 @@ int http_get(struct http *h, const char *url, const char *bearer_header, const c
     return request_start(h, TAKE_PTR(r), url, callback, userdata, ret);
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 int http_set_options(struct http *h, const struct http_options *options)
 {

@@ -7,6 +7,7 @@
 #include "broker/notify.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -43,11 +44,7 @@ static void answer_waits(struct renewal *r, enum renewal_result result)
 {
     struct list waits;
     list_init(&waits);
-    while (!list_is_empty(&r->waits)) {
-        struct list *node = r->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
+    list_move_all(&r->waits, &waits);
     /* From here on the grant may be gone: a callback can do anything. */
     while (!list_is_empty(&waits)) {
         struct renewal_wait *wait = LIST_ENTRY(waits.next, struct renewal_wait, node);
@@ -82,25 +79,21 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record
- * ------------------------------------------------------------------------------------------------ */
+/* --- the record ---------------------------------------------------------------------------------------- */
 
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->grant = grant->row;
-    record->account = strdup(grant->account ? grant->account->id : grant->target);
-    record->owner = strdup(owner_text(&grant->owner));
-    record->owner_uid = grant->owner.uid;
-    record->carried = catalogue_join(grant->broker->catalogue, grant->carries);
-    record->detail = strdup(detail);
-    return record;
+    const struct trail_facts facts = {
+        .account = grant->account ? grant->account->id : grant->target,
+        .owner = &grant->owner,
+        .carried = &grant->carries,
+        .detail = detail,
+        .grant = grant->row,
+    };
+    return trail_new(grant->broker, event, &facts);
 }
 
-/* --- the end of a refresh
- * ------------------------------------------------------------------------------------------ */
+/* --- the end of a refresh ---------------------------------------------------------------------------- */
 
 static int start_refresh(struct grant *grant, enum store_token_which which);
 
@@ -208,8 +201,7 @@ static void fail_store(struct grant *grant, int error)
     answer_waits(r, RENEWAL_STORE);
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------------------ */
+/* --- failures ---------------------------------------------------------------------------------------- */
 
 static enum renewal_result result_of(enum lwa_outcome outcome)
 {
@@ -313,8 +305,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     answer_waits(r, result_of(answer->outcome));
 }
 
-/* --- the refresh
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the refresh ------------------------------------------------------------------------------------- */
 
 static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens, void *userdata)
 {
@@ -376,8 +367,7 @@ static int start_refresh(struct grant *grant, enum store_token_which which)
     return 0;
 }
 
-/* --- asking for a token
- * ---------------------------------------------------------------------------------------------- */
+/* --- asking for a token ------------------------------------------------------------------------------ */
 
 static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
 {

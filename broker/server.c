@@ -34,8 +34,7 @@ static const char standard_interfaces[] =
     "<arg name=\"changed\" type=\"a{sv}\"/><arg name=\"invalidated\" type=\"as\"/></signal>\n"
     "  </interface>\n";
 
-/* --- objects
- * ------------------------------------------------------------------------------------------------------ */
+/* --- objects ----------------------------------------------------------------------------------------- */
 
 enum object { OBJECT_NONE, OBJECT_BRANCH, OBJECT_BROKER, OBJECT_LOGIN };
 
@@ -81,8 +80,7 @@ static const struct method *find_method(enum object object, const char *interfac
     return found;
 }
 
-/* --- Introspectable
- * -------------------------------------------------------------------------------------------------- */
+/* --- Introspectable ---------------------------------------------------------------------------------- */
 
 static void add_interface(FILE *out, const char *name)
 {
@@ -148,8 +146,7 @@ static void introspect(struct call *call, enum object object)
     call_send(call, reply, &w);
 }
 
-/* --- Properties
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Properties -------------------------------------------------------------------------------------- */
 
 static bool write_properties(struct call *call, enum object object, struct login *login,
                              const char *interface, struct writer *w, const char *name)
@@ -251,9 +248,7 @@ static void handle_properties(struct call *call, enum object object, struct logi
                        "There is no such method, or its arguments are others.");
 }
 
-/* --- dispatch
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- dispatch ---------------------------------------------------------------------------------------- */
 
 static void handle_peer_interface(struct call *call)
 {
