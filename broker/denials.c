@@ -48,7 +48,7 @@ static struct denial *take_place(struct broker *broker)
     return oldest;
 }
 
-void denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by)
 {
     struct broker *broker = peer->broker;
@@ -59,7 +59,7 @@ void denials_add(struct peer *peer, const struct authorize_question *question, e
             now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
             continue;
         d->repeats++;
-        return;
+        return false;
     }
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
@@ -80,6 +80,7 @@ void denials_add(struct peer *peer, const struct authorize_question *question, e
     struct audit_record *record = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
     if (!record || store_audit(broker->store, record, on_recorded, d, &d->op) < 0)
         d->since_usec = 0;
+    return true;
 }
 
 void denials_flush(struct broker *broker)

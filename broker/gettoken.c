@@ -20,6 +20,7 @@
 #include "broker/disclosure.h"
 #include "broker/handlers.h"
 #include "broker/limits.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/token.h"
 #include "policy/select.h"
@@ -82,12 +83,22 @@ static void fail_errno(struct get_token *g, int error)
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
 }
 
+/* The app cannot log in; who can is told that a login is missing. */
+static void tell_owner(struct get_token *g)
+{
+    struct owner caller = {.uid = g->call->peer->identity.uid};
+    const struct owner *owner = g->account ? &g->account->owner : &caller;
+    notify_attention(g->call->broker, owner, g->account ? g->account->id : "", "missing");
+}
+
 /* Refuses, on the trail, with a sentence that names the scopes between its two parts. */
 static void fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by,
                         struct scope_set scopes, const char *before, const char *after)
 {
     const struct catalogue *catalogue = g->call->broker->catalogue;
-    denials_add(g->call->peer, &g->question, error, decided_by);
+    bool is_new = denials_add(g->call->peer, &g->question, error, decided_by);
+    if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
+        tell_owner(g);
     _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));
     call_fail(g->call, error, "%s%s%s", before, names ? names : "", after);
 }

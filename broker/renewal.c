@@ -25,6 +25,7 @@ struct renewal_wait {
 static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
+#define BACKOFF_STORE_USEC (2 * USEC_PER_SEC) /* it is our own disk: asking costs nobody anything */
 
 void renewal_init(struct renewal *r)
 {
@@ -102,7 +103,8 @@ static void on_due(void *userdata)
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
-    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant))
+    bool is_due = r->tokens.access || (r->is_wanted && !grant->is_dead && !renewal_is_foreign(grant));
+    if (r->state == RENEWAL_RUNNING || !is_due)
         return;
     if (start_refresh(grant, STORE_TOKEN_CURRENT) < 0)
         log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
@@ -150,6 +152,7 @@ static void succeed(struct grant *grant)
     }
     r->state = RENEWAL_FRESH;
     r->error = LWA_OK;
+    r->is_store_broken = false;
     r->failures = 0;
     r->next_try_usec = 0;
     r->refreshes++;
@@ -162,24 +165,29 @@ static void succeed(struct grant *grant)
     answer_waits(r, RENEWAL_OK);
 }
 
-static void on_finished(struct store_reply *reply, void *userdata)
+/* The store cannot write. What the provider has already sent is kept, and saved as soon as it can be. */
+static void fail_store(struct grant *grant, int error)
+{
+    struct renewal *r = &grant->renewal;
+    r->state = RENEWAL_WAITING;
+    r->is_store_broken = true;
+    r->failures++;
+    r->next_try_usec = boottime_usec() + BACKOFF_STORE_USEC;
+    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
+              error < 0 ? strerror(-error) : "the login is not there");
+    set_timer(grant, r->next_try_usec);
+    answer_waits(r, RENEWAL_STORE);
+}
+
+static void on_saved(struct store_reply *reply, void *userdata)
 {
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->op = NULL;
+    if (reply->r > 0)
+        lwa_tokens_clear(&r->tokens); /* the grant was removed: there is nothing to save them for */
     if (reply->r != 0) {
-        /* Not durable: the access token is not used (I4). A provider that rotates may have ended the old
-         * refresh token, so the intent stays open in the store and nothing is tried quickly. */
-        end_slots(r);
-        r->state = RENEWAL_WAITING;
-        r->error = LWA_E_AMBIGUOUS;
-        r->failures++;
-        r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
-        grant->is_intent_open = true;
-        log_error("grant %lld: the renewed login could not be stored: %s", (long long)grant->row,
-                  reply->r < 0 ? strerror(-reply->r) : "it was removed meanwhile");
-        set_timer(grant, r->next_try_usec);
-        answer_waits(r, RENEWAL_STORE);
+        fail_store(grant, reply->r);
         return;
     }
     grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
@@ -187,18 +195,23 @@ static void on_finished(struct store_reply *reply, void *userdata)
     succeed(grant);
 }
 
-static void fail_store(struct grant *grant, int error)
+/* Step 3. The store takes a copy: with a provider that rotates, the tokens in hand may be the only ones that
+ * are still good, so they are not let go of before they are durable. */
+static int save(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
-    end_slots(r);
-    r->state = RENEWAL_WAITING;
-    r->error = LWA_E_TRANSIENT;
-    r->failures++;
-    r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
-    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
-              error < 0 ? strerror(-error) : "the login is not there");
-    set_timer(grant, r->next_try_usec);
-    answer_waits(r, RENEWAL_STORE);
+    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
+    struct secret *copy = NULL;
+    if (r->tokens.refresh) {
+        int e = secret_new(secret_bytes(r->tokens.refresh), secret_size(r->tokens.refresh), &copy);
+        if (e < 0)
+            return e;
+    }
+    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, copy,
+                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_saved, grant, &r->op);
+    if (e == 0)
+        r->state = RENEWAL_RUNNING;
+    return e;
 }
 
 /* --- failures ---------------------------------------------------------------------------------------- */
@@ -252,7 +265,7 @@ static void die(struct grant *grant)
     if (grant->token)
         token_retire(grant->token);
     if (grant->account) {
-        notify_attention(grant->account, "dead");
+        notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
         notify_accounts_changed(grant->broker, &grant->owner);
     }
     answer_waits(r, RENEWAL_DEAD);
@@ -285,6 +298,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     end_slots(r);
     r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
     r->state = RENEWAL_WAITING;
+    r->is_store_broken = false;
     r->error = answer->outcome;
     r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
@@ -323,11 +337,8 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
         return;
     }
     r->tokens = *tokens;
-    struct secret *rotated = TAKE_PTR(r->tokens.refresh);
     *tokens = (struct lwa_tokens){.access = NULL};
-    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, rotated,
-                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
+    int e = save(grant);
     if (e < 0)
         fail_store(grant, e);
 }
@@ -356,6 +367,8 @@ static void on_begun(struct store_reply *reply, void *userdata)
 static int start_refresh(struct grant *grant, enum store_token_which which)
 {
     struct renewal *r = &grant->renewal;
+    if (r->tokens.access)
+        return save(grant); /* the last refresh is not durable yet: that first */
     int e = store_refresh_begin(grant->broker->store, grant->row, grant->generation, which, on_begun, grant,
                                 &r->op);
     if (e < 0)
@@ -396,7 +409,7 @@ static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *r
     else if (renewal_is_foreign(grant))
         *ret = RENEWAL_MISCONFIGURED;
     else if (r->state == RENEWAL_WAITING && now < r->next_try_usec)
-        *ret = result_of(r->error);
+        *ret = r->is_store_broken ? RENEWAL_STORE : result_of(r->error);
     else
         return false;
     return true;
