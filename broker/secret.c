@@ -13,7 +13,9 @@ static int secret_allocate(size_t n, struct secret **ret)
 {
     if (sodium_init() < 0)
         return -ENOMEM;
-    struct secret *s = sodium_malloc(sizeof(*s) + n);
+    /* It puts the end of what it gives at the end of a page: aligned only for a round size. */
+    size_t size = (sizeof(struct secret) + n + 15) / 16 * 16;
+    struct secret *s = sodium_malloc(size);
     if (!s)
         return -ENOMEM;
     s->n = n;
