@@ -341,9 +341,12 @@ static void test_system_authorities_do_not_know_us(void **state _unused_)
 {
     struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
     struct http_options options = default_options();
-    options.ca_file = NULL;
-    assert_int_equal(http_set_options(f->h, &options), 0);
-    assert_failure(post(f, "/ok"), HTTP_E_TLS, false);
+    static const char *const none[] = { NULL, "" };
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+        options.ca_file = none[i];
+        assert_int_equal(http_set_options(f->h, &options), 0);
+        assert_failure(post(f, "/ok"), HTTP_E_TLS, false);
+    }
     options.ca_file = "/nonexistent.pem";
     assert_int_equal(http_set_options(f->h, &options), 0);
     assert_failure(post(f, "/ok"), HTTP_E_TLS, false);
