@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 
 #define SLOW_RESOLVER_MSEC 1000
-#define WATCHDOG_MSEC 20000
+#define WATCHDOG_MSEC 60000
 
 /* --- replaced functions --------------------------------------------------------------------------------- */
 
@@ -341,7 +341,7 @@ static void test_system_authorities_do_not_know_us(void **state _unused_)
 {
     struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
     struct http_options options = default_options();
-    static const char *const none[] = { NULL, "" };
+    static const char *const none[] = {NULL, ""};
     for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
         options.ca_file = none[i];
         assert_int_equal(http_set_options(f->h, &options), 0);
@@ -383,12 +383,13 @@ static void test_refused_connection(void **state _unused_)
 static void test_resets(void **state _unused_)
 {
     struct fixture *f = setup(TLS_GOOD, TLS_RESET_AT_ONCE);
-    assert_failure(post(f, "/ok"), HTTP_E_TLS, false);
+    struct result result = post(f, "/ok"); /* before curl looked at the connection, or after */
+    assert_failure(result, result.failure == HTTP_E_CONNECT ? HTTP_E_CONNECT : HTTP_E_TLS, false);
     teardown(f);
 
     /* The request may be on its way before the reset arrives: then it must not be called unsent. */
     f = setup(TLS_GOOD, TLS_RESET_AFTER_HANDSHAKE);
-    struct result result = post(f, "/ok");
+    result = post(f, "/ok");
     assert_failure(result, result.sent ? HTTP_E_LOST : HTTP_E_CONNECT, result.sent);
     teardown(f);
 
@@ -677,6 +678,9 @@ static void test_from_a_callback(void **state _unused_)
 static void test_200_at_once(void **state _unused_)
 {
     struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
+    struct http_options options = default_options();
+    options.connect_timeout_sec = options.request_timeout_sec = 60; /* the last ones wait for all before */
+    assert_int_equal(http_set_options(f->h, &options), 0);
     static struct result results[200];
     memset(results, 0, sizeof(results));
     for (size_t i = 0; i < ARRAY_SIZE(results); i++)
@@ -758,6 +762,8 @@ static void test_curl_breaks_down(void **state _unused_)
 #if !LWA_SANITIZE /* whose allocator keeps what is freed, and elsewhere */
 static void test_nothing_is_left_in_the_heap(void **state _unused_)
 {
+    if (heap_count("x") < 0)
+        skip(); /* an allocator that is not the C library's: valgrind */
     struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
     char *secret = strdup("Atzr-4711-the-refresh-token-4711");
     assert_int_equal(heap_count("1174-nekot-hserfer-eht-1174-rztA"), 1); /* the search can find */

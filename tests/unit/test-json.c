@@ -213,6 +213,8 @@ static void test_everything_is_wiped(void **state _unused_)
         "{\"%s\":1}",      "{\"t\":\"%s\",\"t\":\"%s\"}",
         "{\"t\":\"%s\"}}", "{\"t\":\"\\u00e9%s\"}",
     };
+    if (heap_count("x") < 0)
+        skip(); /* an allocator that is not the C library's: valgrind */
     char text[512];
     for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
         /* 40 bytes: too long for a string that json-c would keep within its object's header */
