@@ -84,7 +84,7 @@ enum lwa_outcome lwa_parse_token_info(const char *body, size_t n, struct lwa_tok
 
 /* --- requests (lwa.c) -------------------------------------------------------------------------------- */
 
-struct lwa_request; /* a slot: dropping it cancels the request */
+struct lwa_request; /* a slot: dropping it cancels the request; gone when its callback returns */
 
 typedef void (*lwa_code_pair_callback)(const struct lwa_answer *answer, struct lwa_code_pair *pair,
                                        void *userdata);
