@@ -14,7 +14,7 @@
 #include "util/clock.h"
 
 #include <arpa/inet.h>
-#include <config.h>
+#include "autoconf.h"
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fcntl.h>

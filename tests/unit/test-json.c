@@ -4,7 +4,7 @@
 #include "broker/json.h"
 #include "tests/unit/heap.h"
 
-#include <config.h>
+#include "autoconf.h"
 #include <string.h>
 
 struct text {
