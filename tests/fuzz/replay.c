@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Runs a fuzz entry over each file of a folder, so that `make check` replays the corpus without a fuzzer:
- * replay FOLDER. It fails on an empty folder: a corpus that got lost is not a corpus that passes. */
+ * TAP on standard output. It fails on an empty folder: a corpus that got lost is not a corpus that passes. */
 
 #include "util/cleanup.h"
 
@@ -29,20 +29,17 @@ static int replay_file(int folder, const char *name)
     return LLVMFuzzerTestOneInput(input, (size_t)n);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc != 2)
-        return 2;
-    _cleanup_(closedirp) DIR *folder = opendir(argv[1]);
-    unsigned passed = 0, failed = 0;
+    _cleanup_(closedirp) DIR *folder = opendir(CORPUS);
+    unsigned n = 0, failed = 0;
     for (const struct dirent *entry; folder && (entry = readdir(folder));) {
         if (entry->d_name[0] == '.')
             continue;
         int r = replay_file(dirfd(folder), entry->d_name);
-        if (r != 0)
-            (void)fprintf(stderr, "%s: %d\n", entry->d_name, r);
-        *(r == 0 ? &passed : &failed) += 1;
+        (void)printf("%sok %u - %s\n", r == 0 ? "" : "not ", ++n, entry->d_name);
+        failed += r == 0 ? 0 : 1;
     }
-    (void)printf("%u passed, %u failed\n", passed, failed);
-    return passed > 0 && failed == 0 ? 0 : 1;
+    (void)printf("1..%u\n", n);
+    return n > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
