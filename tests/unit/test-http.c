@@ -815,8 +815,12 @@ static void test_nothing_is_left_in_the_heap(void **state _unused_)
     assert_int_equal(heap_count("1174-nekot-hserfer-eht-1174-rztA"), SECRET_PIECES); /* the search can find */
     const struct http_field field = {"refresh_token", secret};
     struct result result = {.fixture = f};
-    assert_int_equal(http_post(f->h, url_of(f, "/ok"), &field, 1, secret, on_reply, &result, &result.request),
-                     0);
+    char reply[4096];
+    (void)snprintf(reply, sizeof(reply), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(secret),
+                   secret);
+    tls_server_set_reply(f->server, reply);
+    assert_int_equal(
+        http_post(f->h, url_of(f, "/scripted"), &field, 1, secret, on_reply, &result, &result.request), 0);
     wait_for(f, &result);
     assert_failure(result, HTTP_OK, true);
     assert_non_null(strstr(tls_server_last_request(f->server), secret));
