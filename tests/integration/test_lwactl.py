@@ -361,7 +361,7 @@ def record(i, **more):
 def test_audit_last_and_filters(bus, broker):
     broker.replies["Query"] = lambda f, after, limit: ("aa{sv}t", ([record(1, app=("s", HOSTILE))], 0))
     r = run(bus, "audit")
-    assert r.returncode == 0 and b"1970-01-02 00:00:01" in r.stdout and b"given again 2 times" in r.stdout
+    assert r.returncode == 0 and b"1970-01-02 00:00:01" in r.stdout and b"2 repeats" in r.stdout
     assert broker.last("Query")[1] == ({"newest": ("b", True)}, 0, 50)
     assert_harmless(r.stdout)
     run(bus, "audit", "--own", "--last", "7")
