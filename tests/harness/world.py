@@ -339,7 +339,8 @@ class World:
         shipped = os.path.join(self.src_dir, "policy/scopes.conf")
         if os.path.exists(shipped):
             # A copy, because the broker accepts only files of root, and a clone may be anybody's.
-            self.write("conf/scopes.conf", open(shipped, encoding="utf-8").read())
+            with open(shipped, encoding="utf-8") as file:
+                self.write("conf/scopes.conf", file.read())
         text = BUS_CONFIG.format(
             socket=self.bus_path,
             polkit_policy=SYSTEM_POLKIT_POLICY,
@@ -432,6 +433,10 @@ class World:
         mark = f"rules generation {self.rules_generation}."
         self.write("polkit/rules/00-generation.rules", f'polkit.log("{mark}");')
         wait_until(lambda: mark in self.polkitd.log(), self.polkit_patience, "polkitd to read the rules")
+        # It announces the change after it has read it, and before it answers the next call: with that answer the
+        # announcement is ahead of whatever we send to the broker.
+        where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": POLKIT_NAME}
+        self.root().get_property("org.freedesktop.PolicyKit1.Authority", "BackendName", **where)
 
     def write_action(self, name, text):
         """A polkit action file (NAME.policy); None removes it. There is no such mark for actions, so this takes a
