@@ -594,6 +594,9 @@ class World:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
         self.children.clear()
 
     def logs(self, lines=40):

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import subprocess
 
 import pytest
 
@@ -151,3 +152,7 @@ def tidy(world):
     world.write_grants("test", None)
     world.write_config()
     world.reload()
+
+
+def run(argv, **options):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, **options)
