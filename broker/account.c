@@ -291,13 +291,26 @@ bool account_id_is_valid(const char *id)
     return n >= 1 && n <= LWA_ACCOUNT_ID_BYTES_MAX && id[n] == '\0';
 }
 
+/* What a terminal or a reader could be misled by, at the start of valid UTF-8: control characters (C0, DEL,
+ * C1), line and paragraph separators, and what turns the direction of writing. */
+static bool is_control(const unsigned char *s)
+{
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return true;
+    if (s[0] == 0xc2)
+        return s[1] < 0xa0;
+    if (s[0] == 0xe2 && s[1] == 0x80)
+        return s[2] >= 0xa8 && s[2] <= 0xae;
+    return s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+}
+
 bool account_label_is_valid(const char *label)
 {
     size_t n = strlen(label);
     if (n > LWA_LABEL_BYTES_MAX || !utf8_is_valid(label, n))
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)label[i] < 0x20 || label[i] == 0x7f)
+        if (is_control((const unsigned char *)label + i))
             return false;
     return true;
 }
