@@ -11,7 +11,7 @@ import time
 from world import World, WorldError
 
 
-WIDTH = 96
+WIDTH = 100
 
 
 class Narrator:
@@ -42,8 +42,10 @@ class Narrator:
         self.write(textwrap.indent(textwrap.fill(text, WIDTH - 3), "   "))
 
     def show(self, text):
-        """Output of a program, as it came."""
-        self.write(textwrap.indent(text.rstrip("\n"), "   | "))
+        """Output of a program, as it came, but that sentences too long for the show are folded."""
+        for line in text.rstrip("\n").split("\n"):
+            folded = textwrap.wrap(line, WIDTH - 5, subsequent_indent="  ") if len(line) > WIDTH - 5 else [line]
+            self.write("\n".join(f"   | {part}".rstrip() for part in folded))
 
     def command(self, user, argv):
         """What is about to be run, and as whom."""
@@ -51,7 +53,7 @@ class Narrator:
 
     def aside(self, text):
         """What a person does meanwhile."""
-        self.write(textwrap.indent(textwrap.fill(text, WIDTH - 5), "     "))
+        self.write(self.paint("35", textwrap.indent(textwrap.fill(text, WIDTH - 5), "     ")))
 
     def good(self, text):
         self.write("   " + self.paint("32", "ok: ") + text)
@@ -99,7 +101,7 @@ class Stage:
 
     def login(self, user, argv, person):
         """Runs a login by code and shows what it says as it says it. person(address, code) is called once, when
-        both have been shown, and returns a sentence about what was done."""
+        both have been shown."""
         self.narrator.command(user, argv)
         process = self.world.spawn_as(user, argv)
         address = code = None
@@ -108,7 +110,7 @@ class Stage:
             address = address or (found.group() if (found := re.search(r"https://\S+", line)) else None)
             if address and not code and (found := re.search(r"Code: (\S+)", line)):
                 code = found.group(1)
-                self.narrator.aside(person(address, code))
+                person(address, code)
         status = process.wait(20)
         if status != 0:
             raise WorldError(f"`{' '.join(argv)}` ended with {status}\n{process.stderr.read()}")
