@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* One client that waits for each answer. The targets take turns in blocks, so that whatever else the machine
- * does falls on all of them alike. */
+ * does falls on all of them alike. Where the scheduler happens to put a service, beside its bus or not, stays
+ * for most of a run and doubles a call: the caller takes the median over several runs. */
 
 #include "tests/bench/bench.h"
 

@@ -8,6 +8,7 @@ misses its target is marked, and is no error, since machines differ.
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -88,6 +89,13 @@ def measure(world, *arguments, user=USER):
     return json.loads(done.stdout)
 
 
+def measure_often(world, times, *arguments):
+    """The median of each figure over several runs. A process stays where the scheduler first put it, beside the bus
+    or on another processor, which is worth more than what is measured: new clients are put anew."""
+    runs = [measure(world, *arguments) for _ in range(times)]
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
 def start_bare(world):
     bare = world.spawn_as(BROKER_USER, ["lwa-bench", world.bus_address, "bare"], stdout=subprocess.DEVNULL, stderr=None)
     wait_until(lambda: bare.poll() is not None or world.has_owner(BARE_NAME), 10 * world.slowness, "the bare handler")
@@ -132,8 +140,8 @@ def play_calls(world):
     fresh(world)
     log_in(world)
     figures = {}
-    for arguments in (("hot", 4000), ("throughput", 16, 8), ("first", 50)):
-        figures.update(measure(world, *arguments))
+    for repeats, arguments in ((9, ("hot", 1000)), (7, ("throughput", 16, 2)), (1, ("first", 50))):
+        figures.update(measure_often(world, repeats, *arguments))
     return figures
 
 
@@ -191,7 +199,7 @@ def play_crowded(world):
     crowd(world)
     world.start("broker")
     log_in(world)
-    found = measure(world, "hot", 4000)
+    found = measure_often(world, 5, "hot", 1000)
     return {f"crowded_{key}": found[key] for key in ("hot_p50_us", "hot_ratio")}
 
 
