@@ -9,6 +9,7 @@
 #include "broker/server.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -17,8 +18,7 @@
 
 #define ACTION_OWNER "unix-user:lwa-broker"
 
-/* --- policy
- * -------------------------------------------------------------------------------------------------------- */
+/* --- policy ------------------------------------------------------------------------------------------ */
 
 void broker_policy_changed(struct broker *broker)
 {
@@ -76,23 +76,15 @@ static int expect_actions(struct broker *broker)
     return 0;
 }
 
-/* --- the trail
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the trail --------------------------------------------------------------------------------------- */
 
 static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
 {
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return;
-    record->grant = grant;
-    record->detail = strdup(detail);
-    if (store_audit(broker->store, record, NULL, NULL, NULL) < 0)
-        log_warning("the trail misses %s", audit_event_name(event));
+    const struct trail_facts facts = {.grant = grant, .detail = detail};
+    trail_write(broker, event, &facts);
 }
 
-/* --- reload
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- reload ------------------------------------------------------------------------------------------ */
 
 static struct http_options http_options_of(const struct config *config)
 {
@@ -148,8 +140,7 @@ void broker_reload(struct broker *broker)
     config_problem_clear(&problem);
 }
 
-/* --- signals and stopping
- * ------------------------------------------------------------------------------------------------- */
+/* --- signals and stopping ---------------------------------------------------------------------------- */
 
 static void finish_if_idle(struct broker *broker)
 {
@@ -223,9 +214,7 @@ static int watch_signals(struct broker *broker)
     return 0;
 }
 
-/* --- the bus
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- the bus ----------------------------------------------------------------------------------------- */
 
 static void on_method_call(DBusMessage *message, void *userdata)
 {
@@ -262,9 +251,7 @@ static void on_bus_lost(void *userdata)
     uv_stop(broker->loop);
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------------------- */
 
 static const char *explain_store(int outcome)
 {

@@ -8,11 +8,11 @@
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 
 #include <string.h>
 
-/* --- ReportRejected
- * ------------------------------------------------------------------------------------------------ */
+/* --- ReportRejected ---------------------------------------------------------------------------------- */
 
 struct report {
     struct call *call;
@@ -71,22 +71,15 @@ static void on_renewed(enum renewal_result result, void *userdata)
 /* On the trail when it leads to a refresh: the others cannot fill it. */
 static void record_report(struct call *call, const struct token *token)
 {
-    const struct identity *id = &call->peer->identity;
-    struct audit_record *record = audit_record_new(AUDIT_TOKEN_REJECTED);
-    if (!record)
-        return;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->grant = token->grant->row;
-    record->account = strdup(token->grant->account ? token->grant->account->id : "");
-    record->owner = strdup(owner_text(&token->grant->owner));
-    record->owner_uid = token->grant->owner.uid;
-    record->has_fingerprint = true;
-    memcpy(record->fingerprint, token->fingerprint, sizeof(record->fingerprint));
-    if (store_audit(call->broker->store, record, NULL, NULL, NULL) < 0)
-        return; /* a report is advice; nothing was disclosed by it */
+    const struct grant *grant = token->grant;
+    const struct trail_facts facts = {
+        .peer = call->peer,
+        .account = grant->account ? grant->account->id : NULL,
+        .owner = &grant->owner,
+        .grant = grant->row,
+        .token = token,
+    };
+    trail_write(call->broker, AUDIT_TOKEN_REJECTED, &facts);
 }
 
 static void report(struct call *call)
@@ -129,8 +122,7 @@ static void report_rejected(struct call *call)
     call_identify(call, report);
 }
 
-/* --- ReleaseTokens
- * --------------------------------------------------------------------------------------------------- */
+/* --- ReleaseTokens ----------------------------------------------------------------------------------- */
 
 static void release(struct call *call)
 {
@@ -144,8 +136,7 @@ static void release_tokens(struct call *call)
     call_identify(call, release);
 }
 
-/* --- properties
- * -------------------------------------------------------------------------------------------------------- */
+/* --- properties -------------------------------------------------------------------------------------- */
 
 static const char *const features[] = {"option:account", "option:min_valid", "flow:device-code"};
 

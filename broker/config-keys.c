@@ -122,7 +122,7 @@ const char *config_key_name(size_t index)
     return keys[index].key;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------- */
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -185,7 +185,7 @@ const struct config_key *config_key_find(const char *section, const char *key, s
     return NULL;
 }
 
-/* --- kinds ---------------------------------------------------------------------------------------------- */
+/* --- kinds ------------------------------------------------------------------------------------------- */
 
 struct region {
     const char *name;
@@ -393,7 +393,7 @@ int config_key_set(struct config *c, const struct config_key *key, const char *t
     return 0;
 }
 
-/* --- defaults ------------------------------------------------------------------------------------------- */
+/* --- defaults ---------------------------------------------------------------------------------------- */
 
 static int set_joined(char **field, const char *host, const char *path)
 {

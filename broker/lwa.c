@@ -38,7 +38,7 @@ static struct lwa_request *request_new(enum lwa_request_kind kind, void *userdat
     return r;
 }
 
-/* --- answers -------------------------------------------------------------------------------------------- */
+/* --- answers ----------------------------------------------------------------------------------------- */
 
 static void answer_code_pair(struct lwa_request *r, struct lwa_answer *answer, const struct http_reply *reply)
 {
@@ -94,7 +94,7 @@ static void on_reply(const struct http_reply *reply, void *userdata)
     free(r);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------------------- */
 
 /* A NUL-terminated copy of the secret, to be freed with secret_free_string(). -EINVAL if a NUL is in it. */
 static int secret_to_string(const struct secret *s, char **ret)

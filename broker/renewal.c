@@ -7,6 +7,7 @@
 #include "broker/notify.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -24,6 +25,7 @@ struct renewal_wait {
 static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
+#define BACKOFF_STORE_USEC (2 * USEC_PER_SEC) /* it is our own disk: asking costs nobody anything */
 
 void renewal_init(struct renewal *r)
 {
@@ -43,11 +45,7 @@ static void answer_waits(struct renewal *r, enum renewal_result result)
 {
     struct list waits;
     list_init(&waits);
-    while (!list_is_empty(&r->waits)) {
-        struct list *node = r->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
+    list_move_all(&r->waits, &waits);
     /* From here on the grant may be gone: a callback can do anything. */
     while (!list_is_empty(&waits)) {
         struct renewal_wait *wait = LIST_ENTRY(waits.next, struct renewal_wait, node);
@@ -82,25 +80,21 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record
- * ------------------------------------------------------------------------------------------------ */
+/* --- the record ---------------------------------------------------------------------------------------- */
 
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->grant = grant->row;
-    record->account = strdup(grant->account ? grant->account->id : grant->target);
-    record->owner = strdup(owner_text(&grant->owner));
-    record->owner_uid = grant->owner.uid;
-    record->carried = catalogue_join(grant->broker->catalogue, grant->carries);
-    record->detail = strdup(detail);
-    return record;
+    const struct trail_facts facts = {
+        .account = grant->account ? grant->account->id : grant->target,
+        .owner = &grant->owner,
+        .carried = &grant->carries,
+        .detail = detail,
+        .grant = grant->row,
+    };
+    return trail_new(grant->broker, event, &facts);
 }
 
-/* --- the end of a refresh
- * ------------------------------------------------------------------------------------------ */
+/* --- the end of a refresh ---------------------------------------------------------------------------- */
 
 static int start_refresh(struct grant *grant, enum store_token_which which);
 
@@ -109,7 +103,8 @@ static void on_due(void *userdata)
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
-    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant))
+    bool is_due = r->tokens.access || (r->is_wanted && !grant->is_dead && !renewal_is_foreign(grant));
+    if (r->state == RENEWAL_RUNNING || !is_due)
         return;
     if (start_refresh(grant, STORE_TOKEN_CURRENT) < 0)
         log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
@@ -157,6 +152,7 @@ static void succeed(struct grant *grant)
     }
     r->state = RENEWAL_FRESH;
     r->error = LWA_OK;
+    r->is_store_broken = false;
     r->failures = 0;
     r->next_try_usec = 0;
     r->refreshes++;
@@ -169,24 +165,29 @@ static void succeed(struct grant *grant)
     answer_waits(r, RENEWAL_OK);
 }
 
-static void on_finished(struct store_reply *reply, void *userdata)
+/* The store cannot write. What the provider has already sent is kept, and saved as soon as it can be. */
+static void fail_store(struct grant *grant, int error)
+{
+    struct renewal *r = &grant->renewal;
+    r->state = RENEWAL_WAITING;
+    r->is_store_broken = true;
+    r->failures++;
+    r->next_try_usec = boottime_usec() + BACKOFF_STORE_USEC;
+    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
+              error < 0 ? strerror(-error) : "the login is not there");
+    set_timer(grant, r->next_try_usec);
+    answer_waits(r, RENEWAL_STORE);
+}
+
+static void on_saved(struct store_reply *reply, void *userdata)
 {
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->op = NULL;
+    if (reply->r > 0)
+        lwa_tokens_clear(&r->tokens); /* the grant was removed: there is nothing to save them for */
     if (reply->r != 0) {
-        /* Not durable: the access token is not used (I4). A provider that rotates may have ended the old
-         * refresh token, so the intent stays open in the store and nothing is tried quickly. */
-        end_slots(r);
-        r->state = RENEWAL_WAITING;
-        r->error = LWA_E_AMBIGUOUS;
-        r->failures++;
-        r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
-        grant->is_intent_open = true;
-        log_error("grant %lld: the renewed login could not be stored: %s", (long long)grant->row,
-                  reply->r < 0 ? strerror(-reply->r) : "it was removed meanwhile");
-        set_timer(grant, r->next_try_usec);
-        answer_waits(r, RENEWAL_STORE);
+        fail_store(grant, reply->r);
         return;
     }
     grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
@@ -194,22 +195,26 @@ static void on_finished(struct store_reply *reply, void *userdata)
     succeed(grant);
 }
 
-static void fail_store(struct grant *grant, int error)
+/* Step 3. The store takes a copy: with a provider that rotates, the tokens in hand may be the only ones that
+ * are still good, so they are not let go of before they are durable. */
+static int save(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
-    end_slots(r);
-    r->state = RENEWAL_WAITING;
-    r->error = LWA_E_TRANSIENT;
-    r->failures++;
-    r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
-    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
-              error < 0 ? strerror(-error) : "the login is not there");
-    set_timer(grant, r->next_try_usec);
-    answer_waits(r, RENEWAL_STORE);
+    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
+    struct secret *copy = NULL;
+    if (r->tokens.refresh) {
+        int e = secret_new(secret_bytes(r->tokens.refresh), secret_size(r->tokens.refresh), &copy);
+        if (e < 0)
+            return e;
+    }
+    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, copy,
+                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_saved, grant, &r->op);
+    if (e == 0)
+        r->state = RENEWAL_RUNNING;
+    return e;
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------------------ */
+/* --- failures ---------------------------------------------------------------------------------------- */
 
 static enum renewal_result result_of(enum lwa_outcome outcome)
 {
@@ -260,7 +265,7 @@ static void die(struct grant *grant)
     if (grant->token)
         token_retire(grant->token);
     if (grant->account) {
-        notify_attention(grant->account, "dead");
+        notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
         notify_accounts_changed(grant->broker, &grant->owner);
     }
     answer_waits(r, RENEWAL_DEAD);
@@ -293,6 +298,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     end_slots(r);
     r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
     r->state = RENEWAL_WAITING;
+    r->is_store_broken = false;
     r->error = answer->outcome;
     r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
@@ -313,8 +319,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     answer_waits(r, result_of(answer->outcome));
 }
 
-/* --- the refresh
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the refresh ------------------------------------------------------------------------------------- */
 
 static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens, void *userdata)
 {
@@ -332,11 +337,8 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
         return;
     }
     r->tokens = *tokens;
-    struct secret *rotated = TAKE_PTR(r->tokens.refresh);
     *tokens = (struct lwa_tokens){.access = NULL};
-    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, rotated,
-                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
+    int e = save(grant);
     if (e < 0)
         fail_store(grant, e);
 }
@@ -365,6 +367,8 @@ static void on_begun(struct store_reply *reply, void *userdata)
 static int start_refresh(struct grant *grant, enum store_token_which which)
 {
     struct renewal *r = &grant->renewal;
+    if (r->tokens.access)
+        return save(grant); /* the last refresh is not durable yet: that first */
     int e = store_refresh_begin(grant->broker->store, grant->row, grant->generation, which, on_begun, grant,
                                 &r->op);
     if (e < 0)
@@ -376,8 +380,7 @@ static int start_refresh(struct grant *grant, enum store_token_which which)
     return 0;
 }
 
-/* --- asking for a token
- * ---------------------------------------------------------------------------------------------- */
+/* --- asking for a token ------------------------------------------------------------------------------ */
 
 static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
 {
@@ -406,7 +409,7 @@ static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *r
     else if (renewal_is_foreign(grant))
         *ret = RENEWAL_MISCONFIGURED;
     else if (r->state == RENEWAL_WAITING && now < r->next_try_usec)
-        *ret = result_of(r->error);
+        *ret = r->is_store_broken ? RENEWAL_STORE : result_of(r->error);
     else
         return false;
     return true;

@@ -7,6 +7,7 @@
  *   1. store_refresh_begin(): the intent is durable, the refresh token unsealed.   (I4)
  *   2. The refresh is sent; the refresh token is wiped when the answer is there.
  *   3. store_refresh_finish(): a rotated refresh token and the record are durable.  (I4)
+ *      Where that fails both tokens are kept in memory, and saving is tried again before any other refresh.
  *   4. Only then does the access token exist for anyone; the waits are answered.
  *
  *   invalid_grant: the token before the last rotation, if one is kept, is tried once; then the grant is dead,
@@ -38,11 +39,12 @@ struct renewal {
     struct store_op *op;
     struct lwa_request *request;
     struct timer *timer;      /* of the next renewal ahead of expiry, or of the next try */
-    struct lwa_tokens tokens; /* between the provider's answer and its being durable */
+    struct lwa_tokens tokens; /* from the provider's answer until it is durable */
     bool uses_previous;
     bool is_wanted;         /* someone asked for the current token: renew it ahead of its expiry */
     unsigned failures;      /* in a row */
-    enum lwa_outcome error; /* of the last try; LWA_OK */
+    bool is_store_broken;   /* the last try failed for the store, */
+    enum lwa_outcome error; /* else for this; LWA_OK */
     uint64_t sent_usec;
     uint64_t next_try_usec;
     uint64_t refreshes;          /* since start */

@@ -24,9 +24,11 @@ static void write_grant(struct writer *w, const struct grant *grant)
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
     if (catalogue_names(grant->broker->catalogue, grant->carries, &scopes) < 0)
         w->error = -ENOMEM;
-    const char *error = grant->is_dead       ? grant->dead_reason
-                        : r->error == LWA_OK ? ""
-                                             : lwa_outcome_name(r->error);
+    const char *error = r->error == LWA_OK ? "" : lwa_outcome_name(r->error);
+    if (r->is_store_broken)
+        error = "store";
+    if (grant->is_dead)
+        error = grant->dead_reason;
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_uint64(w, "grant", (uint64_t)grant->row);
     writer_entry_string(w, "account", grant->account ? grant->account->id : grant->target);

@@ -10,7 +10,7 @@
  * under the owner's key for their row, column, generation, endpoint and client id. A rotation writes both
  * tokens anew under the new generation, so that neither can be put back from an earlier state of the row. */
 
-/* --- owners --------------------------------------------------------------------------------------------- */
+/* --- owners ------------------------------------------------------------------------------------------ */
 
 static void owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE])
 {
@@ -104,7 +104,7 @@ static int drop_owner_if_unused(struct store_db *db, int64_t owner)
     return statement_run(&st);
 }
 
-/* --- grants --------------------------------------------------------------------------------------------- */
+/* --- grants ------------------------------------------------------------------------------------------ */
 
 /* One grant, found alive and of the generation that was asked for. The statement stays open under it: the
  * texts of the context are its columns. */
@@ -226,7 +226,7 @@ int store_rows_add_grant(struct store_db *db, const struct secret *master, struc
     return 0;
 }
 
-/* --- refresh -------------------------------------------------------------------------------------------- */
+/* --- refresh ----------------------------------------------------------------------------------------- */
 
 int store_rows_refresh_begin(struct store_db *db, const struct secret *master, struct store_op *op)
 {
@@ -325,7 +325,7 @@ int store_rows_refresh_fail(struct store_db *db, const struct secret *master _un
     return sqlite3_changes(db->sqlite) == 1 ? 0 : STORE_E_GONE;
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------- */
+/* --- accounts ---------------------------------------------------------------------------------------- */
 
 /* One number of one row, STORE_E_GONE without it. */
 static int get_owner(struct store_db *db, const char *sql, int64_t row, int64_t *ret_owner)
@@ -443,7 +443,7 @@ int store_rows_change_account(struct store_db *db, const struct secret *master _
     return r;
 }
 
-/* --- all of them ---------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------------- */
 
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op)
 {

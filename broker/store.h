@@ -89,7 +89,7 @@ struct store_visitor {
 
 int store_load(struct store *s, const struct store_visitor *visitor, void *userdata) _must_check_;
 
-/* --- operations ------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------------------------------- */
 
 struct store_reply {
     int r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/grid.h"
 
+#include <assert.h>
+
 #include "client/text.h"
 
 #define GAP 2
@@ -19,6 +21,7 @@ void grid_add(struct grid *g, const char *cell)
 
 static void measure(const struct grid *g, bool with_titles, size_t *widths)
 {
+    assert(g->n_columns > 0);
     for (size_t i = 0; i < g->n_columns; i++)
         widths[i] = with_titles ? text_width(g->columns[i].title) : 0;
     for (size_t i = 0; i < g->cells.n; i++) {
@@ -62,14 +65,15 @@ static size_t print_cell(const struct terminal *t, const char *cell, size_t widt
     return shown + cut;
 }
 
-static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells, bool titles,
+/* The row of `cells`, or of the titles where that is NULL. */
+static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells,
                       const size_t *widths, FILE *out)
 {
     size_t left = t->width > 0 ? t->width : SIZE_MAX;
     for (size_t i = 0; i < g->n_columns; i++) {
         const struct grid_column *column = &g->columns[i];
-        const char *cell = titles ? column->title : cells[i];
-        enum colour colour = titles ? COLOUR_BOLD : column->colour ? column->colour(cell) : COLOUR_PLAIN;
+        const char *cell = cells ? cells[i] : column->title;
+        enum colour colour = !cells ? COLOUR_BOLD : column->colour ? column->colour(cell) : COLOUR_PLAIN;
         size_t width = widths[i] < left ? widths[i] : left;
         size_t shown = width > 0 ? print_cell(t, cell, width, colour, out) : 0;
         left -= width;
@@ -91,8 +95,8 @@ int grid_print(const struct grid *g, const struct terminal *t, bool with_titles,
     if (t->width > 0)
         shrink(g, t->width, widths);
     if (with_titles)
-        print_row(g, t, NULL, true, widths, out);
+        print_row(g, t, NULL, widths, out);
     for (size_t i = 0; i + g->n_columns <= g->cells.n; i += g->n_columns)
-        print_row(g, t, (const char *const *)&g->cells.items[i], false, widths, out);
+        print_row(g, t, (const char *const *)&g->cells.items[i], widths, out);
     return 0;
 }

@@ -117,8 +117,9 @@ void qr_print_letters(const struct terminal *t, const char *code, FILE *out)
     for (int row = 0; row < GLYPH_ROWS; row++) {
         (void)fprintf(out, "%*s%s", INDENT, "", terminal_colour(t, COLOUR_BOLD));
         for (const char *c = code; *c; c++) {
-            for (int column = GLYPH_COLUMNS - 1; column >= 0; column--)
-                (void)fputs(!(glyph(*c)[row] >> column & 1) ? " " : t->is_utf8 ? "\u2588" : "#", out);
+            const unsigned char *bits = glyph(*c);
+            for (int column = GLYPH_COLUMNS - 1; bits && column >= 0; column--)
+                (void)fputs(!(bits[row] >> column & 1) ? " " : t->is_utf8 ? "\u2588" : "#", out);
             (void)fputs("  ", out);
         }
         (void)fprintf(out, "%s\n", terminal_colour(t, COLOUR_PLAIN));

@@ -105,7 +105,7 @@ static bool is_trusted(const struct stat *st)
 int file_read_trusted(const char *path, size_t max, char **ret_text, size_t *ret_n)
 {
     _cleanup_close_ int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int r = open_regular(path, &fd, &st);
     if (r < 0)
         return r;

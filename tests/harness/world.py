@@ -339,7 +339,8 @@ class World:
         shipped = os.path.join(self.src_dir, "policy/scopes.conf")
         if os.path.exists(shipped):
             # A copy, because the broker accepts only files of root, and a clone may be anybody's.
-            self.write("conf/scopes.conf", open(shipped, encoding="utf-8").read())
+            with open(shipped, encoding="utf-8") as file:
+                self.write("conf/scopes.conf", file.read())
         text = BUS_CONFIG.format(
             socket=self.bus_path,
             polkit_policy=SYSTEM_POLKIT_POLICY,
