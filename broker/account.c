@@ -137,10 +137,11 @@ static int load_account(const struct store_account *stored, void *userdata)
     return account_new(userdata, stored, &account);
 }
 
-static struct account *find_row(struct broker *broker, int64_t row)
+/* A grant and its account have the same owner. */
+static struct account *find_row(struct broker *broker, const struct owner *owner, int64_t row)
 {
     struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
+    LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
         if (a->row == row)
             return a;
     return NULL;
@@ -151,7 +152,7 @@ static int load_grant(const struct store_grant *stored, void *userdata)
     struct broker *broker = userdata;
     struct account *account = NULL;
     if (stored->account > 0) {
-        account = find_row(broker, stored->account);
+        account = find_row(broker, &stored->owner, stored->account);
         if (!account)
             return -EUCLEAN;
     }
