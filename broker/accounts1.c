@@ -124,6 +124,19 @@ static void make_default(struct account *account)
             other->is_default = other == account;
 }
 
+/* As the store does it. */
+static void hand_over_default(struct broker *broker, const struct owner *owner)
+{
+    if (account_find_default(broker, owner->device, owner->uid))
+        return;
+    struct account *left;
+    LIST_FOREACH (left, &broker->accounts, node)
+        if (owner_equal(&left->owner, owner)) {
+            left->is_default = true;
+            return;
+        }
+}
+
 /* The store has it; now memory. A removal holds from here on for every call that is received. */
 static void apply(struct change *c, struct account *account)
 {
@@ -132,6 +145,7 @@ static void apply(struct change *c, struct account *account)
     switch (c->kind) {
     case CHANGE_REMOVE:
         account_remove(account);
+        hand_over_default(broker, &owner);
         broker_policy_changed(broker);
         break;
     case CHANGE_RENAME:

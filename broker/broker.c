@@ -370,6 +370,8 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     broker->loop = loop;
     broker->started_usec = boottime_usec();
     list_init(&broker->accounts);
+    for (size_t i = 0; i < ARRAY_SIZE(broker->owned); i++)
+        list_init(&broker->owned[i]);
     list_init(&broker->unproven);
     list_init(&broker->tokens);
     list_init(&broker->identity.waiting);

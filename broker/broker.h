@@ -19,6 +19,8 @@
 
 #include <uv.h>
 
+#define ACCOUNT_LISTS 64
+
 struct broker_options {
     const char *config_path;
     const char *state_dir;
@@ -45,10 +47,11 @@ struct broker {
     struct polkit *polkit;
 
     /* What is there. */
-    struct list accounts; /* struct account */
-    struct list unproven; /* struct grant of logins not proven yet */
-    struct list tokens;   /* struct token */
-    void *peers;          /* tree of struct peer, by name */
+    struct list accounts;             /* struct account */
+    struct list owned[ACCOUNT_LISTS]; /* the same ones, by their owner's uid: a call looks for its caller's */
+    struct list unproven;             /* struct grant of logins not proven yet */
+    struct list tokens;               /* struct token */
+    void *peers;                      /* tree of struct peer, by name */
     unsigned n_peers;
     unsigned n_calls;
     unsigned n_logins;

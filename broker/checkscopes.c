@@ -15,7 +15,6 @@ struct check_scopes {
     struct scope_set named; /* as the caller named them, not reduced */
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     struct authorize_question question;
-    struct scope_set denied; /* by the broker's own verdict */
     struct authorize_wait *wait;
 };
 
@@ -31,50 +30,86 @@ static struct account *find_account(struct check_scopes *c)
     return account_for_caller(c->call->broker, c->call->peer->identity.uid, c->account_name);
 }
 
-static bool intersects(struct scope_set a, struct scope_set b)
+static bool is_usable(const struct grant *grant)
 {
-    return !scope_set_is_empty(scope_set_intersection(a, b));
+    return !grant->is_dead && !renewal_is_foreign(grant);
 }
 
-/* Would a grant of the account serve this one scope? */
-static bool can_serve(struct check_scopes *c, const struct account *account, struct scope_set asked)
+/* What the tokens of the account's grants may carry, expanded. */
+static struct scope_set all_may_carry(const struct broker *broker, const struct account *account)
 {
-    struct broker *broker = c->call->broker;
+    struct scope_set all = SCOPE_SET_EMPTY;
+    const struct grant *grant;
+    LIST_FOREACH (grant, &account->grants, node)
+        if (is_usable(grant))
+            all = scope_set_union(all, scope_set_union(grant->may_carry, grant->carries));
+    return catalogue_expand(broker->catalogue, all);
+}
+
+/* The verdicts as polkit left them. */
+static struct verdicts final_verdicts(const struct check_scopes *c, const struct authorize_answer *answer)
+{
+    struct scope_set open = scope_set_union(answer->refused, answer->challenged);
+    return (struct verdicts){
+        .allow = scope_set_minus(c->question.scopes, open),
+        .ask = answer->challenged,
+        .mentioned = c->question.verdicts.mentioned,
+    };
+}
+
+/* Does a grant of the account serve this one scope, with all that its token may carry besides? */
+static const char *verdict_of_grants(const struct check_scopes *c, const struct account *account,
+                                     const struct verdicts *verdicts, struct scope_set asked)
+{
+    const struct catalogue *catalogue = c->call->broker->catalogue;
+    const char *best = "login-required";
     struct grant *grant;
     LIST_FOREACH (grant, &account->grants, node) {
         struct select_grant choice = {0, grant->carries, grant->may_carry, 0};
         size_t index;
         struct scope_set may_carry;
-        if (!grant->is_dead && !renewal_is_foreign(grant) &&
-            select_grant(broker->catalogue, &choice, 1, asked, &c->question.verdicts,
-                         broker->config->narrows_on_refresh, &index, &may_carry) == 0)
-            return true;
+        if (!is_usable(grant) ||
+            select_grant(catalogue, &choice, 1, asked, verdicts, false, &index, &may_carry) != 0)
+            continue;
+        if (verdicts_least(verdicts, may_carry) == VERDICT_ALLOW)
+            return "allow";
+        best = "ask";
     }
-    return false;
+    return best;
 }
 
 static const char *verdict_of(struct check_scopes *c, const struct account *account,
                               const struct authorize_answer *answer, int scope)
 {
+    struct verdicts verdicts = final_verdicts(c, answer);
     struct scope_set one = SCOPE_SET_EMPTY;
     scope_set_add(&one, scope);
-    struct scope_set all = catalogue_expand(c->call->broker->catalogue, one);
-    if (intersects(all, scope_set_union(c->denied, answer->refused)) ||
-        answer->result == AUTHORIZE_UNAVAILABLE)
+    enum verdict verdict = verdicts_least(&verdicts, catalogue_expand(c->call->broker->catalogue, one));
+    if (verdict == VERDICT_DENY || answer->result == AUTHORIZE_UNAVAILABLE)
         return "deny";
-    if (intersects(all, answer->challenged))
+    if (verdict == VERDICT_ASK)
         return "ask";
     if (!account || answer->result == AUTHORIZE_NO_DEVICE ||
-        account_is_locked(account, c->call->peer->identity.user) || !can_serve(c, account, one))
+        account_is_locked(account, c->call->peer->identity.user))
         return "login-required";
-    return "allow";
+    return verdict_of_grants(c, account, &verdicts, one);
+}
+
+/* An app that may hold nothing of what it asks about does not learn whether the account exists. */
+static bool is_all_denied(struct check_scopes *c, const struct authorize_answer *answer)
+{
+    for (int i = scope_set_next(&c->named, 0); i >= 0; i = scope_set_next(&c->named, i + 1))
+        if (strcmp(verdict_of(c, NULL, answer, i), "deny") != 0)
+            return false;
+    return true;
 }
 
 static void reply(struct check_scopes *c, const struct authorize_answer *answer)
 {
     struct call *call = c->call;
     struct account *account = find_account(c);
-    if (c->account_name[0] && (!account || answer->result == AUTHORIZE_NO_DEVICE)) {
+    if (c->account_name[0] && (!account || answer->result == AUTHORIZE_NO_DEVICE) &&
+        !is_all_denied(c, answer)) {
         call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
                   c->account_name);
         return;
@@ -112,14 +147,15 @@ static void begin(struct call *call)
     table_decide(broker->table, broker->catalogue, call->peer->identity.app, broker->config->default_verdict,
                  &q->verdicts);
 
-    /* One denied scope would end the question for all: those are settled here, and polkit is asked the rest.
-     */
+    /* What is denied by the broker's own verdict would end the question for all, so it is left out of it.
+     * What a token would carry besides is asked about as well: it decides whether there would be one. */
     struct scope_set granted =
         scope_set_union(q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
     struct scope_set all = catalogue_expand(broker->catalogue, c->named);
-    c->denied = scope_set_minus(all, granted);
-    q->scopes = scope_set_minus(all, c->denied);
-    q->asked = catalogue_reduce(broker->catalogue, q->scopes);
+    q->asked = catalogue_reduce(broker->catalogue, scope_set_intersection(all, granted));
+    if (account && !scope_set_is_empty(q->asked))
+        all = scope_set_union(all, all_may_carry(broker, account));
+    q->scopes = scope_set_intersection(all, granted);
 
     struct authorize_answer answer = {.result = AUTHORIZE_YES};
     int r = AUTHORIZE_ANSWERED;

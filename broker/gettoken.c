@@ -388,8 +388,8 @@ static void choose_grant(struct get_token *g)
     verdicts.ask = scope_set_minus(verdicts.ask, g->refused);
     size_t chosen;
     struct scope_set may_carry;
-    int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts,
-                         broker->config->narrows_on_refresh, &chosen, &may_carry);
+    /* A grant has one token, as wide as the grant: no refresh asks for less, so no provider narrows it. */
+    int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts, false, &chosen, &may_carry);
     if (r != 0) {
         fail_selection(g, r, is_foreign, may_carry);
         return;
@@ -507,7 +507,7 @@ void broker1_get_token(struct call *call)
         return;
     }
     g->call = call;
-    g->asked = asked;
+    g->asked = catalogue_reduce(call->broker->catalogue, asked);
     (void)snprintf(g->account_name, sizeof(g->account_name), "%s", account ? account : "");
     g->min_valid_sec = min_valid;
     call->state = g;

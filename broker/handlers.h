@@ -34,7 +34,7 @@ bool broker1_write_properties(struct call *call, struct writer *w, const char *n
 struct reader_option;
 bool handlers_read_options(struct call *call, unsigned index, struct reader_option *options, size_t n);
 
-/* The scopes argument: answers InvalidArgument or InvalidScope and returns false, or sets the canonical set.
- */
+/* The scopes argument, as it was named (not reduced): answers InvalidArgument or InvalidScope and returns
+ * false. */
 struct scope_set;
 bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *ret);

@@ -9,12 +9,10 @@
 
 #include "autoconf.h"
 #include <dirent.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #define POOL_AGE_SEC 60L
-
-/* OpenSSL's numbers (x509_vfy.h), which CURLINFO_SSL_VERIFYRESULT hands through. */
-enum { VERIFY_NOT_YET_VALID = 9, VERIFY_HAS_EXPIRED = 10 };
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
@@ -71,6 +69,14 @@ void http_policy_clear(struct http_policy *p)
 
 #define SET(option, value) (failed |= curl_easy_setopt(easy, option, value) != CURLE_OK)
 
+/* OpenSSL decrypts in place and keeps the buffer with the connection: without this the last reply, tokens and
+ * all, stays in memory for as long as the connection does, and after it. */
+static CURLcode on_tls_context(CURL *easy _unused_, void *context, void *userdata _unused_)
+{
+    (void)SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
 /* TLS 1.2 or newer and full verification, for the server and for an https proxy. */
 static bool apply_tls(const struct http_policy *p, CURL *easy)
 {
@@ -78,6 +84,7 @@ static bool apply_tls(const struct http_policy *p, CURL *easy)
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
     SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
@@ -134,11 +141,15 @@ int http_policy_check_url(const char *url)
     return code == CURLUE_OK && is_https ? 0 : -EINVAL;
 }
 
+static bool is_about_time(long verify_result)
+{
+    return verify_result == X509_V_ERR_CERT_NOT_YET_VALID || verify_result == X509_V_ERR_CERT_HAS_EXPIRED;
+}
+
 bool http_policy_is_about_time(CURL *easy)
 {
     long server = 0, proxy = 0;
     (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &server);
     (void)curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
-    return server == VERIFY_NOT_YET_VALID || server == VERIFY_HAS_EXPIRED || proxy == VERIFY_NOT_YET_VALID ||
-           proxy == VERIFY_HAS_EXPIRED;
+    return is_about_time(server) || is_about_time(proxy);
 }

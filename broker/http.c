@@ -379,16 +379,17 @@ static struct http_request *request_new(void)
     return r;
 }
 
-/* Adds `name: value`. Anything but printable ASCII is refused: it could begin another header. */
+/* Adds `name: value`. Anything but printable ASCII is refused: it could begin another header. The line is
+ * made in memory of the right size at once: asprintf() leaves its smaller attempts behind. */
 static int add_header(struct http_request *r, const char *name, const char *value)
 {
     if (!http_text_is_header_value(value))
         return -EINVAL;
-    _cleanup_(secret_free_stringp) char *line = NULL;
-    if (asprintf(&line, "%s: %s", name, value) < 0) {
-        line = NULL;
+    size_t size = strlen(name) + strlen(value) + 3;
+    _cleanup_(secret_free_stringp) char *line = calloc(1, size);
+    if (!line)
         return -ENOMEM;
-    }
+    (void)snprintf(line, size, "%s: %s", name, value);
     struct curl_slist *headers = curl_slist_append(r->headers, line);
     if (!headers)
         return -ENOMEM;

@@ -221,6 +221,7 @@ static void begin(struct call *call)
     if (!read_flow(call, &b->flow) || !handlers_read_options(call, 2, options, ARRAY_SIZE(options)) ||
         !handlers_read_scopes(call, 1, &b->scopes))
         return;
+    b->scopes = catalogue_reduce(call->broker->catalogue, b->scopes);
     const char *fault = find_fault(account, owner, label, locale, scope_data);
     if (fault) {
         call_fail(call, BUS_E_INVALID_ARGUMENT, "%s", fault);

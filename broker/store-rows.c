@@ -415,6 +415,11 @@ int store_rows_remove_grant(struct store_db *db, const struct secret *master _un
     return r == 0 ? drop_owner_if_unused(db, owner) : r;
 }
 
+/* Where an owner's default is gone, the oldest account that is left takes its place. */
+#define HAND_OVER_DEFAULT                                                                                    \
+    "UPDATE account SET is_default = 1 WHERE id = (SELECT min(id) FROM account WHERE owner = ?)"             \
+    " AND NOT EXISTS (SELECT 1 FROM account WHERE owner = ? AND is_default)"
+
 int store_rows_remove_account(struct store_db *db, const struct secret *master _unused_, struct store_op *op)
 {
     int64_t owner;
@@ -423,6 +428,8 @@ int store_rows_remove_account(struct store_db *db, const struct secret *master _
         r = run_with(db, "DELETE FROM grant WHERE account = ?", op->row, 0);
     if (r == 0)
         r = run_with(db, "DELETE FROM account WHERE id = ?", op->row, 0);
+    if (r == 0)
+        r = run_with(db, HAND_OVER_DEFAULT, owner, owner);
     return r == 0 ? drop_owner_if_unused(db, owner) : r;
 }
 

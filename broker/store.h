@@ -170,8 +170,9 @@ int store_link(struct store *s, const struct store_link *link, struct audit_reco
 int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
                        void *userdata, struct store_op **ret_op) _must_check_;
 
-/* Removes the account and its grants; with its owner's last account (and unproven grant) the owner and its
- * key. secure_delete, then a truncating checkpoint (after the commit; best effort). */
+/* Removes the account and its grants; an owner's default is handed over to the oldest account that is left;
+ * with its owner's last account (and unproven grant) the owner and its key go. secure_delete, then a
+ * truncating checkpoint (after the commit; best effort). */
 int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
                          store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 

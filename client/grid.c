@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/grid.h"
 
-#include <assert.h>
-
 #include "client/text.h"
+
+#include <assert.h>
 
 #define GAP 2
 
@@ -21,7 +21,6 @@ void grid_add(struct grid *g, const char *cell)
 
 static void measure(const struct grid *g, bool with_titles, size_t *widths)
 {
-    assert(g->n_columns > 0);
     for (size_t i = 0; i < g->n_columns; i++)
         widths[i] = with_titles ? text_width(g->columns[i].title) : 0;
     for (size_t i = 0; i < g->cells.n; i++) {
@@ -65,7 +64,7 @@ static size_t print_cell(const struct terminal *t, const char *cell, size_t widt
     return shown + cut;
 }
 
-/* The row of `cells`, or of the titles where that is NULL. */
+/* Without cells, the titles. */
 static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells,
                       const size_t *widths, FILE *out)
 {
@@ -88,6 +87,7 @@ static void print_row(const struct grid *g, const struct terminal *t, const char
 int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out)
 {
     size_t widths[GRID_COLUMNS_MAX] = {0};
+    assert(g->n_columns > 0 && g->n_columns <= GRID_COLUMNS_MAX);
     if (g->error < 0)
         return g->error;
 

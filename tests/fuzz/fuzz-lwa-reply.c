@@ -28,10 +28,9 @@ static void try_classify(unsigned char choice, const char *body, size_t n)
 {
     static const long statuses[] = {200, 204, 302, 400, 401, 429, 500, 503};
     enum lwa_request_kind kind = choice & 3;
-    char *terminated = malloc(n + 1);
+    char *terminated = calloc(1, n + 1);
     require(terminated);
     memcpy(terminated, body, n);
-    terminated[n] = '\0';
     const struct http_reply reply = {
         .failure = HTTP_OK,
         .sent = true,
@@ -81,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     if (n == 0)
         return 0;
-    char *body = malloc(n > 1 ? n - 1 : 1);
+    char *body = calloc(1, n > 1 ? n - 1 : 1);
     require(body);
     memcpy(body, data + 1, n - 1);
     try_classify(data[0], body, n - 1);

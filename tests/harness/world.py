@@ -433,6 +433,10 @@ class World:
         mark = f"rules generation {self.rules_generation}."
         self.write("polkit/rules/00-generation.rules", f'polkit.log("{mark}");')
         wait_until(lambda: mark in self.polkitd.log(), self.polkit_patience, "polkitd to read the rules")
+        # It announces the change after it has read it, and before it answers the next call: with that answer the
+        # announcement is ahead of whatever we send to the broker.
+        where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": POLKIT_NAME}
+        self.root().get_property("org.freedesktop.PolicyKit1.Authority", "BackendName", **where)
 
     def write_action(self, name, text):
         """A polkit action file (NAME.policy); None removes it. There is no such mark for actions, so this takes a
@@ -590,6 +594,9 @@ class World:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
         self.children.clear()
 
     def logs(self, lines=40):

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import stat
@@ -164,11 +165,27 @@ def test_a_failed_write_is_never_silent(bus, broker):
         assert r.returncode == 1 and b"No space left" in r.stderr, command
 
 
-def test_a_closed_standard_output_does_not_become_the_bus(bus, broker):
+def test_a_failed_write_leaves_the_old_file_and_no_other(bus, broker, tmp_path):
     broker.replies["GetToken"] = give_token()
-    r = subprocess.run(["sh", "-c", 'exec "$0" token "$1" 2>/dev/null >&-', LWACTL, LIBRARY], env=environment(bus),
-                       stdin=subprocess.DEVNULL, check=False, timeout=30)
-    assert r.returncode == 1
+    (tmp_path / "token").write_text("old")
+    r = run(bus, "token", LIBRARY, "--output", str(tmp_path / "token"), restore_signals=False,  # SIGXFSZ ignored
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8)))
+    assert r.returncode == 1 and b"File too large" in r.stderr
+    assert (tmp_path / "token").read_text() == "old" and os.listdir(tmp_path) == ["token"]
+
+
+def test_a_closed_standard_output_does_not_become_the_bus(bus, broker):
+    seen = []
+
+    def list_accounts(_):
+        seen.append(os.readlink("/proc/%d/fd/1" % p.pid))
+        return "aa{sv}", ([{"id": ("s", "main")}],)
+    broker.replies["List"] = list_accounts
+    p = subprocess.Popen(["sh", "-c", 'exec "$0" accounts >&-', LWACTL], env=environment(bus),
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, err = p.communicate(timeout=30)
+    assert seen == ["/dev/null"]
+    assert p.returncode == 1 and b"cannot write the output" in err
 
 
 def test_a_reader_that_left_ends_it_quietly(bus, broker):
@@ -361,7 +378,7 @@ def record(i, **more):
 def test_audit_last_and_filters(bus, broker):
     broker.replies["Query"] = lambda f, after, limit: ("aa{sv}t", ([record(1, app=("s", HOSTILE))], 0))
     r = run(bus, "audit")
-    assert r.returncode == 0 and b"1970-01-02 00:00:01" in r.stdout and b"given again 2 times" in r.stdout
+    assert r.returncode == 0 and b"1970-01-02 00:00:01" in r.stdout and b"2 repeats" in r.stdout
     assert broker.last("Query")[1] == ({"newest": ("b", True)}, 0, 50)
     assert_harmless(r.stdout)
     run(bus, "audit", "--own", "--last", "7")

@@ -23,6 +23,7 @@ FOREIGN = {
     "dbus/*": ["dbus/*", "client/*", "broker/bus.h", "broker/server.h"],
     "uv.h": ["broker/*"],
     "curl/*": ["broker/http.c", "broker/http-*.[ch]"],
+    "openssl/*": ["broker/http-*.[ch]"],
     "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
     "json-c/*": ["broker/json.c", "client/*"],
     "json.h": ["broker/json.c", "client/*"],

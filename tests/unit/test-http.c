@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* http.c against a hostile server on loopback. Two functions are replaced for all of the program, curl's
- * calls included: getaddrinfo(), so that no test asks a real resolver and one can be slow, and
- * curl_multi_socket_action(), so that curl can be made to fail as a whole. */
+/* http.c against a hostile server on loopback. Three functions are replaced for all of the program, curl's
+ * calls included: getaddrinfo(), so that no test asks a real resolver and one can be slow;
+ * curl_multi_socket_action(), so that curl can be made to fail as a whole; and curl_version_info(), which
+ * tells where the system's authorities are. */
 
 #include "tests/unit/unit.h"
 
@@ -26,6 +27,7 @@
 
 #define SLOW_RESOLVER_MSEC 1000
 #define WATCHDOG_MSEC 60000
+#define SECRET_PIECES 60
 
 /* --- replaced functions --------------------------------------------------------------------------------- */
 
@@ -52,6 +54,19 @@ CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int mask, int
     CURLMcode (*real)(CURLM *, curl_socket_t, int, int *);
     *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_socket_action");
     return curl_is_broken ? CURLM_INTERNAL_ERROR : real(multi, fd, mask, running);
+}
+
+static const char *ca_folder; /* instead of the system's */
+
+curl_version_info_data *curl_version_info(CURLversion age)
+{
+    static curl_version_info_data info;
+    curl_version_info_data *(*real)(CURLversion);
+    *(void **)&real = dlsym(RTLD_NEXT, "curl_version_info");
+    info = *real(age);
+    if (ca_folder)
+        info.capath = ca_folder;
+    return &info;
 }
 
 /* --- fixture -------------------------------------------------------------------------------------------- */
@@ -350,6 +365,33 @@ static void test_system_authorities_do_not_know_us(void **state _unused_)
     options.ca_file = "/nonexistent.pem";
     assert_int_equal(http_set_options(f->h, &options), 0);
     assert_failure(post(f, "/ok"), HTTP_E_TLS, false);
+    teardown(f);
+}
+
+/* Without a ca_file: the folder of the system's authorities, read by hashed name. */
+static void test_folder_of_authorities(void **state _unused_)
+{
+    char folder[] = "/tmp/lwa-test-ca-folder-XXXXXX", command[128], hash[16] = "", link[64];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(command, sizeof(command), "openssl x509 -noout -subject_hash -in %s",
+                   tls_server_ca_file());
+    FILE *output = popen(command, "re");
+    assert_non_null(output);
+    assert_int_equal(fscanf(output, "%8[0-9a-f]", hash), 1);
+    assert_int_equal(pclose(output), 0);
+    (void)snprintf(link, sizeof(link), "%s/%s.0", folder, hash);
+    assert_int_equal(symlink(tls_server_ca_file(), link), 0);
+
+    struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
+    struct http_options options = default_options();
+    options.ca_file = NULL;
+    ca_folder = folder;
+    assert_int_equal(http_set_options(f->h, &options), 0);
+    struct result result = post(f, "/ok");
+    ca_folder = NULL;
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rmdir(folder), 0);
+    assert_failure(result, HTTP_OK, true);
     teardown(f);
 }
 
@@ -765,12 +807,20 @@ static void test_nothing_is_left_in_the_heap(void **state _unused_)
     if (heap_count("x") < 0)
         skip(); /* an allocator that is not the C library's: valgrind */
     struct fixture *f = setup(TLS_GOOD, TLS_SERVE);
-    char *secret = strdup("Atzr-4711-the-refresh-token-4711");
-    assert_int_equal(heap_count("1174-nekot-hserfer-eht-1174-rztA"), 1); /* the search can find */
+    static const char piece[] = "Atzr-4711-the-refresh-token-4711";
+    char *secret =
+        calloc(1, SECRET_PIECES * sizeof(piece)); /* large: what is re-used is seldom re-used whole */
+    for (size_t i = 0; i < SECRET_PIECES; i++)
+        memcpy(secret + i * (sizeof(piece) - 1), piece, sizeof(piece));
+    assert_int_equal(heap_count("1174-nekot-hserfer-eht-1174-rztA"), SECRET_PIECES); /* the search can find */
     const struct http_field field = {"refresh_token", secret};
     struct result result = {.fixture = f};
-    assert_int_equal(http_post(f->h, url_of(f, "/ok"), &field, 1, secret, on_reply, &result, &result.request),
-                     0);
+    char reply[4096];
+    (void)snprintf(reply, sizeof(reply), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(secret),
+                   secret);
+    tls_server_set_reply(f->server, reply);
+    assert_int_equal(
+        http_post(f->h, url_of(f, "/scripted"), &field, 1, secret, on_reply, &result, &result.request), 0);
     wait_for(f, &result);
     assert_failure(result, HTTP_OK, true);
     assert_non_null(strstr(tls_server_last_request(f->server), secret));
@@ -799,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_body_cap),
         cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_system_authorities_do_not_know_us),
+        cmocka_unit_test(test_folder_of_authorities),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_refused_connection),
         cmocka_unit_test(test_resets),
