@@ -180,6 +180,7 @@ static void on_finished(struct store_reply *reply, void *userdata)
         end_slots(r);
         r->state = RENEWAL_WAITING;
         r->error = LWA_E_AMBIGUOUS;
+        r->failed_as = RENEWAL_STORE;
         r->failures++;
         r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
         grant->is_intent_open = true;
@@ -200,6 +201,7 @@ static void fail_store(struct grant *grant, int error)
     end_slots(r);
     r->state = RENEWAL_WAITING;
     r->error = LWA_E_TRANSIENT;
+    r->failed_as = RENEWAL_STORE;
     r->failures++;
     r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
     log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
@@ -294,6 +296,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
     r->state = RENEWAL_WAITING;
     r->error = answer->outcome;
+    r->failed_as = result_of(answer->outcome);
     r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
         grant->is_intent_open = true;
@@ -310,7 +313,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
                     lwa_outcome_name(answer->outcome), http_failure_name(answer->failure), answer->status,
                     answer->request_id[0] ? answer->request_id : "-");
     set_timer(grant, r->next_try_usec);
-    answer_waits(r, result_of(answer->outcome));
+    answer_waits(r, r->failed_as);
 }
 
 /* --- the refresh
@@ -406,7 +409,7 @@ static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *r
     else if (renewal_is_foreign(grant))
         *ret = RENEWAL_MISCONFIGURED;
     else if (r->state == RENEWAL_WAITING && now < r->next_try_usec)
-        *ret = result_of(r->error);
+        *ret = r->failed_as;
     else
         return false;
     return true;
@@ -452,6 +455,12 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
     }
     r->is_wanted = true;
     return join(grant, callback, userdata, ret);
+}
+
+unsigned renewal_next_try_sec(const struct grant *grant)
+{
+    uint64_t next = grant->renewal.next_try_usec, now = boottime_usec();
+    return next > now ? (unsigned)((next - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 0;
 }
 
 const char *renewal_state_name(const struct grant *grant)
