@@ -13,6 +13,8 @@
  *   kept, and said so (I6). Anything else is not terminal: the state is "waiting", until a time that grows
  * with jitter; an ambiguous failure waits longest, since a retry with a rotated token could end the grant.
  *
+ * When step 3 fails for want of room, the tokens are kept and step 3 alone is tried again.
+ *
  * A result applies only to the generation it was begun with: a grant that was removed meanwhile is gone, and
  * its slots with it. */
 
@@ -80,6 +82,8 @@ DEFINE_CLEANUP(struct renewal_wait, renewal_wait_drop);
 
 /* For status: fresh, renewing, waiting, idle, dead, unproven, foreign. */
 const char *renewal_state_name(const struct grant *grant);
+/* A refresh token may be on its way from the provider to the store: not the moment to end. */
+bool renewal_is_under_way(const struct grant *grant);
 /* Seconds until the next try after a failure, rounded up. */
 unsigned renewal_next_try_sec(const struct grant *grant);
 /* The grant was made with another client id or endpoint than is configured now: its refresh token is for
