@@ -142,15 +142,30 @@ void broker_reload(struct broker *broker)
 
 /* --- signals and stopping ---------------------------------------------------------------------------- */
 
+/* A refresh that nobody waits for is work too: a provider that rotates may have ended the stored token. */
+static bool is_renewing(const struct broker *broker)
+{
+    const struct account *account;
+    const struct grant *grant;
+    LIST_FOREACH (account, &broker->accounts, node)
+        LIST_FOREACH (grant, &account->grants, node)
+            if (renewal_is_under_way(grant))
+                return true;
+    LIST_FOREACH (grant, &broker->unproven, node)
+        if (renewal_is_under_way(grant))
+            return true;
+    return false;
+}
+
 static void finish_if_idle(struct broker *broker)
 {
-    if (broker->is_stopping && broker->n_calls == 0 && !broker->is_finished) {
+    if (broker->is_stopping && !broker->is_finished && broker->n_calls == 0 && !is_renewing(broker)) {
         broker->is_finished = true;
         uv_stop(broker->loop);
     }
 }
 
-void broker_call_ended(struct broker *broker)
+void broker_work_ended(struct broker *broker)
 {
     finish_if_idle(broker);
 }

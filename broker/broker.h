@@ -79,7 +79,7 @@ void broker_free(struct broker *broker);
 void broker_reload(struct broker *broker);
 /* Finishes what is in flight, then ends the loop. */
 void broker_stop(struct broker *broker, int exit_code);
-/* A call ended: while stopping, the last one lets the loop end. */
-void broker_call_ended(struct broker *broker);
+/* A call or a refresh ended: while stopping, the last one lets the loop end. */
+void broker_work_ended(struct broker *broker);
 /* Remembered decisions may be wrong from now on. */
 void broker_policy_changed(struct broker *broker);

@@ -36,8 +36,18 @@ static void reply_bool(struct call *call, bool value)
     call_send(call, reply, &w);
 }
 
-static void reply_result(struct call *call, enum renewal_result result)
+static void fail_unavailable(struct report *r)
 {
+    /* Looked up again: the caller may have released the token meanwhile. */
+    const struct token *token = token_find_held(r->call->peer, r->token_id);
+    unsigned sec = token && token->grant ? renewal_next_try_sec(token->grant) : 0;
+    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE,
+              "The provider cannot be reached or answers with errors; the next try is due in %u s.", sec);
+}
+
+static void reply_result(struct report *r, enum renewal_result result)
+{
+    struct call *call = r->call;
     switch (result) {
     case RENEWAL_OK:
         reply_bool(call, true);
@@ -55,8 +65,7 @@ static void reply_result(struct call *call, enum renewal_result result)
                   "The login store cannot be written, so no renewal is made; see `lwactl status`.");
         break;
     case RENEWAL_UNAVAILABLE:
-        call_fail(call, BUS_E_PROVIDER_UNAVAILABLE,
-                  "The provider cannot be reached or answers with errors; try again later.");
+        fail_unavailable(r);
         break;
     }
 }
@@ -65,7 +74,7 @@ static void on_renewed(enum renewal_result result, void *userdata)
 {
     struct report *r = userdata;
     r->wait = NULL;
-    reply_result(r->call, result);
+    reply_result(r, result);
 }
 
 /* On the trail when it leads to a refresh: the others cannot fill it. */
@@ -100,7 +109,7 @@ static void report(struct call *call)
     else if (e < 0)
         call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
     else if (e == RENEWAL_ANSWERED)
-        reply_result(call, result);
+        reply_result(r, result);
     else if (is_first)
         record_report(call, token);
 }

@@ -35,7 +35,7 @@ void call_drop(struct call *call)
     dbus_message_unref(call->message);
     struct broker *broker = call->broker;
     free(call);
-    broker_call_ended(broker);
+    broker_work_ended(broker);
 }
 
 static void go_on(struct call *call)

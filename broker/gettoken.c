@@ -176,7 +176,7 @@ static void deliver(struct get_token *g, struct disclosure *d)
     call_send(g->call, reply, &w);
 }
 
-/* --- disclose ------------------------------------------------------------------------------------------ */
+/* --- disclose ---------------------------------------------------------------------------------------- */
 
 static void on_recorded(bool is_durable, void *userdata)
 {
@@ -217,7 +217,6 @@ static void disclose(struct get_token *g)
 static void fail_renewal(struct get_token *g, enum renewal_result result)
 {
     const struct grant *grant = g->grant;
-    uint64_t now = boottime_usec();
     switch (result) {
     case RENEWAL_DEAD:
         call_fail(g->call, BUS_E_LOGIN_REQUIRED,
@@ -234,13 +233,11 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE,
                   "The login store cannot be written, so no renewal is made; see `lwactl status`.");
         break;
-    default: {
-        uint64_t next = grant->renewal.next_try_usec;
+    default:
         call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE,
-                  "The provider cannot be reached or answers with errors; the next try is due in %llu s.",
-                  (unsigned long long)(next > now ? (next - now + USEC_PER_SEC - 1) / USEC_PER_SEC : 0));
+                  "The provider cannot be reached or answers with errors; the next try is due in %u s.",
+                  renewal_next_try_sec(grant));
         break;
-    }
     }
 }
 
@@ -364,10 +361,10 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "scopes: lwactl login ",
                     "");
     else if (is_foreign)
-        call_fail(
-            g->call, BUS_E_PROVIDER_MISCONFIGURED,
-            "The login of account %s was made with another client id or provider than is configured now.",
-            g->account->id);
+        call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED,
+                  "The login of account %s was made with another client id or provider than is configured "
+                  "now; an administrator must look at broker.conf, or log in again: lwactl login.",
+                  g->account->id);
     else
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
                     "No login of this account carries what was asked; log in: lwactl login ", "");

@@ -15,6 +15,7 @@
 #include "broker/limits.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <pwd.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct name_work {
     struct identity_lookup *lookup; /* NULL once dropped; read and written on the loop's thread only */
     struct broker *broker;
     uid_t uid;
+    bool failed; /* not "no such user": it could not be told */
     bool found;
     char name[IDENTITY_USER_SIZE];
 };
@@ -66,12 +68,22 @@ static bool is_usable_name(const char *name)
     return true;
 }
 
+/* How the C library may say that there is no such user (getpwuid_r(3)). Whatever else it says is a failure,
+ * and who cannot be identified gets nothing: a uid whose name cannot be read is no uid without a name, for
+ * which the table may have another section. */
+static bool says_unknown(int error)
+{
+    return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+}
+
 static void look_name_up(uv_work_t *work)
 {
     struct name_work *w = work->data;
     _cleanup_free_ char *buffer = malloc(NAME_BUFFER_BYTES);
     struct passwd entry, *found = NULL;
-    if (!buffer || getpwuid_r(w->uid, &entry, buffer, NAME_BUFFER_BYTES, &found) != 0 || !found)
+    int r = buffer ? getpwuid_r(w->uid, &entry, buffer, NAME_BUFFER_BYTES, &found) : ENOMEM;
+    w->failed = r != 0 && !says_unknown(r);
+    if (r != 0 || !found)
         return;
     if (!is_usable_name(found->pw_name))
         return;
@@ -105,7 +117,7 @@ static void on_name(uv_work_t *work, int status)
         } else {
             (void)snprintf(id->app, sizeof(id->app), "uid:%u", (unsigned)id->uid);
         }
-        finish(l, status == 0);
+        finish(l, status == 0 && !w->failed);
     }
     start_waiting(broker);
 }

@@ -9,12 +9,12 @@
  * and frees the first as it is. scan() refuses them, before json-c too. It compares the names as
  * they are written; so a name of the root that is written with an escape is refused too.
  *
- * Wiping: json-c frees without wiping, in four places: the values of the finished tree, the values of a tree
- * that a syntax error cut short, the member's name being read, and the tokener's scratch buffer. The first
- * three are walked before they are freed. The scratch is grown once, before the first byte, to what the whole
- * text could need, so that it never moves and leaves a copy behind. For the last three the tokener's fields
- * must be read: they are published in json-c's header, though json-c asks users to keep out; there is no
- * other way to reach the memory. */
+ * Wiping: json-c frees without wiping, in three places: the values of the finished tree, the values of a tree
+ * that a syntax error cut short, and the tokener's scratch buffer. Both trees are walked before they are
+ * freed. The scratch is grown once, before the first byte, to what the whole text could need, so that it
+ * never moves and leaves a copy behind. For the last two the tokener's fields must be read: they are
+ * published in json-c's header, though json-c asks users to keep out; there is no other way to reach the
+ * memory. Names of members are not wiped: none is a secret. */
 
 #include "broker/json.h"
 
@@ -37,9 +37,7 @@ static void wipe_tree(struct json_object *o)
         struct json_object_iterator end = json_object_iter_end(o);
         for (struct json_object_iterator i = json_object_iter_begin(o); !json_object_iter_equal(&i, &end);
              json_object_iter_next(&i)) {
-            char *key = (char *)(uintptr_t)json_object_iter_peek_name(&i);
             wipe_tree(json_object_iter_peek_value(&i));
-            secret_wipe(key, strlen(key));
         }
     } else if (json_object_is_type(o, json_type_array)) {
         for (size_t i = 0; i < json_object_array_length(o); i++)
@@ -52,11 +50,8 @@ static void tokener_freep(struct json_tokener **p)
     struct json_tokener *t = *p;
     if (!t)
         return;
-    for (int i = 0; i <= t->depth; i++) {
+    for (int i = 0; i <= t->depth; i++)
         wipe_tree(t->stack[i].current);
-        if (t->stack[i].obj_field_name)
-            secret_wipe(t->stack[i].obj_field_name, strlen(t->stack[i].obj_field_name));
-    }
     secret_wipe(t->pb->buf, (size_t)t->pb->size);
     json_tokener_free(t);
 }

@@ -31,6 +31,7 @@ struct proving {
     unsigned char customer[STORE_CUSTOMER_BYTES];
     int64_t superseded[SUPERSEDED_MAX];
     size_t n_superseded;
+    bool is_second_try;
 };
 
 static void prove(struct proving *p);
@@ -123,6 +124,8 @@ static void remove_superseded(struct proving *p)
     }
 }
 
+static void link_to(struct proving *p, struct account *account);
+
 static void on_linked(struct store_reply *reply, void *userdata)
 {
     struct proving *p = userdata;
@@ -131,6 +134,12 @@ static void on_linked(struct store_reply *reply, void *userdata)
     p->op = NULL;
     if (reply->r == -EPERM || reply->r > 0) {
         proving_cancel(p, BUS_E_ACCESS_DENIED, "other-customer"); /* the account changed hands, or is gone */
+        return;
+    }
+    if (reply->r == -EEXIST && !p->is_second_try) {
+        /* A login beside this one made an account of this id, perhaps for the same customer. */
+        p->is_second_try = true;
+        link_to(p, account_find_customer(broker, &grant->owner, p->customer));
         return;
     }
     if (reply->r < 0) {
@@ -215,6 +224,7 @@ static void check_customer(struct proving *p, const struct lwa_token_info *info)
         return;
     }
     store_customer_hash(broker->store, info->user_id, p->customer);
+    p->is_second_try = false;
     struct account *same = account_find_customer(broker, &grant->owner, p->customer);
     if (grant->target[0]) {
         uid_t uid = grant->owner.uid;

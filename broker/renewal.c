@@ -25,7 +25,7 @@ struct renewal_wait {
 static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
-#define BACKOFF_STORE_USEC (2 * USEC_PER_SEC) /* it is our own disk: asking costs nobody anything */
+#define STORE_RETRY_SEC 2
 
 void renewal_init(struct renewal *r)
 {
@@ -41,8 +41,10 @@ void renewal_wait_drop(struct renewal_wait *wait)
     free(wait);
 }
 
-static void answer_waits(struct renewal *r, enum renewal_result result)
+static void answer_waits(struct grant *grant, enum renewal_result result)
 {
+    struct renewal *r = &grant->renewal;
+    struct broker *broker = grant->broker;
     struct list waits;
     list_init(&waits);
     list_move_all(&r->waits, &waits);
@@ -54,6 +56,7 @@ static void answer_waits(struct renewal *r, enum renewal_result result)
         renewal_wait_drop(wait);
         callback(result, userdata);
     }
+    broker_work_ended(broker);
 }
 
 void renewal_deinit(struct grant *grant)
@@ -63,7 +66,7 @@ void renewal_deinit(struct grant *grant)
     lwa_request_drop(r->request);
     timer_drop(r->timer);
     lwa_tokens_clear(&r->tokens);
-    answer_waits(r, RENEWAL_DEAD);
+    answer_waits(grant, RENEWAL_DEAD);
     renewal_init(r);
 }
 
@@ -80,7 +83,7 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record ---------------------------------------------------------------------------------------- */
+/* --- the record -------------------------------------------------------------------------------------- */
 
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
@@ -97,14 +100,25 @@ static struct audit_record *new_record(struct grant *grant, enum audit_event eve
 /* --- the end of a refresh ---------------------------------------------------------------------------- */
 
 static int start_refresh(struct grant *grant, enum store_token_which which);
+static void store_tokens(struct grant *grant);
+
+/* The provider's answer is here, and the store could not take it yet. */
+static bool has_unstored(const struct renewal *r)
+{
+    return r->state == RENEWAL_WAITING && r->tokens.access;
+}
 
 static void on_due(void *userdata)
 {
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
-    bool is_due = r->tokens.access || (r->is_wanted && !grant->is_dead && !renewal_is_foreign(grant));
-    if (r->state == RENEWAL_RUNNING || !is_due)
+    if (has_unstored(r)) {
+        store_tokens(grant);
+        return;
+    }
+    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant) ||
+        grant->broker->is_stopping)
         return;
     if (start_refresh(grant, STORE_TOKEN_CURRENT) < 0)
         log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
@@ -147,12 +161,11 @@ static void succeed(struct grant *grant)
         log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-e));
         r->state = RENEWAL_IDLE;
         r->error = LWA_E_TRANSIENT;
-        answer_waits(r, RENEWAL_UNAVAILABLE);
+        answer_waits(grant, RENEWAL_UNAVAILABLE);
         return;
     }
     r->state = RENEWAL_FRESH;
     r->error = LWA_OK;
-    r->is_store_broken = false;
     r->failures = 0;
     r->next_try_usec = 0;
     r->refreshes++;
@@ -162,32 +175,55 @@ static void succeed(struct grant *grant)
     r->is_wanted = !list_is_empty(&r->waits);
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
-    answer_waits(r, RENEWAL_OK);
+    answer_waits(grant, RENEWAL_OK);
 }
 
-/* The store cannot write. What the provider has already sent is kept, and saved as soon as it can be. */
-static void fail_store(struct grant *grant, int error)
+/* It cannot be tried again with what the store has: without the row, or without memory. */
+static void lose_tokens(struct grant *grant, const char *why)
 {
     struct renewal *r = &grant->renewal;
+    end_slots(r);
     r->state = RENEWAL_WAITING;
-    r->is_store_broken = true;
+    r->error = LWA_E_AMBIGUOUS;
+    r->failed_as = RENEWAL_STORE;
     r->failures++;
-    r->next_try_usec = boottime_usec() + BACKOFF_STORE_USEC;
-    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
-              error < 0 ? strerror(-error) : "the login is not there");
+    r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
+    grant->is_intent_open = true;
+    log_error("grant %lld: the renewed login is lost: %s", (long long)grant->row, why);
     set_timer(grant, r->next_try_usec);
-    answer_waits(r, RENEWAL_STORE);
+    answer_waits(grant, RENEWAL_STORE);
 }
 
-static void on_saved(struct store_reply *reply, void *userdata)
+/* Not durable: the access token is not used (I4). But a provider that rotates may have ended the refresh
+ * token that is stored, so the new one is kept in memory, and storing it is tried until there is room. */
+static void keep_unstored(struct grant *grant, struct store_reply *reply)
+{
+    struct renewal *r = &grant->renewal;
+    bool is_new = r->failed_as != RENEWAL_STORE || r->error != LWA_OK;
+    r->tokens.refresh = TAKE_PTR(reply->token);
+    r->state = RENEWAL_WAITING;
+    r->error = LWA_OK;
+    r->failed_as = RENEWAL_STORE;
+    r->next_try_usec = boottime_usec() + STORE_RETRY_SEC * USEC_PER_SEC;
+    grant->is_intent_open = true;
+    if (is_new)
+        log_error("grant %lld: the renewed login cannot be stored yet: %s", (long long)grant->row,
+                  strerror(-reply->r));
+    set_timer(grant, r->next_try_usec);
+    answer_waits(grant, RENEWAL_STORE);
+}
+
+static void on_finished(struct store_reply *reply, void *userdata)
 {
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->op = NULL;
-    if (reply->r > 0)
-        lwa_tokens_clear(&r->tokens); /* the grant was removed: there is nothing to save them for */
-    if (reply->r != 0) {
-        fail_store(grant, reply->r);
+    if (reply->r < 0) {
+        keep_unstored(grant, reply);
+        return;
+    }
+    if (reply->r > 0) {
+        lose_tokens(grant, "it was removed meanwhile");
         return;
     }
     grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
@@ -195,23 +231,33 @@ static void on_saved(struct store_reply *reply, void *userdata)
     succeed(grant);
 }
 
-/* Step 3. The store takes a copy: with a provider that rotates, the tokens in hand may be the only ones that
- * are still good, so they are not let go of before they are durable. */
-static int save(struct grant *grant)
+/* Stores the tokens that came: the refresh token, if it was rotated, leaves the renewal for the store. */
+static void store_tokens(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
+    timer_drop(r->timer);
+    r->timer = NULL;
+    r->state = RENEWAL_RUNNING;
     enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    struct secret *copy = NULL;
-    if (r->tokens.refresh) {
-        int e = secret_new(secret_bytes(r->tokens.refresh), secret_size(r->tokens.refresh), &copy);
-        if (e < 0)
-            return e;
-    }
-    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, copy,
-                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_saved, grant, &r->op);
-    if (e == 0)
-        r->state = RENEWAL_RUNNING;
-    return e;
+    if (store_refresh_finish(grant->broker->store, grant->row, grant->generation, which,
+                             TAKE_PTR(r->tokens.refresh), new_record(grant, AUDIT_TOKEN_REFRESHED, ""),
+                             on_finished, grant, &r->op) < 0)
+        lose_tokens(grant, strerror(ENOMEM));
+}
+
+static void fail_store(struct grant *grant, int error)
+{
+    struct renewal *r = &grant->renewal;
+    end_slots(r);
+    r->state = RENEWAL_WAITING;
+    r->error = LWA_E_TRANSIENT;
+    r->failed_as = RENEWAL_STORE;
+    r->failures++;
+    r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
+    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
+              error < 0 ? strerror(-error) : "the login is not there");
+    set_timer(grant, r->next_try_usec);
+    answer_waits(grant, RENEWAL_STORE);
 }
 
 /* --- failures ---------------------------------------------------------------------------------------- */
@@ -268,7 +314,7 @@ static void die(struct grant *grant)
         notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
         notify_accounts_changed(grant->broker, &grant->owner);
     }
-    answer_waits(r, RENEWAL_DEAD);
+    answer_waits(grant, RENEWAL_DEAD);
 }
 
 static void on_death_stored(struct store_reply *reply, void *userdata)
@@ -298,8 +344,8 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     end_slots(r);
     r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
     r->state = RENEWAL_WAITING;
-    r->is_store_broken = false;
     r->error = answer->outcome;
+    r->failed_as = result_of(answer->outcome);
     r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
         grant->is_intent_open = true;
@@ -316,7 +362,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
                     lwa_outcome_name(answer->outcome), http_failure_name(answer->failure), answer->status,
                     answer->request_id[0] ? answer->request_id : "-");
     set_timer(grant, r->next_try_usec);
-    answer_waits(r, result_of(answer->outcome));
+    answer_waits(grant, r->failed_as);
 }
 
 /* --- the refresh ------------------------------------------------------------------------------------- */
@@ -338,9 +384,7 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
     }
     r->tokens = *tokens;
     *tokens = (struct lwa_tokens){.access = NULL};
-    int e = save(grant);
-    if (e < 0)
-        fail_store(grant, e);
+    store_tokens(grant);
 }
 
 static void on_begun(struct store_reply *reply, void *userdata)
@@ -367,8 +411,6 @@ static void on_begun(struct store_reply *reply, void *userdata)
 static int start_refresh(struct grant *grant, enum store_token_which which)
 {
     struct renewal *r = &grant->renewal;
-    if (r->tokens.access)
-        return save(grant); /* the last refresh is not durable yet: that first */
     int e = store_refresh_begin(grant->broker->store, grant->row, grant->generation, which, on_begun, grant,
                                 &r->op);
     if (e < 0)
@@ -388,7 +430,11 @@ static int join(struct grant *grant, renewal_callback callback, void *userdata, 
     _cleanup_free_ struct renewal_wait *wait = calloc(1, sizeof(*wait));
     if (!wait)
         return -ENOMEM;
-    if (r->state != RENEWAL_RUNNING) {
+    if (has_unstored(r)) {
+        store_tokens(grant);
+        if (r->state != RENEWAL_RUNNING)
+            return -ENOMEM;
+    } else if (r->state != RENEWAL_RUNNING) {
         int e = start_refresh(grant, STORE_TOKEN_CURRENT);
         if (e < 0)
             return e;
@@ -409,7 +455,7 @@ static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *r
     else if (renewal_is_foreign(grant))
         *ret = RENEWAL_MISCONFIGURED;
     else if (r->state == RENEWAL_WAITING && now < r->next_try_usec)
-        *ret = r->is_store_broken ? RENEWAL_STORE : result_of(r->error);
+        *ret = r->failed_as;
     else
         return false;
     return true;
@@ -427,7 +473,7 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
         !grant->is_dead) {
         /* Inside the margin: serve it, and renew behind it. */
-        if (!is_decided_now && r->state != RENEWAL_RUNNING &&
+        if (!is_decided_now && r->state != RENEWAL_RUNNING && !has_unstored(r) &&
             token->expires_usec - now < margin_usec(grant) && !r->timer)
             (void)start_refresh(grant, STORE_TOKEN_CURRENT);
         *ret_result = RENEWAL_OK;
@@ -455,6 +501,18 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
     }
     r->is_wanted = true;
     return join(grant, callback, userdata, ret);
+}
+
+bool renewal_is_under_way(const struct grant *grant)
+{
+    const struct renewal *r = &grant->renewal;
+    return r->state == RENEWAL_RUNNING || has_unstored(r);
+}
+
+unsigned renewal_next_try_sec(const struct grant *grant)
+{
+    uint64_t next = grant->renewal.next_try_usec, now = boottime_usec();
+    return next > now ? (unsigned)((next - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 0;
 }
 
 const char *renewal_state_name(const struct grant *grant)

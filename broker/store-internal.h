@@ -112,6 +112,7 @@ struct store_op {
     store_callback callback; /* NULL once dropped */
     void *userdata;
     struct store_reply reply;
+    int commit; /* how its transaction went: 0 or a negative errno */
 
     /* What it does inside its savepoint, once; NULL: only the record. */
     int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
@@ -162,6 +163,7 @@ struct store {
     struct secret *master;
     struct secret *index; /* key of the keyed hashes */
     unsigned n_pending;   /* operations whose callback is still to come */
+    int health;           /* of the last transaction that the loop knows of */
     struct list queries;
 
     struct store_db db; /* the worker's */

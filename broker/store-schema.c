@@ -269,6 +269,9 @@ static int migrate(struct store_db *db)
 
 static int open_writer(struct store_db *db, const struct store_options *options)
 {
+    /* SQLite would open it for reading instead, and fail later with a code that tells nothing. */
+    if (!options->vfs && access(options->path, W_OK) < 0)
+        return -errno;
     int r = store_db_open(db, options->path, options->vfs, STORE_DB_WRITER);
     if (r < 0)
         return r;

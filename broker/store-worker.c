@@ -194,8 +194,10 @@ static void run_batch(struct store *s, struct batch *batch)
     if (r < 0 || batch->repeats_failed)
         return_repeats(s, batch);
     struct store_op *op;
-    LIST_FOREACH (op, &batch->ops, link)
+    LIST_FOREACH (op, &batch->ops, link) {
+        op->commit = r;
         truncates |= op->truncates && op->reply.r == 0;
+    }
     s->truncate_due |= truncates;
     hand_over(s, batch);
     checkpoint(s);

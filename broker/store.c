@@ -75,9 +75,17 @@ static void op_finish(struct store_op *op)
 {
     store_callback callback = op->callback;
     op->callback = NULL;
+    /* What could not be stored is handed back, to be tried again. */
+    if (op->reply.r < 0 && op->token)
+        op->reply.token = TAKE_PTR(op->token);
     if (callback)
         callback(&op->reply, op->userdata);
     store_op_free(op);
+}
+
+int store_health(const struct store *s)
+{
+    return s->health;
 }
 
 /* An operation in hand keeps the loop alive, an idle store does not. */
@@ -132,6 +140,7 @@ static void deliver(struct store *s)
 {
     struct store_op *op;
     while ((op = pop_done(s))) {
+        s->health = op->commit;
         op_finish(op);
         count_pending(s, -1);
     }

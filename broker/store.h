@@ -49,6 +49,9 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store, store_close);
 
+/* 0, or the negative errno with which the last transaction failed. */
+int store_health(const struct store *s) _must_check_;
+
 /* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
  * return ends the load and is handed up. Accounts come before grants. */
 struct store_account {
@@ -95,7 +98,8 @@ struct store_reply {
     int r;
     int64_t row;                   /* of what was added */
     uint64_t generation;           /* of the grant, after the operation */
-    struct secret *token;          /* store_refresh_begin(): TAKE_PTR it, or it is freed after the callback */
+    struct secret *token;          /* store_refresh_begin(), or one that could not be stored (r < 0): TAKE_PTR
+                                    * it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
     int64_t next; /* store_audit_query(): pass as `after` to go on; 0 at the end */

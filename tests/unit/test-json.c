@@ -204,33 +204,45 @@ static void test_get_uint(void **state _unused_)
 }
 
 #if !LWA_SANITIZE /* whose allocator keeps what is freed, and elsewhere */
+#define SECRET "Atza-0815-the-access-token-0815"
+#define SECRET_MIRRORED "5180-nekot-ssecca-eht-5180-aztA"
+#define PIECES_MAX 30
+
+static void assert_wiped(const char *format, const char *secret)
+{
+    char text[4 * PIECES_MAX * sizeof(SECRET) + 64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int n = snprintf(text, sizeof(text), format, secret, secret, secret, secret);
+#pragma GCC diagnostic pop
+    struct json *j = NULL;
+    if (json_parse(text, (size_t)n, &j) == 0)
+        assert_true(heap_count(SECRET_MIRRORED) > 0); /* the search can find */
+    json_free(j);
+    if (heap_count(SECRET_MIRRORED) != 0)
+        fail_msg("left in the heap: %s", format);
+}
+
 static void test_everything_is_wiped(void **state _unused_)
 {
     static const char *const formats[] = {
-        "{\"t\":\"%s\"}",  "{\"t\":\"%s",
-        "{\"t\":\"%s\",",  "{\"o\":{\"t\":[\"%s\", \"x",
-        "{\"%s",           "{\"%s\":",
-        "{\"%s\":1}",      "{\"t\":\"%s\",\"t\":\"%s\"}",
-        "{\"t\":\"%s\"}}", "{\"t\":\"\\u00e9%s\"}",
+        "{\"t\":\"%s\"}",
+        "{\"t\":\"%s",
+        "{\"t\":\"%s\",",
+        "{\"o\":{\"t\":[\"%s\", \"x",
+        "{\"t\":\"%s\",\"t\":\"%s\"}",
+        "{\"t\":\"%s\"}}",
+        "{\"t\":\"\\u00e9%s\"}",
+        "{\"a\":\"%s\",\"t\":\"\\/%s\\/%s%s\"}",
     };
     if (heap_count("x") < 0)
         skip(); /* an allocator that is not the C library's: valgrind */
-    char text[512];
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        /* 40 bytes: too long for a string that json-c would keep within its object's header */
-        static const char secret[] = "Atza-0815-the-access-token-0815-all-of-it";
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        int n = snprintf(text, sizeof(text), formats[i], secret, secret);
-#pragma GCC diagnostic pop
-        struct json *j = NULL;
-        int r = json_parse(text, (size_t)n, &j);
-        if (r == 0)
-            assert_true(heap_count("ti-fo-lla-5180-nekot-ssecca-eht-5180-aztA") >
-                        0); /* the search can find */
-        json_free(j);
-        if (heap_count("ti-fo-lla-5180-nekot-ssecca-eht-5180-aztA") != 0)
-            fail_msg("left in the heap: %s", formats[i]);
+    /* Of many sizes: what is re-used after a free is seldom re-used whole, what moves seldom moves always. */
+    char secret[PIECES_MAX * sizeof(SECRET)] = "";
+    for (size_t i = 0; i < PIECES_MAX; i++) {
+        memcpy(secret + i * (sizeof(SECRET) - 1), SECRET, sizeof(SECRET));
+        for (size_t k = 0; i > 0 && k < ARRAY_SIZE(formats); k++)
+            assert_wiped(formats[k], secret);
     }
 }
 #endif
