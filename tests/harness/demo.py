@@ -80,12 +80,18 @@ def log_in(stage):
     stage.expect(not leaked, "and none of them can be read in the broker's files: what is stored is sealed")
 
 
+def read_playlists(stage, api):
+    """As musicd, in shell. The status of a pipe is curl's, which is content with a refusal: so the answer is read."""
+    done = stage.shell("musicd", READ_PLAYLISTS, env=api)
+    answer = json.loads(done.stdout)
+    playlists = [edge["node"]["title"] for edge in answer.get("data", {}).get("playlists", {}).get("edges", [])]
+    stage.narrator.show("\n".join(playlists) or done.stdout + done.stderr)
+    return playlists
+
+
 def share(stage, api):
     stage.narrator.step("musicd, an app under another user, asks for a token and calls Amazon Music with it")
-    done = stage.shell("musicd", READ_PLAYLISTS, env=api)
-    playlists = [edge["node"]["title"] for edge in json.loads(done.stdout)["data"]["playlists"]["edges"]]
-    stage.narrator.show("\n".join(playlists))
-    stage.expect(len(playlists) == 3, "the API took the token and gave the playlists")
+    stage.expect(len(read_playlists(stage, api)) == 3, "the API took the token and gave the playlists")
 
     stage.narrator.step("weatherd, under a third user, asks for more than it may have, and then for what it may have")
     denied = stage.run("weatherd", ["lwactl", "token", "music::library"], status=3)
@@ -124,7 +130,8 @@ def poll(stage):
         token.close()
         time.sleep(0.1)
     refreshes = world.sim.state()["counters"]["token.refresh_token.ok"] - before
-    stage.expect(set(statuses) == {200}, f"GetToken and the API answered well {len(statuses)} times out of {len(statuses)}")
+    good = statuses.count(200)
+    stage.expect(good == len(statuses), f"the API took the token in {good} of {len(statuses)} calls")
     stage.expect(len(seen) >= 3, f"with {len(seen)} different tokens, each handed out with at least {least} s to live")
     stage.expect(len(seen) - 1 <= refreshes <= len(seen), f"from {refreshes} renewals at Amazon: one for each, none more")
     app.close()
@@ -140,8 +147,8 @@ def crash(stage, api):
     world.start("broker")
     stage.narrator.say(f"The broker was started again (process {world.broker.pid}).")
     stage.run("alice", ["lwactl", "status"])
-    stage.shell("musicd", READ_PLAYLISTS, env=api)
-    stage.expect(world.sim.state()["counters"]["codepair.ok"] == 1, "it knows the login still: nobody had to log in again")
+    stage.expect(len(read_playlists(stage, api)) == 3, "musicd is served as before")
+    stage.expect(world.sim.state()["counters"]["codepair.ok"] == 1, "and nobody had to log in again")
 
 
 def look_back(stage):
