@@ -4,12 +4,11 @@
 #include "broker/broker.h"
 #include "broker/proving.h"
 #include "broker/token.h"
+#include "util/utf8.h"
 
-#include <dbus/dbus.h>
 #include <string.h>
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static void grant_free(struct grant *g)
 {
@@ -90,6 +89,12 @@ void grant_join(struct grant *grant, struct account *account)
     list_append(&account->grants, &grant->node);
 }
 
+/* The list in which the accounts of this owner are, among others. */
+static struct list *owned_by(struct broker *broker, bool device, uid_t uid)
+{
+    return &broker->owned[device ? 0 : uid % ACCOUNT_LISTS];
+}
+
 int account_new(struct broker *broker, const struct store_account *stored, struct account **ret)
 {
     struct account *a = calloc(1, sizeof(*a));
@@ -109,6 +114,7 @@ int account_new(struct broker *broker, const struct store_account *stored, struc
     memcpy(a->customer, stored->customer, sizeof(a->customer));
     list_init(&a->grants);
     list_append(&broker->accounts, &a->node);
+    list_append(owned_by(broker, a->owner.device, a->owner.uid), &a->in_owned);
     *ret = a;
     return 0;
 }
@@ -116,14 +122,14 @@ int account_new(struct broker *broker, const struct store_account *stored, struc
 void account_remove(struct account *account)
 {
     list_remove(&account->node);
+    list_remove(&account->in_owned);
     while (!list_is_empty(&account->grants))
         grant_remove(LIST_ENTRY(account->grants.next, struct grant, node), "account-removed");
     free(account->label);
     free(account);
 }
 
-/* --- loading
- * --------------------------------------------------------------------------------------------------- */
+/* --- loading ----------------------------------------------------------------------------------------- */
 
 static int load_account(const struct store_account *stored, void *userdata)
 {
@@ -131,10 +137,11 @@ static int load_account(const struct store_account *stored, void *userdata)
     return account_new(userdata, stored, &account);
 }
 
-static struct account *find_row(struct broker *broker, int64_t row)
+/* A grant and its account have the same owner. */
+static struct account *find_row(struct broker *broker, const struct owner *owner, int64_t row)
 {
     struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
+    LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
         if (a->row == row)
             return a;
     return NULL;
@@ -145,7 +152,7 @@ static int load_grant(const struct store_grant *stored, void *userdata)
     struct broker *broker = userdata;
     struct account *account = NULL;
     if (stored->account > 0) {
-        account = find_row(broker, stored->account);
+        account = find_row(broker, &stored->owner, stored->account);
         if (!account)
             return -EUCLEAN;
     }
@@ -178,23 +185,33 @@ void accounts_free(struct broker *broker)
     }
 }
 
-/* --- finding
- * ------------------------------------------------------------------------------------------------------ */
+/* --- finding ----------------------------------------------------------------------------------------- */
+
+static bool is_owned_by(const struct account *a, bool device, uid_t uid)
+{
+    return a->owner.device == device && (device || a->owner.uid == uid);
+}
+
+static struct account *find_owned(struct broker *broker, bool device, uid_t uid, const char *id)
+{
+    struct account *a;
+    LIST_FOREACH (a, owned_by(broker, device, uid), in_owned)
+        if (is_owned_by(a, device, uid) && strcmp(a->id, id) == 0)
+            return a;
+    return NULL;
+}
 
 struct account *account_find(struct broker *broker, uid_t uid, const char *id)
 {
-    struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
-        if ((a->owner.device || a->owner.uid == uid) && strcmp(a->id, id) == 0)
-            return a;
-    return NULL;
+    struct account *own = find_owned(broker, false, uid, id);
+    return own ? own : find_owned(broker, true, (uid_t)-1, id);
 }
 
 struct account *account_find_default(struct broker *broker, bool device, uid_t uid)
 {
     struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
-        if (a->is_default && a->owner.device == device && (device || a->owner.uid == uid))
+    LIST_FOREACH (a, owned_by(broker, device, uid), in_owned)
+        if (a->is_default && is_owned_by(a, device, uid))
             return a;
     return NULL;
 }
@@ -211,7 +228,7 @@ struct account *account_find_customer(struct broker *broker, const struct owner 
                                       const unsigned char *customer)
 {
     struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
+    LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
         if (owner_equal(&a->owner, owner) && memcmp(a->customer, customer, sizeof(a->customer)) == 0)
             return a;
     return NULL;
@@ -238,9 +255,7 @@ struct grant *grant_find(struct broker *broker, int64_t row)
     return found;
 }
 
-/* --- names
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------------- */
 
 bool owner_equal(const struct owner *a, const struct owner *b)
 {
@@ -261,12 +276,7 @@ bool account_is_locked(const struct account *account, const char *user)
 
 static bool is_taken(struct broker *broker, const struct owner *owner, const char *id)
 {
-    struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
-        if (a->owner.device == owner->device && (owner->device || a->owner.uid == owner->uid) &&
-            strcmp(a->id, id) == 0)
-            return true;
-    return false;
+    return find_owned(broker, owner->device, owner->uid, id) != NULL;
 }
 
 int account_make_id(struct broker *broker, const struct owner *owner, char ret[LWA_ACCOUNT_ID_BYTES_MAX + 1])
@@ -285,7 +295,7 @@ unsigned account_count_of(struct broker *broker, const struct owner *owner)
 {
     unsigned n = 0;
     struct account *a;
-    LIST_FOREACH (a, &broker->accounts, node)
+    LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
         n += owner_equal(&a->owner, owner) ? 1 : 0;
     return n;
 }
@@ -296,13 +306,26 @@ bool account_id_is_valid(const char *id)
     return n >= 1 && n <= LWA_ACCOUNT_ID_BYTES_MAX && id[n] == '\0';
 }
 
+/* What a terminal or a reader could be misled by, at the start of valid UTF-8: control characters (C0, DEL,
+ * C1), line and paragraph separators, and what turns the direction of writing. */
+static bool is_control(const unsigned char *s)
+{
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return true;
+    if (s[0] == 0xc2)
+        return s[1] < 0xa0;
+    if (s[0] == 0xe2 && s[1] == 0x80)
+        return s[2] >= 0xa8 && s[2] <= 0xae;
+    return s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+}
+
 bool account_label_is_valid(const char *label)
 {
     size_t n = strlen(label);
-    if (n > LWA_LABEL_BYTES_MAX || !dbus_validate_utf8(label, NULL))
+    if (n > LWA_LABEL_BYTES_MAX || !utf8_is_valid(label, n))
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)label[i] < 0x20 || label[i] == 0x7f)
+        if (is_control((const unsigned char *)label + i))
             return false;
     return true;
 }

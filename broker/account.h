@@ -15,7 +15,8 @@ struct proving;
 struct token;
 
 struct account {
-    struct list node; /* in broker->accounts */
+    struct list node;     /* in broker->accounts */
+    struct list in_owned; /* in one of broker->owned */
     struct broker *broker;
     int64_t row;
     char id[LWA_ACCOUNT_ID_BYTES_MAX + 1];

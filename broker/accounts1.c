@@ -8,14 +8,13 @@
 #include "broker/handlers.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
+#include "broker/trail.h"
 
 #include <string.h>
 
 #define ACTION_MANAGE "org.lwabroker.accounts.manage"
 
-/* --- List
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- List -------------------------------------------------------------------------------------------- */
 
 static bool needs_login(const struct account *account)
 {
@@ -77,9 +76,7 @@ static void begin_list(struct call *call)
         call_identify_outside(call, list_accounts);
 }
 
-/* --- changes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- changes ----------------------------------------------------------------------------------------- */
 
 enum change_kind { CHANGE_REMOVE, CHANGE_RENAME, CHANGE_DEFAULT };
 
@@ -110,19 +107,13 @@ static struct account *find(struct change *c)
 static struct audit_record *new_record(struct change *c, const struct account *account,
                                        enum audit_event event, const char *detail)
 {
-    const struct identity *id = &c->call->peer->identity;
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->account = strdup(account->id);
-    record->owner = strdup(owner_text(&account->owner));
-    record->owner_uid = account->owner.uid;
-    record->detail = strdup(detail);
-    return record;
+    const struct trail_facts facts = {
+        .peer = c->call->peer,
+        .account = account->id,
+        .owner = &account->owner,
+        .detail = detail,
+    };
+    return trail_new(c->call->broker, event, &facts);
 }
 
 static void make_default(struct account *account)
@@ -133,6 +124,19 @@ static void make_default(struct account *account)
             other->is_default = other == account;
 }
 
+/* As the store does it. */
+static void hand_over_default(struct broker *broker, const struct owner *owner)
+{
+    if (account_find_default(broker, owner->device, owner->uid))
+        return;
+    struct account *left;
+    LIST_FOREACH (left, &broker->accounts, node)
+        if (owner_equal(&left->owner, owner)) {
+            left->is_default = true;
+            return;
+        }
+}
+
 /* The store has it; now memory. A removal holds from here on for every call that is received. */
 static void apply(struct change *c, struct account *account)
 {
@@ -141,6 +145,7 @@ static void apply(struct change *c, struct account *account)
     switch (c->kind) {
     case CHANGE_REMOVE:
         account_remove(account);
+        hand_over_default(broker, &owner);
         broker_policy_changed(broker);
         break;
     case CHANGE_RENAME:

@@ -49,8 +49,21 @@ void authorize_question_init(struct authorize_question *q)
     q->owner.uid = (uid_t)-1;
 }
 
-/* --- facts for polkit
- * --------------------------------------------------------------------------------------- */
+static bool verdicts_equal(const struct verdicts *a, const struct verdicts *b)
+{
+    return scope_set_equal(a->allow, b->allow) && scope_set_equal(a->ask, b->ask) &&
+           scope_set_equal(a->mentioned, b->mentioned);
+}
+
+bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b)
+{
+    return strcmp(a->account, b->account) == 0 && a->owner.device == b->owner.device &&
+           a->owner.uid == b->owner.uid && strcmp(a->owner.name, b->owner.name) == 0 &&
+           scope_set_equal(a->asked, b->asked) && scope_set_equal(a->scopes, b->scopes) &&
+           verdicts_equal(&a->verdicts, &b->verdicts);
+}
+
+/* --- facts for polkit -------------------------------------------------------------------------------- */
 
 struct facts {
     struct polkit_detail details[DETAILS_MAX];
@@ -86,8 +99,7 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
     return 0;
 }
 
-/* --- deciding
- * ------------------------------------------------------------------------------------------------ */
+/* --- deciding ---------------------------------------------------------------------------------------- */
 
 static void decision_free(struct decision *d)
 {
@@ -149,11 +161,7 @@ static void conclude(struct decision *d)
     /* The waits are taken off first: a callback may drop the others, or ask the next question. */
     struct list waits;
     list_init(&waits);
-    while (!list_is_empty(&d->waits)) {
-        struct list *node = d->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
+    list_move_all(&d->waits, &waits);
     if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != broker->policy_epoch)
         decision_free(d);
     else
@@ -242,8 +250,7 @@ static int ask_polkit(struct decision *d)
     return r;
 }
 
-/* --- memory of answers
- * ----------------------------------------------------------------------------------------- */
+/* --- memory of answers ------------------------------------------------------------------------------- */
 
 /* The remembered or pending decision for this very question; those that have run out are dropped on the way.
  */
@@ -254,7 +261,7 @@ static struct decision *find_decision(struct peer *peer, const struct authorize_
     LIST_FOREACH_SAFE (d, after, &peer->decisions, node) {
         if (!d->is_pending && (d->epoch != epoch || d->expires_usec <= now))
             decision_free(d);
-        else if (d->epoch == epoch && memcmp(&d->question, q, sizeof(*q)) == 0)
+        else if (d->epoch == epoch && authorize_question_equal(&d->question, q))
             found = d;
     }
     return found;
@@ -281,7 +288,7 @@ static int new_decision(struct peer *peer, const struct authorize_question *q, s
     if (!d)
         return -ENOMEM;
     d->peer = peer;
-    memcpy(&d->question, q, sizeof(*q));
+    d->question = *q;
     d->epoch = peer->broker->policy_epoch;
     d->is_pending = true;
     list_init(&d->waits);
@@ -336,8 +343,7 @@ void authorize_forget_peer(struct peer *peer)
         decision_free(LIST_ENTRY(peer->decisions.next, struct decision, node));
 }
 
-/* --- single actions
- * ---------------------------------------------------------------------------------------------- */
+/* --- single actions ---------------------------------------------------------------------------------- */
 
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)

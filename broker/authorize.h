@@ -49,8 +49,8 @@ struct authorize_answer {
 
 typedef void (*authorize_callback)(const struct authorize_answer *answer, void *userdata);
 
-/* To be filled member by member: the padding is part of the key. */
 void authorize_question_init(struct authorize_question *q);
+bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b);
 
 enum { AUTHORIZE_ANSWERED = 1 };
 

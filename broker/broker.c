@@ -9,6 +9,7 @@
 #include "broker/server.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -17,8 +18,7 @@
 
 #define ACTION_OWNER "unix-user:lwa-broker"
 
-/* --- policy
- * -------------------------------------------------------------------------------------------------------- */
+/* --- policy ------------------------------------------------------------------------------------------ */
 
 void broker_policy_changed(struct broker *broker)
 {
@@ -76,23 +76,15 @@ static int expect_actions(struct broker *broker)
     return 0;
 }
 
-/* --- the trail
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the trail --------------------------------------------------------------------------------------- */
 
 static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
 {
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return;
-    record->grant = grant;
-    record->detail = strdup(detail);
-    if (store_audit(broker->store, record, NULL, NULL, NULL) < 0)
-        log_warning("the trail misses %s", audit_event_name(event));
+    const struct trail_facts facts = {.grant = grant, .detail = detail};
+    trail_write(broker, event, &facts);
 }
 
-/* --- reload
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- reload ------------------------------------------------------------------------------------------ */
 
 static struct http_options http_options_of(const struct config *config)
 {
@@ -148,18 +140,32 @@ void broker_reload(struct broker *broker)
     config_problem_clear(&problem);
 }
 
-/* --- signals and stopping
- * ------------------------------------------------------------------------------------------------- */
+/* --- signals and stopping ---------------------------------------------------------------------------- */
+
+/* A refresh that nobody waits for is work too: a provider that rotates may have ended the stored token. */
+static bool is_renewing(const struct broker *broker)
+{
+    const struct account *account;
+    const struct grant *grant;
+    LIST_FOREACH (account, &broker->accounts, node)
+        LIST_FOREACH (grant, &account->grants, node)
+            if (renewal_is_under_way(grant))
+                return true;
+    LIST_FOREACH (grant, &broker->unproven, node)
+        if (renewal_is_under_way(grant))
+            return true;
+    return false;
+}
 
 static void finish_if_idle(struct broker *broker)
 {
-    if (broker->is_stopping && broker->n_calls == 0 && !broker->is_finished) {
+    if (broker->is_stopping && !broker->is_finished && broker->n_calls == 0 && !is_renewing(broker)) {
         broker->is_finished = true;
         uv_stop(broker->loop);
     }
 }
 
-void broker_call_ended(struct broker *broker)
+void broker_work_ended(struct broker *broker)
 {
     finish_if_idle(broker);
 }
@@ -223,9 +229,7 @@ static int watch_signals(struct broker *broker)
     return 0;
 }
 
-/* --- the bus
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- the bus ----------------------------------------------------------------------------------------- */
 
 static void on_method_call(DBusMessage *message, void *userdata)
 {
@@ -262,9 +266,7 @@ static void on_bus_lost(void *userdata)
     uv_stop(broker->loop);
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------------------- */
 
 static const char *explain_store(int outcome)
 {
@@ -288,7 +290,7 @@ static int open_store(struct broker *broker)
 {
     const struct config *config = broker->config;
     _cleanup_free_ char *path = NULL, *credential = NULL;
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    const char *credentials = broker->options.credentials;
     if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
         return -ENOMEM;
     if (credentials && config->key_credential[0] &&
@@ -383,6 +385,8 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     broker->loop = loop;
     broker->started_usec = boottime_usec();
     list_init(&broker->accounts);
+    for (size_t i = 0; i < ARRAY_SIZE(broker->owned); i++)
+        list_init(&broker->owned[i]);
     list_init(&broker->unproven);
     list_init(&broker->tokens);
     list_init(&broker->identity.waiting);

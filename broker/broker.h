@@ -19,11 +19,14 @@
 
 #include <uv.h>
 
+#define ACCOUNT_LISTS 64
+
 struct broker_options {
     const char *config_path;
     const char *state_dir;
     const char *bus_address; /* NULL: the system bus */
     const char *user;        /* whom to become when started as root */
+    const char *credentials; /* $CREDENTIALS_DIRECTORY, NULL without one */
 };
 
 struct broker {
@@ -44,10 +47,11 @@ struct broker {
     struct polkit *polkit;
 
     /* What is there. */
-    struct list accounts; /* struct account */
-    struct list unproven; /* struct grant of logins not proven yet */
-    struct list tokens;   /* struct token */
-    void *peers;          /* tree of struct peer, by name */
+    struct list accounts;             /* struct account */
+    struct list owned[ACCOUNT_LISTS]; /* the same ones, by their owner's uid: a call looks for its caller's */
+    struct list unproven;             /* struct grant of logins not proven yet */
+    struct list tokens;               /* struct token */
+    void *peers;                      /* tree of struct peer, by name */
     unsigned n_peers;
     unsigned n_calls;
     unsigned n_logins;
@@ -75,7 +79,7 @@ void broker_free(struct broker *broker);
 void broker_reload(struct broker *broker);
 /* Finishes what is in flight, then ends the loop. */
 void broker_stop(struct broker *broker, int exit_code);
-/* A call ended: while stopping, the last one lets the loop end. */
-void broker_call_ended(struct broker *broker);
+/* A call or a refresh ended: while stopping, the last one lets the loop end. */
+void broker_work_ended(struct broker *broker);
 /* Remembered decisions may be wrong from now on. */
 void broker_policy_changed(struct broker *broker);

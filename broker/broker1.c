@@ -8,11 +8,11 @@
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 
 #include <string.h>
 
-/* --- ReportRejected
- * ------------------------------------------------------------------------------------------------ */
+/* --- ReportRejected ---------------------------------------------------------------------------------- */
 
 struct report {
     struct call *call;
@@ -36,8 +36,18 @@ static void reply_bool(struct call *call, bool value)
     call_send(call, reply, &w);
 }
 
-static void reply_result(struct call *call, enum renewal_result result)
+static void fail_unavailable(struct report *r)
 {
+    /* Looked up again: the caller may have released the token meanwhile. */
+    const struct token *token = token_find_held(r->call->peer, r->token_id);
+    unsigned sec = token && token->grant ? renewal_next_try_sec(token->grant) : 0;
+    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE,
+              "The provider cannot be reached or answers with errors; the next try is due in %u s.", sec);
+}
+
+static void reply_result(struct report *r, enum renewal_result result)
+{
+    struct call *call = r->call;
     switch (result) {
     case RENEWAL_OK:
         reply_bool(call, true);
@@ -55,8 +65,7 @@ static void reply_result(struct call *call, enum renewal_result result)
                   "The login store cannot be written, so no renewal is made; see `lwactl status`.");
         break;
     case RENEWAL_UNAVAILABLE:
-        call_fail(call, BUS_E_PROVIDER_UNAVAILABLE,
-                  "The provider cannot be reached or answers with errors; try again later.");
+        fail_unavailable(r);
         break;
     }
 }
@@ -65,28 +74,21 @@ static void on_renewed(enum renewal_result result, void *userdata)
 {
     struct report *r = userdata;
     r->wait = NULL;
-    reply_result(r->call, result);
+    reply_result(r, result);
 }
 
 /* On the trail when it leads to a refresh: the others cannot fill it. */
 static void record_report(struct call *call, const struct token *token)
 {
-    const struct identity *id = &call->peer->identity;
-    struct audit_record *record = audit_record_new(AUDIT_TOKEN_REJECTED);
-    if (!record)
-        return;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->grant = token->grant->row;
-    record->account = strdup(token->grant->account ? token->grant->account->id : "");
-    record->owner = strdup(owner_text(&token->grant->owner));
-    record->owner_uid = token->grant->owner.uid;
-    record->has_fingerprint = true;
-    memcpy(record->fingerprint, token->fingerprint, sizeof(record->fingerprint));
-    if (store_audit(call->broker->store, record, NULL, NULL, NULL) < 0)
-        return; /* a report is advice; nothing was disclosed by it */
+    const struct grant *grant = token->grant;
+    const struct trail_facts facts = {
+        .peer = call->peer,
+        .account = grant->account ? grant->account->id : NULL,
+        .owner = &grant->owner,
+        .grant = grant->row,
+        .token = token,
+    };
+    trail_write(call->broker, AUDIT_TOKEN_REJECTED, &facts);
 }
 
 static void report(struct call *call)
@@ -107,7 +109,7 @@ static void report(struct call *call)
     else if (e < 0)
         call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
     else if (e == RENEWAL_ANSWERED)
-        reply_result(call, result);
+        reply_result(r, result);
     else if (is_first)
         record_report(call, token);
 }
@@ -129,8 +131,7 @@ static void report_rejected(struct call *call)
     call_identify(call, report);
 }
 
-/* --- ReleaseTokens
- * --------------------------------------------------------------------------------------------------- */
+/* --- ReleaseTokens ----------------------------------------------------------------------------------- */
 
 static void release(struct call *call)
 {
@@ -144,8 +145,7 @@ static void release_tokens(struct call *call)
     call_identify(call, release);
 }
 
-/* --- properties
- * -------------------------------------------------------------------------------------------------------- */
+/* --- properties -------------------------------------------------------------------------------------- */
 
 static const char *const features[] = {"option:account", "option:min_valid", "flow:device-code"};
 

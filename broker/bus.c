@@ -260,8 +260,7 @@ static DBusHandlerResult filter(DBusConnection *connection _unused_, DBusMessage
     }
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -380,8 +379,7 @@ void bus_flush(struct bus *b)
         dbus_connection_flush(b->connection);
 }
 
-/* --- calls
- * ---------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------- */
 
 static void on_reply(DBusPendingCall *pending, void *userdata)
 {

@@ -9,21 +9,20 @@
 
 #define SENTENCE_SIZE 1024
 
-int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret)
+struct call *call_new(struct broker *broker, struct peer *peer, DBusMessage *message)
 {
     if (peer->n_calls >= LIMIT_CALLS_PER_PEER || broker->n_calls >= LIMIT_CALLS)
-        return -EUSERS;
+        return NULL;
     struct call *call = calloc(1, sizeof(*call));
     if (!call)
-        return -ENOMEM;
+        return NULL;
     call->broker = broker;
     call->peer = peer;
     call->message = dbus_message_ref(message);
     list_append(&peer->calls, &call->node);
     peer->n_calls++;
     broker->n_calls++;
-    *ret = call;
-    return 0;
+    return call;
 }
 
 void call_drop(struct call *call)
@@ -36,7 +35,7 @@ void call_drop(struct call *call)
     dbus_message_unref(call->message);
     struct broker *broker = call->broker;
     free(call);
-    broker_call_ended(broker);
+    broker_work_ended(broker);
 }
 
 static void go_on(struct call *call)

@@ -23,8 +23,8 @@ struct call {
     void (*drop_state)(void *state);
 };
 
-/* Takes the call in. -EUSERS when a limit is met. */
-int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret) _must_check_;
+/* Takes the call in; the peer owns it. NULL when a limit is met. */
+struct call *call_new(struct broker *broker, struct peer *peer, DBusMessage *message) _must_check_;
 /* Ends it without an answer. */
 void call_drop(struct call *call);
 

@@ -39,7 +39,6 @@ struct config_key {
 };
 
 #define FIELD(name) offsetof(struct config, name)
-#define FROM_REGION "the region's"
 
 static const struct config_key keys[] = {
     {"provider", "region", KIND_REGION, FIELD(region), "na",
@@ -49,15 +48,15 @@ static const struct config_key keys[] = {
      "default."},
     {"provider", "client_secret_file", KIND_PATH_OR_NONE, FIELD(client_secret_file), "",
      "File that holds the client secret, for web clients only."},
-    {"provider", "codepair_endpoint", KIND_REGIONAL_URL, FIELD(codepair_endpoint), FROM_REGION,
+    {"provider", "codepair_endpoint", KIND_REGIONAL_URL, FIELD(codepair_endpoint), CONFIG_FROM_REGION,
      "Where a user code is asked for."},
-    {"provider", "token_endpoint", KIND_REGIONAL_URL, FIELD(token_endpoint), FROM_REGION,
+    {"provider", "token_endpoint", KIND_REGIONAL_URL, FIELD(token_endpoint), CONFIG_FROM_REGION,
      "Where tokens are obtained and refreshed."},
-    {"provider", "authorize_endpoint", KIND_REGIONAL_URL, FIELD(authorize_endpoint), FROM_REGION,
+    {"provider", "authorize_endpoint", KIND_REGIONAL_URL, FIELD(authorize_endpoint), CONFIG_FROM_REGION,
      "Where a browser is sent to log in."},
-    {"provider", "tokeninfo_endpoint", KIND_REGIONAL_URL, FIELD(tokeninfo_endpoint), FROM_REGION,
+    {"provider", "tokeninfo_endpoint", KIND_REGIONAL_URL, FIELD(tokeninfo_endpoint), CONFIG_FROM_REGION,
      "Where it is asked whose a token is."},
-    {"provider", "profile_endpoint", KIND_REGIONAL_URL, FIELD(profile_endpoint), FROM_REGION,
+    {"provider", "profile_endpoint", KIND_REGIONAL_URL, FIELD(profile_endpoint), CONFIG_FROM_REGION,
      "Where the customer's profile is read."},
     {"provider", "ca_file", KIND_PATH_OR_NONE, FIELD(ca_file), "",
      "File of the certificate authorities to trust instead of the system's."},
@@ -109,6 +108,9 @@ struct config_key_info config_get_key(size_t i)
         .key = keys[i].key,
         .default_text = keys[i].default_text,
         .meaning = keys[i].meaning,
+        .is_seconds = keys[i].kind == KIND_SECONDS,
+        .min = keys[i].min,
+        .max = keys[i].max,
     };
 }
 
@@ -122,7 +124,7 @@ const char *config_key_name(size_t index)
     return keys[index].key;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------- */
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -185,7 +187,7 @@ const struct config_key *config_key_find(const char *section, const char *key, s
     return NULL;
 }
 
-/* --- kinds ---------------------------------------------------------------------------------------------- */
+/* --- kinds ------------------------------------------------------------------------------------------- */
 
 struct region {
     const char *name;
@@ -393,7 +395,7 @@ int config_key_set(struct config *c, const struct config_key *key, const char *t
     return 0;
 }
 
-/* --- defaults ------------------------------------------------------------------------------------------- */
+/* --- defaults ---------------------------------------------------------------------------------------- */
 
 static int set_joined(char **field, const char *host, const char *path)
 {

@@ -3,11 +3,14 @@
 
 /* broker.conf, then broker.conf.d/NAME.conf beside it in the order of their names: one immutable value. A
  * reload makes a new one and drops the old only when the new one is good. All keys, their defaults and what
- * they mean stand in one table (config.c), which --help and the man page are made from. */
+ * they mean stand in one table (config-keys.c), which config-print.c shows and the man page is tested
+ * against. */
 
 #include "broker/secret.h"
 #include "policy/table.h"
 #include "util/ini.h"
+
+#include <stdio.h>
 
 struct config {
     /* [provider] */
@@ -60,11 +63,17 @@ void config_free(struct config *c);
 DEFINE_CLEANUP(struct config, config_free);
 
 /* The table of keys, for documentation and its tests. */
+#define CONFIG_FROM_REGION "the region's" /* default_text of what depends on the region */
 struct config_key_info {
     const char *section;
     const char *key;
     const char *default_text;
     const char *meaning;
+    bool is_seconds;
+    unsigned min, max; /* of one in seconds */
 };
 size_t config_count_keys(void);
 struct config_key_info config_get_key(size_t i);
+
+/* A broker.conf of all keys, with what they mean and their defaults, commented out. 0 or a negative errno. */
+int config_print_defaults(FILE *out) _must_check_;

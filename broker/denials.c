@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/denials.h"
 
-#include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 
 #include <string.h>
@@ -48,26 +48,7 @@ static struct denial *take_place(struct broker *broker)
     return oldest;
 }
 
-static struct audit_record *new_record(struct peer *peer, const struct authorize_question *q,
-                                       enum bus_error error, const char *decided_by)
-{
-    struct audit_record *record = audit_record_new(AUDIT_TOKEN_DENIED);
-    if (!record)
-        return NULL;
-    record->uid = peer->identity.uid;
-    record->app = strdup(peer->identity.app);
-    record->kind = strdup(identity_kind_name(&peer->identity));
-    record->strength = strdup(identity_strength_name(&peer->identity));
-    record->account = strdup(q->account);
-    record->owner = strdup(q->account[0] ? owner_text(&q->owner) : "");
-    record->owner_uid = q->owner.uid;
-    record->asked = catalogue_join(peer->broker->catalogue, q->asked);
-    record->verdict = strdup(bus_error_short_name(error));
-    record->decided_by = strdup(decided_by);
-    return record;
-}
-
-void denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by)
 {
     struct broker *broker = peer->broker;
@@ -78,7 +59,7 @@ void denials_add(struct peer *peer, const struct authorize_question *question, e
             now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
             continue;
         d->repeats++;
-        return;
+        return false;
     }
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
@@ -88,8 +69,18 @@ void denials_add(struct peer *peer, const struct authorize_question *question, e
     d->error = error;
     d->since_usec = now;
     /* The refusal itself stands whether or not it can be recorded. */
-    if (store_audit(broker->store, new_record(peer, question, error, decided_by), on_recorded, d, &d->op) < 0)
+    const struct trail_facts facts = {
+        .peer = peer,
+        .account = question->account,
+        .owner = question->account[0] ? &question->owner : NULL,
+        .asked = &question->asked,
+        .verdict = bus_error_short_name(error),
+        .decided_by = decided_by,
+    };
+    struct audit_record *record = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
+    if (!record || store_audit(broker->store, record, on_recorded, d, &d->op) < 0)
         d->since_usec = 0;
+    return true;
 }
 
 void denials_flush(struct broker *broker)

@@ -29,7 +29,8 @@ struct denials {
     struct denial recent[DENIALS_REMEMBERED];
 };
 
-void denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+/* True when this refusal is a new one, and not the repetition of one that is remembered. */
+bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by);
 /* Writes the counts that have changed. */
 void denials_flush(struct broker *broker);

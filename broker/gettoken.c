@@ -17,8 +17,10 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/disclosure.h"
 #include "broker/handlers.h"
 #include "broker/limits.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/token.h"
 #include "policy/select.h"
@@ -47,7 +49,7 @@ struct get_token {
     /* What it waits for: at most one of these. */
     struct authorize_wait *authorize_wait;
     struct renewal_wait *renewal_wait;
-    struct list record_wait; /* in disclosure->waits */
+    struct disclosure_wait *disclosure_wait;
 };
 
 static void decide(struct get_token *g);
@@ -58,19 +60,18 @@ static void get_token_free(void *state)
     struct get_token *g = state;
     authorize_wait_drop(g->authorize_wait);
     renewal_wait_drop(g->renewal_wait);
-    list_remove(&g->record_wait);
+    disclosure_wait_drop(g->disclosure_wait);
     free(g);
 }
 
-/* --- small things ------------------------------------------------------------------------------------- */
+/* --- small things ------------------------------------------------------------------------------------ */
 
 static struct account *find_account(struct get_token *g)
 {
     return account_for_caller(g->call->broker, g->call->peer->identity.uid, g->account_name);
 }
 
-/* --- answers
- * ----------------------------------------------------------------------------------------------------- */
+/* --- answers ----------------------------------------------------------------------------------------- */
 
 static void fail_errno(struct get_token *g, int error)
 {
@@ -82,12 +83,22 @@ static void fail_errno(struct get_token *g, int error)
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
 }
 
+/* The app cannot log in; who can is told that a login is missing. */
+static void tell_owner(struct get_token *g)
+{
+    struct owner caller = {.uid = g->call->peer->identity.uid};
+    const struct owner *owner = g->account ? &g->account->owner : &caller;
+    notify_attention(g->call->broker, owner, g->account ? g->account->id : "", "missing");
+}
+
 /* Refuses, on the trail, with a sentence that names the scopes between its two parts. */
 static void fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by,
                         struct scope_set scopes, const char *before, const char *after)
 {
     const struct catalogue *catalogue = g->call->broker->catalogue;
-    denials_add(g->call->peer, &g->question, error, decided_by);
+    bool is_new = denials_add(g->call->peer, &g->question, error, decided_by);
+    if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
+        tell_owner(g);
     _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));
     call_fail(g->call, error, "%s%s%s", before, names ? names : "", after);
 }
@@ -120,8 +131,7 @@ static void start_over(struct get_token *g)
                   "Logins or policy keep changing; try again in a second.");
 }
 
-/* --- deliver
- * ------------------------------------------------------------------------------------------------------ */
+/* --- deliver ----------------------------------------------------------------------------------------- */
 
 static void write_info(struct get_token *g, struct writer *w)
 {
@@ -155,9 +165,7 @@ static void deliver(struct get_token *g, struct disclosure *d)
         fail_errno(g, r);
         return;
     }
-    if (d->is_delivered)
-        d->repeats++;
-    d->is_delivered = true;
+    disclosure_count_delivery(d);
 
     struct writer w;
     DBusMessage *reply = call_reply(g->call, &w);
@@ -168,107 +176,47 @@ static void deliver(struct get_token *g, struct disclosure *d)
     call_send(g->call, reply, &w);
 }
 
-/* --- disclose
- * ------------------------------------------------------------------------------------------------------ */
+/* --- disclose ---------------------------------------------------------------------------------------- */
 
-/* Belongs to the disclosure, not to the call: the record is written even if the caller has left. A token with
- * a pending disclosure is not freed. */
-static void on_recorded(struct store_reply *reply, void *userdata)
+static void on_recorded(bool is_durable, void *userdata)
 {
-    struct disclosure *d = userdata;
-    struct list waits;
-    list_init(&waits);
-    while (!list_is_empty(&d->waits)) {
-        struct list *node = d->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
-    bool is_durable = reply->r == 0;
-    if (is_durable) {
-        d->state = DISCLOSURE_DURABLE;
-        d->sequence = reply->row;
-    } else {
-        token_forget_disclosure(d);
-    }
-    while (!list_is_empty(&waits)) {
-        struct get_token *g = LIST_ENTRY(waits.next, struct get_token, record_wait);
-        list_remove(&g->record_wait);
-        if (is_durable)
-            start_over(g);
-        else
-            call_fail(g->call, BUS_E_AUDIT_UNAVAILABLE,
-                      "The disclosure cannot be recorded, so no token is given out; see `lwactl status`.");
-    }
-}
-
-static struct audit_record *new_record(struct get_token *g)
-{
-    struct broker *broker = g->call->broker;
-    const struct identity *id = &g->call->peer->identity;
-    const struct token *token = g->grant->token;
-    struct audit_record *record = audit_record_new(AUDIT_TOKEN_DISCLOSED);
-    if (!record)
-        return NULL;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->account = strdup(g->account->id);
-    record->owner = strdup(owner_text(&g->account->owner));
-    record->owner_uid = g->account->owner.uid;
-    record->asked = catalogue_join(broker->catalogue, g->asked);
-    record->carried = catalogue_join(broker->catalogue, token->may_carry);
-    record->verdict = strdup("allow");
-    record->decided_by = strdup(g->decided_by);
-    record->grant = g->grant->row;
-    record->expires_sec = wall_sec() + (int64_t)((token->expires_usec - boottime_usec()) / USEC_PER_SEC);
-    record->has_fingerprint = true;
-    memcpy(record->fingerprint, token->fingerprint, sizeof(record->fingerprint));
-    if (!record->app || !record->account || !record->asked || !record->carried) {
-        audit_record_free(record);
-        return NULL;
-    }
-    return record;
-}
-
-static int begin_record(struct get_token *g, struct disclosure *d)
-{
-    struct audit_record *record = new_record(g);
-    if (!record)
-        return -ENOMEM;
-    int r = store_audit(g->call->broker->store, record, on_recorded, d, NULL);
-    if (r == 0)
-        d->state = DISCLOSURE_PENDING;
-    return r;
+    struct get_token *g = userdata;
+    g->disclosure_wait = NULL;
+    if (is_durable)
+        start_over(g);
+    else
+        call_fail(g->call, BUS_E_AUDIT_UNAVAILABLE,
+                  "The disclosure cannot be recorded, so no token is given out; see `lwactl status`.");
 }
 
 static void disclose(struct get_token *g)
 {
+    struct token *token = g->grant->token;
+    const struct trail_facts facts = {
+        .peer = g->call->peer,
+        .account = g->account->id,
+        .owner = &g->account->owner,
+        .asked = &g->asked,
+        .carried = &token->may_carry,
+        .verdict = "allow",
+        .decided_by = g->decided_by,
+        .grant = g->grant->row,
+        .token = token,
+    };
     struct disclosure *d;
-    int r = token_get_disclosure(g->grant->token, &g->call->peer->identity, &d);
-    if (r == 0 && d->state == DISCLOSURE_DURABLE) {
+    int r =
+        disclosure_ensure(token, &g->call->peer->identity, &facts, on_recorded, g, &d, &g->disclosure_wait);
+    if (r == DISCLOSURE_ANSWERED)
         deliver(g, d);
-        return;
-    }
-    if (r == 0 && d->state == DISCLOSURE_NEW) {
-        r = begin_record(g, d);
-        if (r < 0)
-            token_forget_disclosure(d);
-    }
-    if (r < 0)
+    else if (r < 0)
         fail_errno(g, r);
-    else
-        list_append(&d->waits, &g->record_wait);
 }
 
-/* --- token
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- token ------------------------------------------------------------------------------------------- */
 
 static void fail_renewal(struct get_token *g, enum renewal_result result)
 {
     const struct grant *grant = g->grant;
-    uint64_t now = boottime_usec();
     switch (result) {
     case RENEWAL_DEAD:
         call_fail(g->call, BUS_E_LOGIN_REQUIRED,
@@ -285,13 +233,11 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE,
                   "The login store cannot be written, so no renewal is made; see `lwactl status`.");
         break;
-    default: {
-        uint64_t next = grant->renewal.next_try_usec;
+    default:
         call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE,
-                  "The provider cannot be reached or answers with errors; the next try is due in %llu s.",
-                  (unsigned long long)(next > now ? (next - now + USEC_PER_SEC - 1) / USEC_PER_SEC : 0));
+                  "The provider cannot be reached or answers with errors; the next try is due in %u s.",
+                  renewal_next_try_sec(grant));
         break;
-    }
     }
 }
 
@@ -335,9 +281,7 @@ static void ensure_token(struct get_token *g)
         fail_renewal(g, result);
 }
 
-/* --- grant
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- grant ------------------------------------------------------------------------------------------- */
 
 /* After a wait: is the grant that this pass chose still there, under the same policy? */
 static bool is_grant_valid(struct get_token *g)
@@ -417,10 +361,10 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "scopes: lwactl login ",
                     "");
     else if (is_foreign)
-        call_fail(
-            g->call, BUS_E_PROVIDER_MISCONFIGURED,
-            "The login of account %s was made with another client id or provider than is configured now.",
-            g->account->id);
+        call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED,
+                  "The login of account %s was made with another client id or provider than is configured "
+                  "now; an administrator must look at broker.conf, or log in again: lwactl login.",
+                  g->account->id);
     else
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
                     "No login of this account carries what was asked; log in: lwactl login ", "");
@@ -455,9 +399,7 @@ static void choose_grant(struct get_token *g)
         decide_extras(g, may_carry);
 }
 
-/* --- account
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- account ----------------------------------------------------------------------------------------- */
 
 static void check_account(struct get_token *g, bool may_use_device)
 {
@@ -476,9 +418,7 @@ static void check_account(struct get_token *g, bool may_use_device)
         choose_grant(g);
 }
 
-/* --- decide
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- decide ------------------------------------------------------------------------------------------ */
 
 static void fill_question(struct get_token *g)
 {
@@ -514,7 +454,7 @@ static void on_decided(const struct authorize_answer *answer, void *userdata)
     struct authorize_question before = g->question;
     g->account = find_account(g);
     fill_question(g);
-    if (g->epoch == g->call->broker->policy_epoch && memcmp(&before, &g->question, sizeof(before)) == 0)
+    if (g->epoch == g->call->broker->policy_epoch && authorize_question_equal(&before, &g->question))
         on_answer(g, answer);
     else
         start_over(g);
@@ -540,9 +480,7 @@ static void begin(struct call *call)
     decide(call->state);
 }
 
-/* --- read
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- read -------------------------------------------------------------------------------------------- */
 
 void broker1_get_token(struct call *call)
 {
@@ -569,7 +507,6 @@ void broker1_get_token(struct call *call)
     g->asked = catalogue_reduce(call->broker->catalogue, asked);
     (void)snprintf(g->account_name, sizeof(g->account_name), "%s", account ? account : "");
     g->min_valid_sec = min_valid;
-    list_init(&g->record_wait);
     call->state = g;
     call->drop_state = get_token_free;
     call_identify(call, begin);

@@ -45,7 +45,7 @@ static void on_timer_closed(uv_handle_t *handle)
     handle_closed(handle->data);
 }
 
-/* --- curl's side: what to watch, when to wake up -------------------------------------------------------- */
+/* --- curl's side: what to watch, when to wake up ----------------------------------------------------- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void drive(struct http_multi *m, curl_socket_t fd, int mask);
@@ -135,7 +135,7 @@ static int on_set_timer(CURLM *curl _unused_, long msec, void *userdata)
     return uv_timer_start(&m->timer, on_timer, (uint64_t)msec, 0) == 0 ? 0 : -1;
 }
 
-/* --- the loop's side ------------------------------------------------------------------------------------ */
+/* --- the loop's side --------------------------------------------------------------------------------- */
 
 /* The message dies with the removal of its handle: what is needed of it is copied first. */
 static void hand_over_finished(struct http_multi *m)
@@ -177,7 +177,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     drive(m, fd, mask);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static bool multi_setup(struct http_multi *m)
 {

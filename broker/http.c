@@ -24,8 +24,8 @@
 
 #include "broker/http-memory.h"
 #include "broker/http-multi.h"
+#include "broker/http-policy.h"
 #include "broker/http-text.h"
-#include "broker/http-tls.h"
 #include "broker/secret.h"
 #include "util/clock.h"
 #include "util/list.h"
@@ -36,17 +36,12 @@
 #include <sys/socket.h>
 
 #define BODY_BYTES_FIRST 4096
-#define POOL_AGE_SEC 60L
 
 struct http {
     uv_loop_t *loop;
     struct http_multi *multi; /* NULL after curl broke down, until the next request */
     struct list requests;
-    char *ca_file;         /* NULL: the system's */
-    const char *ca_folder; /* curl's own string, or NULL */
-    char *proxy;           /* "" for none */
-    long connect_timeout_sec;
-    long request_timeout_sec;
+    struct http_policy policy;
 };
 
 struct http_request {
@@ -84,7 +79,7 @@ const char *http_failure_name(enum http_failure failure)
     return failure_names[failure];
 }
 
-/* --- life of a request ---------------------------------------------------------------------------------- */
+/* --- life of a request ------------------------------------------------------------------------------- */
 
 static void wipe_and_free(char *bytes, size_t n)
 {
@@ -225,7 +220,7 @@ static enum http_failure classify_unsent(struct http_request *r, CURLcode result
     case CURLE_OPERATION_TIMEDOUT:
         return name_was_resolved(r) ? HTTP_E_CONNECT : HTTP_E_RESOLVE;
     case CURLE_PEER_FAILED_VERIFICATION:
-        return http_tls_is_about_time(r->easy) ? HTTP_E_TLS_TIME : HTTP_E_TLS;
+        return http_policy_is_about_time(r->easy) ? HTTP_E_TLS_TIME : HTTP_E_TLS;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
@@ -316,30 +311,9 @@ static void on_broken(struct http_multi *m, void *userdata)
     }
 }
 
-/* --- setting up a transfer
- * ---------------------------------------------------------------------------------- */
+/* --- setting up a transfer --------------------------------------------------------------------------- */
 
 #define SET(option, value) (failed |= curl_easy_setopt(easy, option, value) != CURLE_OK)
-
-static bool set_policy(CURL *easy, const struct http *h)
-{
-    bool failed = false;
-    SET(CURLOPT_PROTOCOLS_STR, "https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L);
-    SET(CURLOPT_USERAGENT, "lwa-broker/" PACKAGE_VERSION);
-    /* The total bounds a slow reply too: it is small enough that a low-speed limit would add nothing. */
-    SET(CURLOPT_CONNECTTIMEOUT, h->connect_timeout_sec);
-    SET(CURLOPT_TIMEOUT, h->request_timeout_sec);
-    SET(CURLOPT_MAXAGE_CONN, POOL_AGE_SEC);
-    /* Both are said even when empty: curl reads the environment only for what is not set. */
-    SET(CURLOPT_PROXY, h->proxy);
-    SET(CURLOPT_NOPROXY, "");
-    return !failed && http_tls_set_policy(easy, h->ca_file, h->ca_folder);
-}
 
 static bool set_transfer(CURL *easy, struct http_request *r, const char *url)
 {
@@ -363,27 +337,6 @@ static bool set_transfer(CURL *easy, struct http_request *r, const char *url)
 
 #undef SET
 
-static void url_freep(CURLU **u)
-{
-    curl_url_cleanup(*u);
-}
-
-static int check_url(const char *url)
-{
-    _cleanup_(url_freep) CURLU *u = curl_url();
-    if (!u)
-        return -ENOMEM;
-    CURLUcode code = curl_url_set(u, CURLUPART_URL, url, 0);
-    char *scheme = NULL;
-    if (code == CURLUE_OK)
-        code = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
-    bool is_https = scheme && strcmp(scheme, "https") == 0;
-    curl_free(scheme);
-    if (code == CURLUE_OUT_OF_MEMORY)
-        return -ENOMEM;
-    return code == CURLUE_OK && is_https ? 0 : -EINVAL;
-}
-
 static int ensure_multi(struct http *h)
 {
     if (h->multi)
@@ -397,7 +350,7 @@ static int request_start(struct http *h, struct http_request *request, const cha
                          http_callback callback, void *userdata, struct http_request **ret)
 {
     _cleanup_(request_freep) struct http_request *r = request;
-    int code = check_url(url);
+    int code = http_policy_check_url(url);
     if (code < 0)
         return code;
     code = ensure_multi(h);
@@ -407,7 +360,7 @@ static int request_start(struct http *h, struct http_request *request, const cha
     r->userdata = userdata;
     r->sent_usec = boottime_usec();
     r->easy = curl_easy_init();
-    if (!r->easy || !set_policy(r->easy, h) || !set_transfer(r->easy, r, url))
+    if (!r->easy || !http_policy_apply(&h->policy, r->easy) || !set_transfer(r->easy, r, url))
         return -ENOMEM;
     code = http_multi_add(h->multi, r->easy);
     if (code < 0)
@@ -426,16 +379,17 @@ static struct http_request *request_new(void)
     return r;
 }
 
-/* Adds `name: value`. Anything but printable ASCII is refused: it could begin another header. */
+/* Adds `name: value`. Anything but printable ASCII is refused: it could begin another header. The line is
+ * made in memory of the right size at once: asprintf() leaves its smaller attempts behind. */
 static int add_header(struct http_request *r, const char *name, const char *value)
 {
     if (!http_text_is_header_value(value))
         return -EINVAL;
-    _cleanup_(secret_free_stringp) char *line = NULL;
-    if (asprintf(&line, "%s: %s", name, value) < 0) {
-        line = NULL;
+    size_t size = strlen(name) + strlen(value) + 3;
+    _cleanup_(secret_free_stringp) char *line = calloc(1, size);
+    if (!line)
         return -ENOMEM;
-    }
+    (void)snprintf(line, size, "%s: %s", name, value);
     struct curl_slist *headers = curl_slist_append(r->headers, line);
     if (!headers)
         return -ENOMEM;
@@ -443,8 +397,7 @@ static int add_header(struct http_request *r, const char *name, const char *valu
     return 0;
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------------------- */
 
 int http_post(struct http *h, const char *url, const struct http_field *fields, size_t n_fields,
               const char *language, http_callback callback, void *userdata, struct http_request **ret)
@@ -472,22 +425,13 @@ int http_get(struct http *h, const char *url, const char *bearer_header, const c
     return request_start(h, TAKE_PTR(r), url, callback, userdata, ret);
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 int http_set_options(struct http *h, const struct http_options *options)
 {
-    _cleanup_free_ char *proxy = strdup(options->proxy ? options->proxy : "");
-    _cleanup_free_ char *ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-    if (!proxy || (options->ca_file && !ca_file))
-        return -ENOMEM;
-
-    free(h->proxy);
-    free(h->ca_file);
-    h->proxy = TAKE_PTR(proxy);
-    h->ca_file = TAKE_PTR(ca_file);
-    h->connect_timeout_sec = (long)options->connect_timeout_sec;
-    h->request_timeout_sec = (long)options->request_timeout_sec;
+    int r = http_policy_set(&h->policy, options);
+    if (r < 0)
+        return r;
     http_multi_unref(TAKE_PTR(h->multi)); /* lives on in the requests that run on it */
     return 0;
 }
@@ -503,7 +447,6 @@ int http_new(uv_loop_t *loop, const struct http_options *options, struct http **
         return -ENOMEM;
     }
     h->loop = loop;
-    h->ca_folder = http_tls_find_ca_folder();
     list_init(&h->requests);
     r = http_set_options(h, options);
     if (r == 0)
@@ -521,7 +464,6 @@ void http_free(struct http *h)
     assert(list_is_empty(&h->requests));
     http_multi_unref(h->multi);
     curl_global_cleanup();
-    free(h->proxy);
-    free(h->ca_file);
+    http_policy_clear(&h->policy);
     free(h);
 }

@@ -6,7 +6,8 @@
  * HTTPS only, TLS 1.2 or newer, no redirects, no proxy but the configured one, replies capped, connect and
  * total time-outs, keep-alive and HTTP/2. Memory that curl frees is wiped first (bodies hold tokens).
  * Dropping the request cancels it. The callback runs once, from the loop, never from within http_post() or
- * http_get(); the request is gone when it returns. */
+ * http_get(); the request is gone when it returns (dropping it from within is harmless). A POST is sent once
+ * at most. The process must ignore SIGPIPE. */
 
 #include "util/cleanup.h"
 
@@ -20,7 +21,7 @@ struct http;
 struct http_request;
 
 struct http_options {
-    const char *ca_file; /* NULL: the system's */
+    const char *ca_file; /* NULL or "": the system's */
     const char *proxy;   /* NULL or "": none, whatever the environment says */
     unsigned connect_timeout_sec;
     unsigned request_timeout_sec;

@@ -7,6 +7,7 @@
 #include "broker/peer.h"
 #include "broker/proving.h"
 #include "broker/timer.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -14,9 +15,7 @@
 
 static const char *const state_names[] = {"starting", "waiting", "exchanging", "proving", "done"};
 
-/* --- life
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static void login_free(struct login *login)
 {
@@ -89,36 +88,21 @@ struct login *login_find(struct peer *peer, const char *path)
     return NULL;
 }
 
-/* --- the trail
- * -------------------------------------------------------------------------------------------------------- */
-
-static struct audit_record *new_record(struct login *login, enum audit_event event, const char *detail)
-{
-    const struct identity *id = &login->peer->identity;
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->account = strdup(login->target);
-    record->owner = strdup(owner_text(&login->owner));
-    record->owner_uid = login->owner.uid;
-    record->asked = catalogue_join(login->broker->catalogue, login->scopes);
-    record->detail = strdup(detail);
-    return record;
-}
+/* --- the trail --------------------------------------------------------------------------------------- */
 
 static void record_event(struct login *login, enum audit_event event, const char *detail)
 {
-    struct audit_record *record = new_record(login, event, detail);
-    if (record && store_audit(login->broker->store, record, NULL, NULL, NULL) < 0)
-        log_warning("the trail misses an event of login %llu", (unsigned long long)login->number);
+    const struct trail_facts facts = {
+        .peer = login->peer,
+        .account = login->target,
+        .owner = &login->owner,
+        .asked = &login->scopes,
+        .detail = detail,
+    };
+    trail_write(login->broker, event, &facts);
 }
 
-/* --- properties and signals
- * --------------------------------------------------------------------------------------------- */
+/* --- properties and signals -------------------------------------------------------------------------- */
 
 static bool is_wanted(const char *name, const char *property)
 {
@@ -128,9 +112,9 @@ static bool is_wanted(const char *name, const char *property)
 bool login_write_properties(struct login *login, struct writer *w, const char *name)
 {
     static const char *const known[] = {"State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt"};
-    bool found = !name;
+    bool found = false;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        found = found || strcmp(name, known[i]) == 0;
+        found = found || is_wanted(name, known[i]);
 
     if (is_wanted(name, "State"))
         writer_entry_string(w, "State", state_names[login->state]);
@@ -203,9 +187,7 @@ static void send_finished(struct login *login, const char *outcome, enum bus_err
     send_signal(login, signal, &w);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- the end ----------------------------------------------------------------------------------------- */
 
 static void end(struct login *login, const char *outcome, enum bus_error error, const struct account *account)
 {
@@ -258,8 +240,7 @@ void login_fail_outcome(struct login *login, enum lwa_outcome outcome)
     }
 }
 
-/* --- from refresh token to account
- * ------------------------------------------------------------------------------------------- */
+/* --- from refresh token to account ------------------------------------------------------------------- */
 
 static void on_proven(struct grant *grant, const struct proving_result *result, void *userdata)
 {

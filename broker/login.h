@@ -24,7 +24,7 @@ struct proving_result;
 struct login_flow {
     const char *name;
     /* Begins the work of the flow; 0 or a negative errno. */
-    int (*start)(struct login *login) _must_check_;
+    int (*start)(struct login *login);
 };
 
 extern const struct login_flow login_flow_device;

@@ -8,6 +8,7 @@
 #include "broker/limits.h"
 #include "broker/login.h"
 #include "broker/peer.h"
+#include "broker/trail.h"
 
 #include <string.h>
 
@@ -36,27 +37,18 @@ static void begin_free(void *state)
     free(b);
 }
 
-/* --- act
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- act --------------------------------------------------------------------------------------------- */
 
 static void record_begun(struct begin *b)
 {
-    const struct identity *id = &b->call->peer->identity;
-    struct audit_record *record = audit_record_new(AUDIT_LOGIN_BEGUN);
-    if (!record)
-        return;
-    record->uid = id->uid;
-    record->app = strdup(id->app);
-    record->kind = strdup(identity_kind_name(id));
-    record->strength = strdup(identity_strength_name(id));
-    record->account = strdup(b->account_name);
-    record->owner = strdup(owner_text(&b->owner));
-    record->owner_uid = b->owner.uid;
-    record->asked = catalogue_join(b->call->broker->catalogue, b->scopes);
-    record->detail = strdup(b->flow->name);
-    if (store_audit(b->call->broker->store, record, NULL, NULL, NULL) < 0)
-        return; /* nothing is disclosed by a login that begins; its end has a record of its own */
+    const struct trail_facts facts = {
+        .peer = b->call->peer,
+        .account = b->account_name,
+        .owner = &b->owner,
+        .asked = &b->scopes,
+        .detail = b->flow->name,
+    };
+    trail_write(b->call->broker, AUDIT_LOGIN_BEGUN, &facts);
 }
 
 static void start_login(struct begin *b)
@@ -112,8 +104,7 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     }
 }
 
-/* --- authorise
- * ------------------------------------------------------------------------------------------------------- */
+/* --- authorise --------------------------------------------------------------------------------------- */
 
 /* For whom: the device, the owner of the account to extend, or the caller. */
 static bool find_owner(struct begin *b)
@@ -157,9 +148,7 @@ static void authorize(struct call *call)
         call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
 }
 
-/* --- read
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- read -------------------------------------------------------------------------------------------- */
 
 static bool is_plain_text(const char *s, size_t max)
 {
@@ -247,8 +236,7 @@ static void begin(struct call *call)
     call_identify_outside(call, authorize);
 }
 
-/* --- request objects
- * ---------------------------------------------------------------------------------------------------- */
+/* --- request objects --------------------------------------------------------------------------------- */
 
 /* server.c hands only the creator's calls on. */
 static void cancel(struct call *call)

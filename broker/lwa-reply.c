@@ -58,7 +58,7 @@ void lwa_tokens_clear(struct lwa_tokens *t)
     *t = (struct lwa_tokens){0};
 }
 
-/* --- classification ------------------------------------------------------------------------------------- */
+/* --- classification ---------------------------------------------------------------------------------- */
 
 #define KIND(k) (1U << (k))
 #define ANY_KIND (KIND(LWA_CODEPAIR) | KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_TOKENINFO))
@@ -161,7 +161,7 @@ enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_repl
     return reply->failure == HTTP_E_TLS_TIME ? LWA_E_CLOCK : LWA_E_TRANSIENT;
 }
 
-/* --- bodies --------------------------------------------------------------------------------------------- */
+/* --- bodies ------------------------------------------------------------------------------------------ */
 
 static bool is_printable(const char *s, char lowest)
 {

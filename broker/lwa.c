@@ -38,7 +38,7 @@ static struct lwa_request *request_new(enum lwa_request_kind kind, void *userdat
     return r;
 }
 
-/* --- answers -------------------------------------------------------------------------------------------- */
+/* --- answers ----------------------------------------------------------------------------------------- */
 
 static void answer_code_pair(struct lwa_request *r, struct lwa_answer *answer, const struct http_reply *reply)
 {
@@ -94,15 +94,21 @@ static void on_reply(const struct http_reply *reply, void *userdata)
     free(r);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------------------- */
 
 /* A NUL-terminated copy of the secret, to be freed with secret_free_string(). -EINVAL if a NUL is in it. */
 static int secret_to_string(const struct secret *s, char **ret)
 {
-    if (memchr(secret_bytes(s), 0, secret_size(s)))
+    size_t n = secret_size(s);
+    if (memchr(secret_bytes(s), 0, n))
         return -EINVAL;
-    *ret = strndup(secret_bytes(s), secret_size(s));
-    return *ret ? 0 : -ENOMEM;
+    char *copy = malloc(n + 1);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, secret_bytes(s), n);
+    copy[n] = '\0';
+    *ret = copy;
+    return 0;
 }
 
 /* Sends the fields that have a value, and hands the request out when it is under way. */

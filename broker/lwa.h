@@ -68,7 +68,7 @@ struct lwa_token_info {
 void lwa_code_pair_clear(struct lwa_code_pair *p);
 void lwa_tokens_clear(struct lwa_tokens *t);
 
-/* --- the pure parser (lwa-reply.c): what fuzzing feeds ------------------------------------------------- */
+/* --- the pure parser (lwa-reply.c): what fuzzing feeds ----------------------------------------------- */
 
 /* What kind of request the reply answers: the same error name can mean different things. */
 enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO };
@@ -82,9 +82,9 @@ enum lwa_outcome lwa_parse_tokens(const char *body, size_t n, bool needs_refresh
                                   struct lwa_tokens *ret);
 enum lwa_outcome lwa_parse_token_info(const char *body, size_t n, struct lwa_token_info *ret);
 
-/* --- requests (lwa.c) ----------------------------------------------------------------------------------- */
+/* --- requests (lwa.c) -------------------------------------------------------------------------------- */
 
-struct lwa_request; /* a slot: dropping it cancels the request */
+struct lwa_request; /* a slot: dropping it cancels the request; gone when its callback returns */
 
 typedef void (*lwa_code_pair_callback)(const struct lwa_answer *answer, struct lwa_code_pair *pair,
                                        void *userdata);

@@ -29,6 +29,7 @@ static const char usage[] = "lwa-brokerd [OPTION...]\n"
                             "  --bus-address ADDRESS  message bus (the system bus)\n"
                             "  --user NAME            whom to become when started as root (lwa-broker)\n"
                             "  --debug                log more\n"
+                            "  --print-config         print a configuration of all keys and defaults\n"
                             "  --help, --version\n";
 
 enum {
@@ -37,6 +38,7 @@ enum {
     OPTION_BUS_ADDRESS,
     OPTION_USER,
     OPTION_DEBUG,
+    OPTION_PRINT_CONFIG,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -47,6 +49,7 @@ static const struct option long_options[] = {
     {"bus-address", required_argument, NULL, OPTION_BUS_ADDRESS},
     {"user", required_argument, NULL, OPTION_USER},
     {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -73,6 +76,8 @@ static int read_command_line(int argc, char **argv, struct broker_options *ret)
         case OPTION_DEBUG:
             log_set_level(LOG_LEVEL_DEBUG);
             break;
+        case OPTION_PRINT_CONFIG:
+            return config_print_defaults(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         case OPTION_HELP:
             return fputs(usage, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         case OPTION_VERSION:
@@ -122,6 +127,7 @@ int main(int argc, char **argv)
         return code;
     if (give_up_privileges(options.user) < 0)
         return EXIT_FAILURE;
+    options.credentials = getenv("CREDENTIALS_DIRECTORY");
     if (sodium_init() < 0) {
         log_error("libsodium cannot be used on this machine");
         return EXIT_FAILURE;

@@ -57,20 +57,21 @@ void notify_accounts_changed(struct broker *broker, const struct owner *owner)
 }
 
 struct attention {
-    const struct account *account;
+    struct owner owner;
+    const char *account;
     const char *reason;
 };
 
 static void visit_attention(struct peer *peer, void *userdata)
 {
     const struct attention *a = userdata;
-    if (peer->wants_attention && concerns(peer, &a->account->owner) &&
-        !identity_is_sandboxed(&peer->identity))
-        send_strings(peer, LWA_INTERFACE_ACCOUNTS, "AttentionNeeded", a->account->id, a->reason);
+    if (peer->wants_attention && concerns(peer, &a->owner) && !identity_is_sandboxed(&peer->identity))
+        send_strings(peer, LWA_INTERFACE_ACCOUNTS, "AttentionNeeded", a->account, a->reason);
 }
 
-void notify_attention(struct account *account, const char *reason)
+void notify_attention(struct broker *broker, const struct owner *owner, const char *account,
+                      const char *reason)
 {
-    struct attention a = {account, reason};
-    peers_foreach(account->broker, visit_attention, &a);
+    struct attention a = {*owner, account, reason};
+    peers_foreach(broker, visit_attention, &a);
 }

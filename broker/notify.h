@@ -6,12 +6,13 @@
 
 #include "broker/owner.h"
 
-struct account;
 struct broker;
 struct peer;
 
 void notify_token_revoked(struct peer *holder, const char *token_id, const char *reason);
 /* To the owner's connections (for the device: to all) that hold or asked for a token. */
 void notify_accounts_changed(struct broker *broker, const struct owner *owner);
-/* To the owner's connections that asked for their accounts. `reason`: dead, missing. */
-void notify_attention(struct account *account, const char *reason);
+/* To the owner's connections that asked for their accounts. `reason`: dead, missing; `account` may be "" when
+ * nobody has logged in at all. */
+void notify_attention(struct broker *broker, const struct owner *owner, const char *account,
+                      const char *reason);

@@ -40,8 +40,7 @@ struct polkit_check {
     void *userdata;
 };
 
-/* --- one check
- * ---------------------------------------------------------------------------------------------- */
+/* --- one check --------------------------------------------------------------------------------------- */
 
 static DBusMessage *new_authority_call(const char *member)
 {
@@ -243,8 +242,7 @@ void polkit_check_drop(struct polkit_check *c)
         send_queued(p);
 }
 
-/* --- polkit as a whole
- * ---------------------------------------------------------------------------------------- */
+/* --- polkit as a whole ------------------------------------------------------------------------------- */
 
 int polkit_new(uv_loop_t *loop, struct bus *bus, void (*changed)(void *userdata), void *userdata,
                struct polkit **ret)

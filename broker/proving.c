@@ -7,6 +7,7 @@
 #include "broker/notify.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -54,23 +55,17 @@ void proving_detach(struct proving *p)
 static struct audit_record *new_record(struct proving *p, enum audit_event event, const char *account,
                                        const char *detail)
 {
-    struct grant *grant = p->grant;
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->uid = grant->owner.uid;
-    record->account = strdup(account);
-    record->owner = strdup(owner_text(&grant->owner));
-    record->owner_uid = grant->owner.uid;
-    record->carried = catalogue_join(grant->broker->catalogue, grant->carries);
-    record->detail = strdup(detail);
-    record->grant = grant->row;
-    return record;
+    const struct trail_facts facts = {
+        .account = account,
+        .owner = &p->grant->owner,
+        .carried = &p->grant->carries,
+        .detail = detail,
+        .grant = p->grant->row,
+    };
+    return trail_new(p->grant->broker, event, &facts);
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- the end ----------------------------------------------------------------------------------------- */
 
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail)
 {
@@ -102,9 +97,7 @@ static void retry_at(struct proving *p, uint64_t at_usec)
                   (long long)p->grant->row);
 }
 
-/* --- linking
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- linking ----------------------------------------------------------------------------------------- */
 
 static bool is_superseded(const struct grant *old, const struct grant *new)
 {
@@ -220,8 +213,7 @@ static void link_to(struct proving *p, struct account *account)
         retry_at(p, 0);
 }
 
-/* --- whose login is it?
- * ---------------------------------------------------------------------------------------------------- */
+/* --- whose login is it? ------------------------------------------------------------------------------ */
 
 static void check_customer(struct proving *p, const struct lwa_token_info *info)
 {
@@ -278,9 +270,7 @@ static void ask_whose(struct proving *p)
         retry_at(p, 0);
 }
 
-/* --- the refresh
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- the refresh ------------------------------------------------------------------------------------- */
 
 static void on_result(struct proving *p, enum renewal_result result)
 {

@@ -7,6 +7,7 @@
 #include "broker/notify.h"
 #include "broker/timer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -24,6 +25,7 @@ struct renewal_wait {
 static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
+#define STORE_RETRY_SEC 2
 
 void renewal_init(struct renewal *r)
 {
@@ -39,15 +41,13 @@ void renewal_wait_drop(struct renewal_wait *wait)
     free(wait);
 }
 
-static void answer_waits(struct renewal *r, enum renewal_result result)
+static void answer_waits(struct grant *grant, enum renewal_result result)
 {
+    struct renewal *r = &grant->renewal;
+    struct broker *broker = grant->broker;
     struct list waits;
     list_init(&waits);
-    while (!list_is_empty(&r->waits)) {
-        struct list *node = r->waits.next;
-        list_remove(node);
-        list_append(&waits, node);
-    }
+    list_move_all(&r->waits, &waits);
     /* From here on the grant may be gone: a callback can do anything. */
     while (!list_is_empty(&waits)) {
         struct renewal_wait *wait = LIST_ENTRY(waits.next, struct renewal_wait, node);
@@ -56,6 +56,7 @@ static void answer_waits(struct renewal *r, enum renewal_result result)
         renewal_wait_drop(wait);
         callback(result, userdata);
     }
+    broker_work_ended(broker);
 }
 
 void renewal_deinit(struct grant *grant)
@@ -65,7 +66,7 @@ void renewal_deinit(struct grant *grant)
     lwa_request_drop(r->request);
     timer_drop(r->timer);
     lwa_tokens_clear(&r->tokens);
-    answer_waits(r, RENEWAL_DEAD);
+    answer_waits(grant, RENEWAL_DEAD);
     renewal_init(r);
 }
 
@@ -82,34 +83,42 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record
- * ------------------------------------------------------------------------------------------------ */
+/* --- the record -------------------------------------------------------------------------------------- */
 
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
-    struct audit_record *record = audit_record_new(event);
-    if (!record)
-        return NULL;
-    record->grant = grant->row;
-    record->account = strdup(grant->account ? grant->account->id : grant->target);
-    record->owner = strdup(owner_text(&grant->owner));
-    record->owner_uid = grant->owner.uid;
-    record->carried = catalogue_join(grant->broker->catalogue, grant->carries);
-    record->detail = strdup(detail);
-    return record;
+    const struct trail_facts facts = {
+        .account = grant->account ? grant->account->id : grant->target,
+        .owner = &grant->owner,
+        .carried = &grant->carries,
+        .detail = detail,
+        .grant = grant->row,
+    };
+    return trail_new(grant->broker, event, &facts);
 }
 
-/* --- the end of a refresh
- * ------------------------------------------------------------------------------------------ */
+/* --- the end of a refresh ---------------------------------------------------------------------------- */
 
 static int start_refresh(struct grant *grant, enum store_token_which which);
+static void store_tokens(struct grant *grant);
+
+/* The provider's answer is here, and the store could not take it yet. */
+static bool has_unstored(const struct renewal *r)
+{
+    return r->state == RENEWAL_WAITING && r->tokens.access;
+}
 
 static void on_due(void *userdata)
 {
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
-    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant))
+    if (has_unstored(r)) {
+        store_tokens(grant);
+        return;
+    }
+    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant) ||
+        grant->broker->is_stopping)
         return;
     if (start_refresh(grant, STORE_TOKEN_CURRENT) < 0)
         log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
@@ -152,7 +161,7 @@ static void succeed(struct grant *grant)
         log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-e));
         r->state = RENEWAL_IDLE;
         r->error = LWA_E_TRANSIENT;
-        answer_waits(r, RENEWAL_UNAVAILABLE);
+        answer_waits(grant, RENEWAL_UNAVAILABLE);
         return;
     }
     r->state = RENEWAL_FRESH;
@@ -166,7 +175,42 @@ static void succeed(struct grant *grant)
     r->is_wanted = !list_is_empty(&r->waits);
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
-    answer_waits(r, RENEWAL_OK);
+    answer_waits(grant, RENEWAL_OK);
+}
+
+/* It cannot be tried again with what the store has: without the row, or without memory. */
+static void lose_tokens(struct grant *grant, const char *why)
+{
+    struct renewal *r = &grant->renewal;
+    end_slots(r);
+    r->state = RENEWAL_WAITING;
+    r->error = LWA_E_AMBIGUOUS;
+    r->failed_as = RENEWAL_STORE;
+    r->failures++;
+    r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
+    grant->is_intent_open = true;
+    log_error("grant %lld: the renewed login is lost: %s", (long long)grant->row, why);
+    set_timer(grant, r->next_try_usec);
+    answer_waits(grant, RENEWAL_STORE);
+}
+
+/* Not durable: the access token is not used (I4). But a provider that rotates may have ended the refresh
+ * token that is stored, so the new one is kept in memory, and storing it is tried until there is room. */
+static void keep_unstored(struct grant *grant, struct store_reply *reply)
+{
+    struct renewal *r = &grant->renewal;
+    bool is_new = r->failed_as != RENEWAL_STORE || r->error != LWA_OK;
+    r->tokens.refresh = TAKE_PTR(reply->token);
+    r->state = RENEWAL_WAITING;
+    r->error = LWA_OK;
+    r->failed_as = RENEWAL_STORE;
+    r->next_try_usec = boottime_usec() + STORE_RETRY_SEC * USEC_PER_SEC;
+    grant->is_intent_open = true;
+    if (is_new)
+        log_error("grant %lld: the renewed login cannot be stored yet: %s", (long long)grant->row,
+                  strerror(-reply->r));
+    set_timer(grant, r->next_try_usec);
+    answer_waits(grant, RENEWAL_STORE);
 }
 
 static void on_finished(struct store_reply *reply, void *userdata)
@@ -174,24 +218,31 @@ static void on_finished(struct store_reply *reply, void *userdata)
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->op = NULL;
-    if (reply->r != 0) {
-        /* Not durable: the access token is not used (I4). A provider that rotates may have ended the old
-         * refresh token, so the intent stays open in the store and nothing is tried quickly. */
-        end_slots(r);
-        r->state = RENEWAL_WAITING;
-        r->error = LWA_E_AMBIGUOUS;
-        r->failures++;
-        r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
-        grant->is_intent_open = true;
-        log_error("grant %lld: the renewed login could not be stored: %s", (long long)grant->row,
-                  reply->r < 0 ? strerror(-reply->r) : "it was removed meanwhile");
-        set_timer(grant, r->next_try_usec);
-        answer_waits(r, RENEWAL_STORE);
+    if (reply->r < 0) {
+        keep_unstored(grant, reply);
+        return;
+    }
+    if (reply->r > 0) {
+        lose_tokens(grant, "it was removed meanwhile");
         return;
     }
     grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
     grant->generation = reply->generation;
     succeed(grant);
+}
+
+/* Stores the tokens that came: the refresh token, if it was rotated, leaves the renewal for the store. */
+static void store_tokens(struct grant *grant)
+{
+    struct renewal *r = &grant->renewal;
+    timer_drop(r->timer);
+    r->timer = NULL;
+    r->state = RENEWAL_RUNNING;
+    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
+    if (store_refresh_finish(grant->broker->store, grant->row, grant->generation, which,
+                             TAKE_PTR(r->tokens.refresh), new_record(grant, AUDIT_TOKEN_REFRESHED, ""),
+                             on_finished, grant, &r->op) < 0)
+        lose_tokens(grant, strerror(ENOMEM));
 }
 
 static void fail_store(struct grant *grant, int error)
@@ -200,16 +251,16 @@ static void fail_store(struct grant *grant, int error)
     end_slots(r);
     r->state = RENEWAL_WAITING;
     r->error = LWA_E_TRANSIENT;
+    r->failed_as = RENEWAL_STORE;
     r->failures++;
     r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
     log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
               error < 0 ? strerror(-error) : "the login is not there");
     set_timer(grant, r->next_try_usec);
-    answer_waits(r, RENEWAL_STORE);
+    answer_waits(grant, RENEWAL_STORE);
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------------------ */
+/* --- failures ---------------------------------------------------------------------------------------- */
 
 static enum renewal_result result_of(enum lwa_outcome outcome)
 {
@@ -260,10 +311,10 @@ static void die(struct grant *grant)
     if (grant->token)
         token_retire(grant->token);
     if (grant->account) {
-        notify_attention(grant->account, "dead");
+        notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
         notify_accounts_changed(grant->broker, &grant->owner);
     }
-    answer_waits(r, RENEWAL_DEAD);
+    answer_waits(grant, RENEWAL_DEAD);
 }
 
 static void on_death_stored(struct store_reply *reply, void *userdata)
@@ -294,6 +345,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
     r->state = RENEWAL_WAITING;
     r->error = answer->outcome;
+    r->failed_as = result_of(answer->outcome);
     r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
         grant->is_intent_open = true;
@@ -310,11 +362,10 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
                     lwa_outcome_name(answer->outcome), http_failure_name(answer->failure), answer->status,
                     answer->request_id[0] ? answer->request_id : "-");
     set_timer(grant, r->next_try_usec);
-    answer_waits(r, result_of(answer->outcome));
+    answer_waits(grant, r->failed_as);
 }
 
-/* --- the refresh
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the refresh ------------------------------------------------------------------------------------- */
 
 static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens, void *userdata)
 {
@@ -332,13 +383,8 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
         return;
     }
     r->tokens = *tokens;
-    struct secret *rotated = TAKE_PTR(r->tokens.refresh);
     *tokens = (struct lwa_tokens){.access = NULL};
-    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, rotated,
-                                 new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
-    if (e < 0)
-        fail_store(grant, e);
+    store_tokens(grant);
 }
 
 static void on_begun(struct store_reply *reply, void *userdata)
@@ -376,8 +422,7 @@ static int start_refresh(struct grant *grant, enum store_token_which which)
     return 0;
 }
 
-/* --- asking for a token
- * ---------------------------------------------------------------------------------------------- */
+/* --- asking for a token ------------------------------------------------------------------------------ */
 
 static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
 {
@@ -385,7 +430,11 @@ static int join(struct grant *grant, renewal_callback callback, void *userdata, 
     _cleanup_free_ struct renewal_wait *wait = calloc(1, sizeof(*wait));
     if (!wait)
         return -ENOMEM;
-    if (r->state != RENEWAL_RUNNING) {
+    if (has_unstored(r)) {
+        store_tokens(grant);
+        if (r->state != RENEWAL_RUNNING)
+            return -ENOMEM;
+    } else if (r->state != RENEWAL_RUNNING) {
         int e = start_refresh(grant, STORE_TOKEN_CURRENT);
         if (e < 0)
             return e;
@@ -406,7 +455,7 @@ static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *r
     else if (renewal_is_foreign(grant))
         *ret = RENEWAL_MISCONFIGURED;
     else if (r->state == RENEWAL_WAITING && now < r->next_try_usec)
-        *ret = result_of(r->error);
+        *ret = r->failed_as;
     else
         return false;
     return true;
@@ -424,7 +473,7 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
         !grant->is_dead) {
         /* Inside the margin: serve it, and renew behind it. */
-        if (!is_decided_now && r->state != RENEWAL_RUNNING &&
+        if (!is_decided_now && r->state != RENEWAL_RUNNING && !has_unstored(r) &&
             token->expires_usec - now < margin_usec(grant) && !r->timer)
             (void)start_refresh(grant, STORE_TOKEN_CURRENT);
         *ret_result = RENEWAL_OK;
@@ -452,6 +501,18 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
     }
     r->is_wanted = true;
     return join(grant, callback, userdata, ret);
+}
+
+bool renewal_is_under_way(const struct grant *grant)
+{
+    const struct renewal *r = &grant->renewal;
+    return r->state == RENEWAL_RUNNING || has_unstored(r);
+}
+
+unsigned renewal_next_try_sec(const struct grant *grant)
+{
+    uint64_t next = grant->renewal.next_try_usec, now = boottime_usec();
+    return next > now ? (unsigned)((next - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 0;
 }
 
 const char *renewal_state_name(const struct grant *grant)

@@ -13,6 +13,8 @@
  *   kept, and said so (I6). Anything else is not terminal: the state is "waiting", until a time that grows
  * with jitter; an ambiguous failure waits longest, since a retry with a rotated token could end the grant.
  *
+ * When step 3 fails for want of room, the tokens are kept and step 3 alone is tried again.
+ *
  * A result applies only to the generation it was begun with: a grant that was removed meanwhile is gone, and
  * its slots with it. */
 
@@ -32,6 +34,14 @@ enum renewal_state {
     RENEWAL_WAITING, /* it failed; not before next_try_usec */
 };
 
+enum renewal_result {
+    RENEWAL_OK,            /* the grant's token satisfies */
+    RENEWAL_DEAD,          /* invalid_grant: log in again */
+    RENEWAL_UNAVAILABLE,   /* transient; see next_try_usec */
+    RENEWAL_MISCONFIGURED, /* the provider refuses this client */
+    RENEWAL_STORE,         /* the store cannot write: no refresh is made (I4) */
+};
+
 struct renewal {
     enum renewal_state state;
     struct list waits;
@@ -40,21 +50,14 @@ struct renewal {
     struct timer *timer;      /* of the next renewal ahead of expiry, or of the next try */
     struct lwa_tokens tokens; /* between the provider's answer and its being durable */
     bool uses_previous;
-    bool is_wanted;         /* someone asked for the current token: renew it ahead of its expiry */
-    unsigned failures;      /* in a row */
-    enum lwa_outcome error; /* of the last try; LWA_OK */
+    bool is_wanted;                /* someone asked for the current token: renew it ahead of its expiry */
+    unsigned failures;             /* in a row */
+    enum lwa_outcome error;        /* of the last try; LWA_OK */
+    enum renewal_result failed_as; /* while waiting: what is answered until the next try */
     uint64_t sent_usec;
     uint64_t next_try_usec;
     uint64_t refreshes;          /* since start */
     uint64_t report_tokens_usec; /* rate limit of ReportRejected: when its bucket is full again */
-};
-
-enum renewal_result {
-    RENEWAL_OK,            /* the grant's token satisfies */
-    RENEWAL_DEAD,          /* invalid_grant: log in again */
-    RENEWAL_UNAVAILABLE,   /* transient; see next_try_usec */
-    RENEWAL_MISCONFIGURED, /* the provider refuses this client */
-    RENEWAL_STORE,         /* the store cannot write: no refresh is made (I4) */
 };
 
 void renewal_init(struct renewal *r);
@@ -79,6 +82,10 @@ DEFINE_CLEANUP(struct renewal_wait, renewal_wait_drop);
 
 /* For status: fresh, renewing, waiting, idle, dead, unproven, foreign. */
 const char *renewal_state_name(const struct grant *grant);
+/* A refresh token may be on its way from the provider to the store: not the moment to end. */
+bool renewal_is_under_way(const struct grant *grant);
+/* Seconds until the next try after a failure, rounded up. */
+unsigned renewal_next_try_sec(const struct grant *grant);
 /* The grant was made with another client id or endpoint than is configured now: its refresh token is for
  * another, and is not sent. */
 bool renewal_is_foreign(const struct grant *grant);

@@ -34,8 +34,7 @@ static const char standard_interfaces[] =
     "<arg name=\"changed\" type=\"a{sv}\"/><arg name=\"invalidated\" type=\"as\"/></signal>\n"
     "  </interface>\n";
 
-/* --- objects
- * ------------------------------------------------------------------------------------------------------ */
+/* --- objects ----------------------------------------------------------------------------------------- */
 
 enum object { OBJECT_NONE, OBJECT_BRANCH, OBJECT_BROKER, OBJECT_LOGIN };
 
@@ -81,8 +80,7 @@ static const struct method *find_method(enum object object, const char *interfac
     return found;
 }
 
-/* --- Introspectable
- * -------------------------------------------------------------------------------------------------- */
+/* --- Introspectable ---------------------------------------------------------------------------------- */
 
 static void add_interface(FILE *out, const char *name)
 {
@@ -148,8 +146,7 @@ static void introspect(struct call *call, enum object object)
     call_send(call, reply, &w);
 }
 
-/* --- Properties
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Properties -------------------------------------------------------------------------------------- */
 
 static bool write_properties(struct call *call, enum object object, struct login *login,
                              const char *interface, struct writer *w, const char *name)
@@ -251,9 +248,7 @@ static void handle_properties(struct call *call, enum object object, struct logi
                        "There is no such method, or its arguments are others.");
 }
 
-/* --- dispatch
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- dispatch ---------------------------------------------------------------------------------------- */
 
 static void handle_peer_interface(struct call *call)
 {
@@ -318,12 +313,9 @@ void server_handle(struct broker *broker, DBusMessage *message)
         call_refuse(broker, message, DBUS_ERROR_NO_REPLY, "The broker is stopping; call again.");
         return;
     }
-    struct peer *peer;
-    struct call *call;
-    int r = peer_get(broker, sender, &peer);
-    if (r == 0)
-        r = call_new(broker, peer, message, &call);
-    if (r < 0) {
+    struct peer *peer = NULL;
+    struct call *call = peer_get(broker, sender, &peer) == 0 ? call_new(broker, peer, message) : NULL;
+    if (!call) {
         call_refuse(broker, message, bus_error_name(BUS_E_RATE_LIMITED),
                     "Too many calls are under way; try again in a second.");
         return;

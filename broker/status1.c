@@ -10,6 +10,9 @@
 #include "broker/peer.h"
 #include "broker/token.h"
 #include "util/clock.h"
+#include "util/utf8.h"
+
+#include <string.h>
 
 static uint64_t wall_of(uint64_t boot_usec)
 {
@@ -23,7 +26,9 @@ static void write_grant(struct writer *w, const struct grant *grant)
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
     if (catalogue_names(grant->broker->catalogue, grant->carries, &scopes) < 0)
         w->error = -ENOMEM;
+    bool is_store = r->state == RENEWAL_WAITING && r->failed_as == RENEWAL_STORE;
     const char *error = grant->is_dead       ? grant->dead_reason
+                        : is_store           ? "store"
                         : r->error == LWA_OK ? ""
                                              : lwa_outcome_name(r->error);
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
@@ -66,9 +71,19 @@ static void write_problems(struct broker *broker, struct writer *w)
         const struct table_problem *p = table_get_problem(broker->table, i);
         char text[1024];
         (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
-        writer_string(w, dbus_validate_utf8(text, NULL) ? text : "a file whose name cannot be shown");
+        utf8_scrub(text);
+        writer_string(w, text);
     }
     writer_entry_array_close(w);
+}
+
+static void write_store(struct broker *broker, struct writer *w)
+{
+    int r = store_health(broker->store);
+    char text[128] = "ok";
+    if (r < 0)
+        (void)snprintf(text, sizeof(text), "cannot be written: %s", strerrordesc_np(-r));
+    writer_entry_string(w, "store", text);
 }
 
 static void get(struct call *call)
@@ -86,7 +101,7 @@ static void get(struct call *call)
         writer_entry_uint32(&w, "table_sections", (uint32_t)table_count_sections(broker->table));
         write_problems(broker, &w);
         writer_entry_string(&w, "polkit", polkit_health(broker->polkit));
-        writer_entry_string(&w, "store", "ok");
+        write_store(broker, &w);
         writer_entry_uint64(&w, "uptime", (boottime_usec() - broker->started_usec) / USEC_PER_SEC);
         writer_entry_uint32(&w, "connections", broker->n_peers);
         writer_entry_uint32(&w, "calls", broker->n_calls);

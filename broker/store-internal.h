@@ -28,7 +28,7 @@
 #define STORE_SEAL_SCHEMA 1 /* in the associated data; changes only when everything is sealed anew */
 #define STORE_OWNER_TEXT_SIZE (OWNER_NAME_MAX + 24)
 
-/* --- store-sql.c ---------------------------------------------------------------------------------------- */
+/* --- store-sql.c ------------------------------------------------------------------------------------- */
 
 /* Statements that are kept prepared: those of every commit, of a disclosure and of a refresh. */
 enum statement_slot {
@@ -98,20 +98,21 @@ int64_t statement_get_int(struct statement *st, int column);
 /* Valid until the next step; "" for a null. Out of memory shows in st->r. */
 const char *statement_get_text(struct statement *st, int column);
 
-/* --- store-schema.c ------------------------------------------------------------------------------------- */
+/* --- store-schema.c ---------------------------------------------------------------------------------- */
 
 /* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
  */
 int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
                       struct secret **ret_index) _must_check_;
 
-/* --- operations ----------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------------------------------- */
 
 struct store_op {
     struct list link;
     store_callback callback; /* NULL once dropped */
     void *userdata;
     struct store_reply reply;
+    int commit; /* how its transaction went: 0 or a negative errno */
 
     /* What it does inside its savepoint, once; NULL: only the record. */
     int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
@@ -162,6 +163,7 @@ struct store {
     struct secret *master;
     struct secret *index; /* key of the keyed hashes */
     unsigned n_pending;   /* operations whose callback is still to come */
+    int health;           /* of the last transaction that the loop knows of */
     struct list queries;
 
     struct store_db db; /* the worker's */
@@ -179,14 +181,14 @@ struct store {
     uint64_t repeats_due_usec;
 };
 
-/* --- store-worker.c ------------------------------------------------------------------------------------- */
+/* --- store-worker.c ---------------------------------------------------------------------------------- */
 
 /* The thread: returns once the store is stopping and nothing is queued any more. */
 void store_worker_main(void *store);
 /* Sets a counter; the mutex must be held. */
 int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool overwrite) _must_check_;
 
-/* --- store-rows.c --------------------------------------------------------------------------------------- */
+/* --- store-rows.c ------------------------------------------------------------------------------------ */
 
 /* Runs op->run and adds its record. 0, STORE_E_GONE or a negative errno; op->reply is filled on 0. */
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op) _must_check_;
@@ -201,7 +203,7 @@ int store_rows_remove_grant(struct store_db *db, const struct secret *master, st
 int store_rows_remove_account(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_change_account(struct store_db *db, const struct secret *master, struct store_op *op);
 
-/* --- store-audit.c -------------------------------------------------------------------------------------- */
+/* --- store-audit.c ----------------------------------------------------------------------------------- */
 
 int store_audit_insert(struct store_db *db, const struct audit_record *record,
                        int64_t *ret_sequence) _must_check_;

@@ -10,7 +10,7 @@
  * under the owner's key for their row, column, generation, endpoint and client id. A rotation writes both
  * tokens anew under the new generation, so that neither can be put back from an earlier state of the row. */
 
-/* --- owners --------------------------------------------------------------------------------------------- */
+/* --- owners ------------------------------------------------------------------------------------------ */
 
 static void owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE])
 {
@@ -104,7 +104,7 @@ static int drop_owner_if_unused(struct store_db *db, int64_t owner)
     return statement_run(&st);
 }
 
-/* --- grants --------------------------------------------------------------------------------------------- */
+/* --- grants ------------------------------------------------------------------------------------------ */
 
 /* One grant, found alive and of the generation that was asked for. The statement stays open under it: the
  * texts of the context are its columns. */
@@ -226,7 +226,7 @@ int store_rows_add_grant(struct store_db *db, const struct secret *master, struc
     return 0;
 }
 
-/* --- refresh -------------------------------------------------------------------------------------------- */
+/* --- refresh ----------------------------------------------------------------------------------------- */
 
 int store_rows_refresh_begin(struct store_db *db, const struct secret *master, struct store_op *op)
 {
@@ -325,7 +325,7 @@ int store_rows_refresh_fail(struct store_db *db, const struct secret *master _un
     return sqlite3_changes(db->sqlite) == 1 ? 0 : STORE_E_GONE;
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------- */
+/* --- accounts ---------------------------------------------------------------------------------------- */
 
 /* One number of one row, STORE_E_GONE without it. */
 static int get_owner(struct store_db *db, const char *sql, int64_t row, int64_t *ret_owner)
@@ -415,6 +415,11 @@ int store_rows_remove_grant(struct store_db *db, const struct secret *master _un
     return r == 0 ? drop_owner_if_unused(db, owner) : r;
 }
 
+/* Where an owner's default is gone, the oldest account that is left takes its place. */
+#define HAND_OVER_DEFAULT                                                                                    \
+    "UPDATE account SET is_default = 1 WHERE id = (SELECT min(id) FROM account WHERE owner = ?)"             \
+    " AND NOT EXISTS (SELECT 1 FROM account WHERE owner = ? AND is_default)"
+
 int store_rows_remove_account(struct store_db *db, const struct secret *master _unused_, struct store_op *op)
 {
     int64_t owner;
@@ -423,6 +428,8 @@ int store_rows_remove_account(struct store_db *db, const struct secret *master _
         r = run_with(db, "DELETE FROM grant WHERE account = ?", op->row, 0);
     if (r == 0)
         r = run_with(db, "DELETE FROM account WHERE id = ?", op->row, 0);
+    if (r == 0)
+        r = run_with(db, HAND_OVER_DEFAULT, owner, owner);
     return r == 0 ? drop_owner_if_unused(db, owner) : r;
 }
 
@@ -443,7 +450,7 @@ int store_rows_change_account(struct store_db *db, const struct secret *master _
     return r;
 }
 
-/* --- all of them ---------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------------- */
 
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op)
 {

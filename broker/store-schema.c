@@ -65,7 +65,7 @@ static int read_number(struct store_db *db, const char *sql, int64_t *ret)
     return 0;
 }
 
-/* --- step 2 and 3: inspect ------------------------------------------------------------------------------ */
+/* --- step 2 and 3: inspect --------------------------------------------------------------------------- */
 
 static int check_version(struct store_db *db)
 {
@@ -146,7 +146,7 @@ static int inspect(struct store_db *db, const struct store_options *options, str
     return r;
 }
 
-/* --- step 1: make --------------------------------------------------------------------------------------- */
+/* --- step 1: make ------------------------------------------------------------------------------------ */
 
 static int write_meta(struct store_db *db, const char *name, const void *value, size_t n)
 {
@@ -253,7 +253,7 @@ static int make(const struct store_options *options)
     return folder_sync_of(options->path);
 }
 
-/* --- step 4 --------------------------------------------------------------------------------------------- */
+/* --- step 4 ------------------------------------------------------------------------------------------ */
 
 static int migrate(struct store_db *db)
 {
@@ -269,6 +269,9 @@ static int migrate(struct store_db *db)
 
 static int open_writer(struct store_db *db, const struct store_options *options)
 {
+    /* SQLite would open it for reading instead, and fail later with a code that tells nothing. */
+    if (!options->vfs && access(options->path, W_OK) < 0)
+        return -errno;
     int r = store_db_open(db, options->path, options->vfs, STORE_DB_WRITER);
     if (r < 0)
         return r;

@@ -42,7 +42,7 @@ int store_db_errno(int code)
     return -EIO;
 }
 
-/* --- connections ---------------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------------- */
 
 static const char *const pragmas[] = {
     /* What every connection gets: small, and distrustful of what the file holds. */
@@ -168,7 +168,7 @@ void store_db_rollback(struct store_db *db)
         (void)sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* --- statements ----------------------------------------------------------------------------------------- */
+/* --- statements -------------------------------------------------------------------------------------- */
 
 struct statement statement_open(struct store_db *db, enum statement_slot slot, const char *sql)
 {

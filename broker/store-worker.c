@@ -14,7 +14,7 @@
  * and the connection is rolled back: the next batch is tried anew, so a disk that has room again just works;
  * 5. checkpoint when the WAL is long, after the batch was handed over. */
 
-/* --- repeat counters ------------------------------------------------------------------------------------ */
+/* --- repeat counters --------------------------------------------------------------------------------- */
 
 static size_t repeats_find(const struct store *s, int64_t sequence)
 {
@@ -93,7 +93,7 @@ static void return_repeats(struct store *s, const struct batch *batch)
     uv_mutex_unlock(&s->mutex);
 }
 
-/* --- the transaction ------------------------------------------------------------------------------------ */
+/* --- the transaction --------------------------------------------------------------------------------- */
 
 static int savepoint_end(struct store_db *db, bool keep)
 {
@@ -194,14 +194,16 @@ static void run_batch(struct store *s, struct batch *batch)
     if (r < 0 || batch->repeats_failed)
         return_repeats(s, batch);
     struct store_op *op;
-    LIST_FOREACH (op, &batch->ops, link)
+    LIST_FOREACH (op, &batch->ops, link) {
+        op->commit = r;
         truncates |= op->truncates && op->reply.r == 0;
+    }
     s->truncate_due |= truncates;
     hand_over(s, batch);
     checkpoint(s);
 }
 
-/* --- the thread ----------------------------------------------------------------------------------------- */
+/* --- the thread -------------------------------------------------------------------------------------- */
 
 /* How long there is nothing to do, as far as is known; 0: there is. UINT64_MAX: until woken. */
 static uint64_t idle_usec(const struct store *s)

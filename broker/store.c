@@ -11,7 +11,7 @@
  * included: operations are taken off `done` one at a time, and the struct outlives the call, since libuv
  * frees it only when the async handle is closed. */
 
-/* --- operations ----------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------------------------------- */
 
 void store_reply_clear(struct store_reply *reply)
 {
@@ -75,9 +75,17 @@ static void op_finish(struct store_op *op)
 {
     store_callback callback = op->callback;
     op->callback = NULL;
+    /* What could not be stored is handed back, to be tried again. */
+    if (op->reply.r < 0 && op->token)
+        op->reply.token = TAKE_PTR(op->token);
     if (callback)
         callback(&op->reply, op->userdata);
     store_op_free(op);
+}
+
+int store_health(const struct store *s)
+{
+    return s->health;
 }
 
 /* An operation in hand keeps the loop alive, an idle store does not. */
@@ -132,6 +140,7 @@ static void deliver(struct store *s)
 {
     struct store_op *op;
     while ((op = pop_done(s))) {
+        s->health = op->commit;
         op_finish(op);
         count_pending(s, -1);
     }
@@ -142,7 +151,7 @@ static void on_async(uv_async_t *async)
     deliver(async->data);
 }
 
-/* --- the calls ------------------------------------------------------------------------------------------ */
+/* --- the calls --------------------------------------------------------------------------------------- */
 
 int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op)
@@ -300,7 +309,7 @@ int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
     return r;
 }
 
-/* --- queries -------------------------------------------------------------------------------------------- */
+/* --- queries ----------------------------------------------------------------------------------------- */
 
 static void query_free(struct store_query *q)
 {
@@ -399,7 +408,7 @@ static void finish_queries(struct store *s)
     }
 }
 
-/* --- keyed hashes --------------------------------------------------------------------------------------- */
+/* --- keyed hashes ------------------------------------------------------------------------------------ */
 
 static void keyed_hash(const struct store *s, const char personal[crypto_generichash_blake2b_PERSONALBYTES],
                        const void *bytes, size_t n, unsigned char *ret, size_t n_ret)
@@ -420,7 +429,7 @@ void store_customer_hash(const struct store *s, const char *user_id, unsigned ch
     keyed_hash(s, "customer id 0001", user_id, strlen(user_id), ret, STORE_CUSTOMER_BYTES);
 }
 
-/* --- open and close ------------------------------------------------------------------------------------- */
+/* --- open and close ---------------------------------------------------------------------------------- */
 
 static void store_free(struct store *s)
 {

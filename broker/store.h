@@ -49,6 +49,9 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store, store_close);
 
+/* 0, or the negative errno with which the last transaction failed. */
+int store_health(const struct store *s) _must_check_;
+
 /* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
  * return ends the load and is handed up. Accounts come before grants. */
 struct store_account {
@@ -89,13 +92,14 @@ struct store_visitor {
 
 int store_load(struct store *s, const struct store_visitor *visitor, void *userdata) _must_check_;
 
-/* --- operations ------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------------------------------- */
 
 struct store_reply {
     int r;
     int64_t row;                   /* of what was added */
     uint64_t generation;           /* of the grant, after the operation */
-    struct secret *token;          /* store_refresh_begin(): TAKE_PTR it, or it is freed after the callback */
+    struct secret *token;          /* store_refresh_begin(), or one that could not be stored (r < 0): TAKE_PTR
+                                    * it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
     int64_t next; /* store_audit_query(): pass as `after` to go on; 0 at the end */
@@ -170,8 +174,9 @@ int store_link(struct store *s, const struct store_link *link, struct audit_reco
 int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
                        void *userdata, struct store_op **ret_op) _must_check_;
 
-/* Removes the account and its grants; with its owner's last account (and unproven grant) the owner and its
- * key. secure_delete, then a truncating checkpoint (after the commit; best effort). */
+/* Removes the account and its grants; an owner's default is handed over to the oldest account that is left;
+ * with its owner's last account (and unproven grant) the owner and its key go. secure_delete, then a
+ * truncating checkpoint (after the commit; best effort). */
 int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
                          store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 

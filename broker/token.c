@@ -3,6 +3,7 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/disclosure.h"
 #include "broker/limits.h"
 #include "broker/lwa.h"
 #include "broker/notify.h"
@@ -13,16 +14,12 @@
 #include <sodium.h>
 #include <string.h>
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static void token_free(struct token *t)
 {
-    while (!list_is_empty(&t->disclosures)) {
-        struct disclosure *d = LIST_ENTRY(t->disclosures.next, struct disclosure, node);
-        list_remove(&d->node);
-        free(d);
-    }
+    while (!list_is_empty(&t->disclosures))
+        disclosure_free(LIST_ENTRY(t->disclosures.next, struct disclosure, node));
     list_remove(&t->node);
     close_fd(t->memfd);
     free(t);
@@ -34,7 +31,7 @@ static bool is_in_use(const struct token *t)
         return true;
     struct disclosure *d;
     LIST_FOREACH (d, &t->disclosures, node)
-        if (d->state == DISCLOSURE_PENDING || d->repeats != d->repeats_written)
+        if (disclosure_is_open(d))
             return true;
     return false;
 }
@@ -106,38 +103,7 @@ int token_read(const struct token *token, struct secret **ret)
     return r;
 }
 
-/* --- disclosures
- * ------------------------------------------------------------------------------------------------- */
-
-int token_get_disclosure(struct token *token, const struct identity *identity, struct disclosure **ret)
-{
-    struct disclosure *d;
-    LIST_FOREACH (d, &token->disclosures, node) {
-        if (d->uid == identity->uid && strcmp(d->app, identity->app) == 0) {
-            *ret = d;
-            return 0;
-        }
-    }
-    d = calloc(1, sizeof(*d));
-    if (!d)
-        return -ENOMEM;
-    memcpy(d->app, identity->app, sizeof(d->app));
-    d->uid = identity->uid;
-    d->state = DISCLOSURE_NEW;
-    list_init(&d->waits);
-    list_append(&token->disclosures, &d->node);
-    *ret = d;
-    return 0;
-}
-
-void token_forget_disclosure(struct disclosure *d)
-{
-    list_remove(&d->node);
-    free(d);
-}
-
-/* --- holders
- * ------------------------------------------------------------------------------------------------------ */
+/* --- holders ----------------------------------------------------------------------------------------- */
 
 static void hold_free(struct hold *h)
 {
@@ -202,25 +168,15 @@ void token_revoke(struct token *token, const char *reason)
     free_if_unused(token);
 }
 
-/* --- housekeeping
- * ---------------------------------------------------------------------------------------------------- */
-
-static void flush_repeats(struct token *t)
-{
-    struct disclosure *d;
-    LIST_FOREACH (d, &t->disclosures, node) {
-        if (d->state != DISCLOSURE_DURABLE || d->repeats == d->repeats_written)
-            continue;
-        if (store_count_repeats(t->broker->store, d->sequence, d->repeats) == 0)
-            d->repeats_written = d->repeats;
-    }
-}
+/* --- housekeeping ------------------------------------------------------------------------------------ */
 
 void tokens_flush_repeats(struct broker *broker)
 {
     struct token *t, *after;
     LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
-        flush_repeats(t);
+        struct disclosure *d;
+        LIST_FOREACH (d, &t->disclosures, node)
+            disclosure_flush(broker, d);
         free_if_unused(t);
     }
 }

@@ -9,7 +9,6 @@
  * has not run out, so that holders can be told and old ids are still recognised. */
 
 #include "broker/audit.h"
-#include "broker/identity.h"
 #include "broker/secret.h"
 #include "policy/scope.h"
 #include "util/list.h"
@@ -31,23 +30,10 @@ struct token {
     unsigned char fingerprint[AUDIT_FINGERPRINT_BYTES];
     struct scope_set carries;
     struct scope_set may_carry;
-    uint64_t expires_usec; /* boot time, counted from when the refresh was sent */
-    struct list disclosures;
-    struct list holds;
+    uint64_t expires_usec;   /* boot time, counted from when the refresh was sent */
+    struct list disclosures; /* struct disclosure */
+    struct list holds;       /* struct hold */
     bool is_current;
-};
-
-/* What is known of one app and one token. */
-struct disclosure {
-    struct list node; /* in token->disclosures */
-    char app[IDENTITY_APP_SIZE];
-    uid_t uid;
-    enum { DISCLOSURE_NEW, DISCLOSURE_PENDING, DISCLOSURE_DURABLE } state;
-    struct list waits; /* of the deliveries that wait for the record, gettoken.c's */
-    int64_t sequence;  /* of its record */
-    bool is_delivered; /* at least once: what follows are repeats */
-    uint64_t repeats;
-    uint64_t repeats_written;
 };
 
 /* A connection holds a token. */
@@ -67,12 +53,6 @@ void token_retire(struct token *token);
 int token_open(const struct token *token, int *ret_fd) _must_check_;
 /* The bytes once more, for a request of the broker's own. */
 int token_read(const struct token *token, struct secret **ret) _must_check_;
-/* The disclosure of this app, made if new. */
-int token_get_disclosure(struct token *token, const struct identity *identity,
-                         struct disclosure **ret) _must_check_;
-/* The record could not be written: the next delivery tries anew. */
-void token_forget_disclosure(struct disclosure *d);
-
 /* The peer has it now. Forgets the oldest one beyond LIMIT_HOLDS_PER_PEER. */
 int token_hold(struct token *token, struct peer *peer) _must_check_;
 /* The token of this id, if this peer holds it; else NULL. */

@@ -40,7 +40,7 @@ static int add_detail(struct grid *grid, struct json_object *record)
     char again[48] = "";
 
     if (repeats > 0)
-        (void)snprintf(again, sizeof(again), "given again %" PRId64 " times", repeats);
+        (void)snprintf(again, sizeof(again), "%" PRId64 " repeats", repeats);
     if (asprintf(&text, "%s%s%s%s%s", by, *by && *detail ? ", " : "", detail,
                  (*by || *detail) && *again ? ", " : "", again) < 0) {
         text = NULL; /* asprintf() leaves it undefined */

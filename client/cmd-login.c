@@ -331,7 +331,7 @@ static const struct option_spec options[] = {
 const struct command command_login = {
     .name = "login",
     .synopsis = "login SCOPE... [--device] [--account ID] [--label TEXT]\n"
-                "       [--scope-data JSON] [--locale LOCALE] [--no-qr]\n"
+                "      [--scope-data JSON] [--locale LOCALE] [--no-qr]\n"
                 "login --scopes \"SCOPE...\" [OPTION]...",
     .summary = "Link this device to an Amazon account, by a code",
     .details = "Shows a code and an address; the person opens the address on any device, logs in to\n"

@@ -216,7 +216,7 @@ static const struct option_spec options[] = {
 const struct command command_token = {
     .name = "token",
     .synopsis = "token SCOPE... [--account ID] [--min-valid SECONDS]\n"
-                "       [--header | --json] [--output FILE]",
+                "      [--header | --json] [--output FILE]",
     .summary = "Print a bearer token that carries the scopes",
     .details = "  lwactl token --header music::library:read |\n"
                "      curl -H @- https://api.music.amazon.dev/v1/me/playlists\n",

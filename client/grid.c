@@ -3,6 +3,8 @@
 
 #include "client/text.h"
 
+#include <assert.h>
+
 #define GAP 2
 
 void grid_clear(struct grid *g)
@@ -62,14 +64,15 @@ static size_t print_cell(const struct terminal *t, const char *cell, size_t widt
     return shown + cut;
 }
 
-static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells, bool titles,
+/* Without cells, the titles. */
+static void print_row(const struct grid *g, const struct terminal *t, const char *const *cells,
                       const size_t *widths, FILE *out)
 {
     size_t left = t->width > 0 ? t->width : SIZE_MAX;
     for (size_t i = 0; i < g->n_columns; i++) {
         const struct grid_column *column = &g->columns[i];
-        const char *cell = titles ? column->title : cells[i];
-        enum colour colour = titles ? COLOUR_BOLD : column->colour ? column->colour(cell) : COLOUR_PLAIN;
+        const char *cell = cells ? cells[i] : column->title;
+        enum colour colour = !cells ? COLOUR_BOLD : column->colour ? column->colour(cell) : COLOUR_PLAIN;
         size_t width = widths[i] < left ? widths[i] : left;
         size_t shown = width > 0 ? print_cell(t, cell, width, colour, out) : 0;
         left -= width;
@@ -84,6 +87,7 @@ static void print_row(const struct grid *g, const struct terminal *t, const char
 int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out)
 {
     size_t widths[GRID_COLUMNS_MAX] = {0};
+    assert(g->n_columns > 0 && g->n_columns <= GRID_COLUMNS_MAX);
     if (g->error < 0)
         return g->error;
 
@@ -91,8 +95,8 @@ int grid_print(const struct grid *g, const struct terminal *t, bool with_titles,
     if (t->width > 0)
         shrink(g, t->width, widths);
     if (with_titles)
-        print_row(g, t, NULL, true, widths, out);
+        print_row(g, t, NULL, widths, out);
     for (size_t i = 0; i + g->n_columns <= g->cells.n; i += g->n_columns)
-        print_row(g, t, (const char *const *)&g->cells.items[i], false, widths, out);
+        print_row(g, t, (const char *const *)&g->cells.items[i], widths, out);
     return 0;
 }

@@ -18,7 +18,8 @@ static void qrcode_freep(QRcode **code)
 /* Whether the module is dark; all around the code is light. */
 static bool is_dark(const QRcode *code, int x, int y)
 {
-    return x >= 0 && y >= 0 && x < code->width && y < code->width && (code->data[y * code->width + x] & 1);
+    return x >= 0 && y >= 0 && x < code->width && y < code->width &&
+           (code->data[(size_t)y * (size_t)code->width + (size_t)x] & 1);
 }
 
 /* Two rows of modules in one of characters. Explicit colours make it dark on light whatever the terminal's
@@ -117,8 +118,9 @@ void qr_print_letters(const struct terminal *t, const char *code, FILE *out)
     for (int row = 0; row < GLYPH_ROWS; row++) {
         (void)fprintf(out, "%*s%s", INDENT, "", terminal_colour(t, COLOUR_BOLD));
         for (const char *c = code; *c; c++) {
+            const unsigned char *rows = glyph(*c);
             for (int column = GLYPH_COLUMNS - 1; column >= 0; column--)
-                (void)fputs(!(glyph(*c)[row] >> column & 1) ? " " : t->is_utf8 ? "\u2588" : "#", out);
+                (void)fputs(!rows || !(rows[row] >> column & 1) ? " " : t->is_utf8 ? "\u2588" : "#", out);
             (void)fputs("  ", out);
         }
         (void)fprintf(out, "%s\n", terminal_colour(t, COLOUR_PLAIN));

@@ -75,7 +75,7 @@ static int replace(int folder, const char *name, const char *bytes, size_t n)
 
     _cleanup_free_ char *beside = NULL;
     _cleanup_close_ int fd = open_beside(folder, &beside);
-    if (fd < 0)
+    if (fd < 0 || !beside)
         return fd;
     int r = fill(fd, bytes, n);
     if (r == 0 && renameat(folder, beside, folder, name) < 0)

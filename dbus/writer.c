@@ -12,6 +12,9 @@ void writer_begin(struct writer *w, DBusMessage *message)
 int writer_end(struct writer *w)
 {
     assert(w->error < 0 || w->depth == 0);
+    /* An open container holds memory that dropping the message does not free. */
+    for (; w->depth > 0; w->depth--)
+        dbus_message_iter_abandon_container(&w->stack[w->depth - 1], &w->stack[w->depth]);
     return w->error;
 }
 
@@ -40,7 +43,7 @@ void writer_open(struct writer *w, int type, const char *signature)
 void writer_close(struct writer *w)
 {
     if (w->error < 0)
-        return; /* the containers stay open: the message is dropped as it is */
+        return; /* the containers stay open until writer_end() */
     assert(w->depth > 0);
     w->depth--;
     check(w, dbus_message_iter_close_container(&w->stack[w->depth], &w->stack[w->depth + 1]));

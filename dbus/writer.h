@@ -19,6 +19,7 @@ struct writer {
     int error; /* 0 or a negative errno */
 };
 
+/* Each begin needs its end, which also frees what a failure left half-built. */
 void writer_begin(struct writer *w, DBusMessage *message);
 int writer_end(struct writer *w) _must_check_;
 

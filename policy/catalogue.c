@@ -249,7 +249,7 @@ static int set_text(char **text, const struct ini_entry *entry, struct ini_probl
 static int set_family(char **family, const struct ini_entry *entry, struct ini_problem *problem)
 {
     int r = set_text(family, entry, problem);
-    if (r != 0)
+    if (r != 0 || !*family)
         return r;
     size_t n = strspn(*family, "abcdefghijklmnopqrstuvwxyz0123456789-");
     if ((*family)[n] != '\0' || n > FAMILY_BYTES_MAX)

@@ -13,8 +13,8 @@
  * block. -EFBIG when larger, -EPERM when not a regular file, or a negative errno. */
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_n) _must_check_;
 
-/* As file_read(), for a file that configures a privileged process: -EPERM unless it is owned by root (or by
- * this process's effective uid when that is not root) and writable by nobody else. */
+/* As file_read(), for a file that configures a privileged process: -EPERM unless it is owned by root and
+ * writable by nobody else; not even by this process, which may have been subverted. */
 int file_read_trusted(const char *path, size_t max, char **ret_text, size_t *ret_n) _must_check_;
 
 /* Appends the paths of the entries of `dir` that end in `suffix`, sorted by name as C strings, at most

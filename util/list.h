@@ -50,3 +50,14 @@ static inline void list_remove(struct list *node)
     node->next->prev = node->prev;
     list_init(node);
 }
+
+/* Appends all nodes of `from` to `to`, in their order: for walking a list whose nodes the walk may take away.
+ */
+static inline void list_move_all(struct list *from, struct list *to)
+{
+    while (!list_is_empty(from)) {
+        struct list *node = from->next;
+        list_remove(node);
+        list_append(to, node);
+    }
+}

@@ -2,12 +2,16 @@
 """What demo.py, up.py and bench.py share: an end in time, and telling a person what happens."""
 
 import os
+import re
 import signal
 import sys
 import textwrap
 import time
 
 from world import World, WorldError
+
+
+WIDTH = 100
 
 
 class Narrator:
@@ -35,15 +39,21 @@ class Narrator:
         self.write(self.paint("1;36", f"{self.step_number}. {text}"))
 
     def say(self, text):
-        self.write(textwrap.indent(textwrap.fill(text, 100), "   "))
+        self.write(textwrap.indent(textwrap.fill(text, WIDTH - 3), "   "))
 
     def show(self, text):
-        """Output of a program, as it came."""
-        self.write(textwrap.indent(text.rstrip("\n"), "   | "))
+        """Output of a program, as it came, but that sentences too long for the show are folded."""
+        for line in text.rstrip("\n").split("\n"):
+            folded = textwrap.wrap(line, WIDTH - 5, subsequent_indent="  ") if len(line) > WIDTH - 5 else [line]
+            self.write("\n".join(f"   | {part}".rstrip() for part in folded))
 
     def command(self, user, argv):
         """What is about to be run, and as whom."""
         self.write("   " + self.paint("33", f"{user}$ ") + " ".join(str(argument) for argument in argv))
+
+    def aside(self, text):
+        """What a person does meanwhile."""
+        self.write(self.paint("35", textwrap.indent(textwrap.fill(text, WIDTH - 5), "     ")))
 
     def good(self, text):
         self.write("   " + self.paint("32", "ok: ") + text)
@@ -78,6 +88,32 @@ class Stage:
             output = f"\n{done.stdout}{done.stderr}" if quiet else ""
             raise WorldError(f"`{' '.join(map(str, argv))}` ended with {done.returncode}, not {status}{output}")
         return done
+
+    def shell(self, user, text, *, env=None, **options):
+        """As run(), for a line of shell in which the programs of the build are found by name."""
+        path = f"{self.world.build_dir}:/usr/bin:/bin"
+        self.narrator.command(user, [text])
+        options.setdefault("timeout", 30)
+        done = self.world.run_as(user, ["sh", "-c", text], env={"PATH": path, **(env or {})}, **options)
+        if done.returncode != 0:
+            raise WorldError(f"`{text}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def login(self, user, argv, person):
+        """Runs a login by code and shows what it says as it says it. person(address, code) is called once, when
+        both have been shown."""
+        self.narrator.command(user, argv)
+        process = self.world.spawn_as(user, argv)
+        address = code = None
+        for line in process.stdout:
+            self.narrator.show(line)
+            address = address or (found.group() if (found := re.search(r"https://\S+", line)) else None)
+            if address and not code and (found := re.search(r"Code: (\S+)", line)):
+                code = found.group(1)
+                person(address, code)
+        status = process.wait(20)
+        if status != 0:
+            raise WorldError(f"`{' '.join(argv)}` ended with {status}\n{process.stderr.read()}")
 
     def expect(self, condition, sentence):
         if not condition:

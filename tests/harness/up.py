@@ -14,25 +14,35 @@ FOREVER = 7 * 24 * 3600
 GUIDE = """
 Running; Ctrl-C stops it all. In another terminal, in this tree:
 
-  As a test user (alice, bob, carol, musicd, weatherd, or root), inside the private mounts:
-    ./dev as alice lwactl login --scopes profile
+  Log in as a test user (alice, bob, carol, musicd, weatherd, or root), inside the private mounts:
+    ./dev as alice lwactl login --device music::library:read
+  It shows an address and a code. Type the code there, in a browser (it warns of the certificate, whose
+  authority is {ca}),
+  or let the simulator's control port do it:
+    curl -d user_code=CODE -d customer=alice -d answer=allow http://127.0.0.1:{control}/approve
+
+  Then:
+    ./dev as musicd lwactl token --header music::library:read |
+        curl --cacert {ca} -H @- https://localhost:{https}/v1/me/playlists
+    ./dev as musicd lwactl check music::library:read music::playback
+    ./dev as weatherd lwactl token music::library:read          (refused)
     ./dev as alice lwactl accounts
     ./dev as alice lwactl status
-    ./dev as alice lwactl token profile
+    ./dev as root lwactl audit
 
-  As whoever you are, with any D-Bus program:
+  With any D-Bus program, as whoever you are:
     export DBUS_SYSTEM_BUS_ADDRESS={address}
     busctl --system introspect org.lwabroker.Broker1 /org/lwabroker/Broker1
     gdbus call --system --dest org.lwabroker.Broker1 --object-path /org/lwabroker/Broker1 \\
-        --method org.lwabroker.Broker1.CheckScopes "['profile']" "{{}}"
+        --method org.lwabroker.Broker1.CheckScopes "['music::library:read']" "{{}}"
     dbus-send --system --print-reply --dest=org.lwabroker.Broker1 /org/lwabroker/Broker1 \\
         org.freedesktop.DBus.Properties.GetAll string:org.lwabroker.Broker1
     dbus-monitor --system          (as root)
 
-  The simulated Amazon: https://localhost:{https}/ (its authority is {ca})
+  The simulated Amazon, beyond its pages:
     curl http://127.0.0.1:{control}/state
-    curl -d user_code=CODE -d customer=alice -d answer=allow http://127.0.0.1:{control}/approve
-    curl http://127.0.0.1:{control}/expire-tokens -X POST
+    curl -X POST http://127.0.0.1:{control}/expire-tokens
+    curl -d token_lifetime=20 http://127.0.0.1:{control}/set
 
   To change: {conf}/broker.conf and grants.d/*.conf, then
     kill -HUP {broker}
@@ -48,14 +58,25 @@ allow = music::library:read music::playback
 
 [user:weatherd]
 allow = postal_code
+deny = music::library:read
+"""
+
+RULE = """// Nobody has a session or a polkit agent here, so what would ask for a password is allowed.
+polkit.addRule(function (action, subject) {
+    var asking = ["org.lwabroker.login", "org.lwabroker.accounts.manage", "org.lwabroker.audit.read-own"];
+    if (asking.indexOf(action.id) >= 0)
+        return polkit.Result.YES;
+});
 """
 
 
 def play(stage, tree):
     world = stage.world
     world.start("bus", "polkit", "sim")
+    world.sim.set(interval=2)
     world.write_config()
     world.write_grants("playground", GRANTS)
+    world.write_rule("10-playground", RULE)
     world.start("broker")
     note = os.path.join(world.src_dir, "build", "up.env")
     with open(note, "w", encoding="utf-8") as file:

@@ -28,6 +28,9 @@ def the_world():
 
 @pytest.fixture
 def bus_world(the_world):
+    for part in (the_world.broker, the_world.simulator):
+        if part.alive():
+            part.stop()
     the_world.start("bus", "polkit")
     yield the_world
     the_world.end_test()

@@ -1069,10 +1069,12 @@ def test_control_faults_are_bounded(sim):
 def raw(sim, data, is_tls=True):
     """Sends bytes, and returns what comes back until the other side closes or falls silent."""
     port = sim.port if is_tls else sim.control_port
-    with socket.create_connection(("127.0.0.1", port), 10) as plain:
-        plain.settimeout(1)
-        connection = sim.tls.wrap_socket(plain, server_hostname="localhost") if is_tls else plain
-        answer = b""
+    connection = socket.create_connection(("127.0.0.1", port), 10)
+    if is_tls:
+        connection = sim.tls.wrap_socket(connection, server_hostname="localhost")
+    answer = b""
+    with connection:
+        connection.settimeout(1)
         try:
             connection.sendall(data)
             while True:

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* No disclosure without a durable record (I3). The first time that an app is to get a token, a record is
+ * written, and only when it is durable does anyone get it; whoever asks meanwhile for the same app waits for
+ * that very record. Later deliveries of the same token to the same app are counted, and the count is written
+ * lazily. */
+
+#include "broker/identity.h"
+#include "broker/trail.h"
+#include "util/list.h"
+
+struct broker;
+struct disclosure_wait;
+struct token;
+
+/* What is known of one app and one token; hangs from the token. */
+struct disclosure {
+    struct list node; /* in token->disclosures */
+    char app[IDENTITY_APP_SIZE];
+    uid_t uid;
+    bool is_durable;
+    struct list waits; /* until it is durable */
+    int64_t sequence;  /* of its record */
+    uint64_t deliveries;
+    uint64_t repeats_written;
+};
+
+typedef void (*disclosure_callback)(bool is_durable, void *userdata);
+
+enum { DISCLOSURE_ANSWERED = 1 };
+
+/* DISCLOSURE_ANSWERED with *ret_disclosure: it is on the trail, the token may be given to this app now. 0:
+ * the callback will run when its record is durable, or could not be made so. Or a negative errno. A token
+ * whose record is under way is not freed. */
+int disclosure_ensure(struct token *token, const struct identity *identity, const struct trail_facts *facts,
+                      disclosure_callback callback, void *userdata, struct disclosure **ret_disclosure,
+                      struct disclosure_wait **ret) _must_check_;
+void disclosure_wait_drop(struct disclosure_wait *wait);
+DEFINE_CLEANUP(struct disclosure_wait, disclosure_wait_drop);
+
+void disclosure_count_delivery(struct disclosure *d);
+/* Writes the count of repeats if it has changed. */
+void disclosure_flush(struct broker *broker, struct disclosure *d);
+/* Its record is under way, or its count is not written yet. */
+bool disclosure_is_open(const struct disclosure *d);
+void disclosure_free(struct disclosure *d);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Makes audit records out of what the broker has at hand: one place that knows which fact goes into which
+ * field. A record that memory cannot hold whole is none. */
+
+#include "broker/audit.h"
+#include "broker/owner.h"
+#include "policy/scope.h"
+
+struct broker;
+struct peer;
+struct token;
+
+/* What is not given stays empty. */
+struct trail_facts {
+    const struct peer *peer; /* who called */
+    const char *account;     /* id */
+    const struct owner *owner;
+    const struct scope_set *asked;
+    const struct scope_set *carried;
+    const char *verdict;
+    const char *decided_by;
+    const char *detail;
+    int64_t grant;
+    const struct token *token; /* its fingerprint and expiry */
+};
+
+/* NULL: out of memory. */
+struct audit_record *trail_new(struct broker *broker, enum audit_event event,
+                               const struct trail_facts *facts);
+
+/* For events that nothing waits for: a disclosure is not one of them. What cannot be written is logged. */
+void trail_write(struct broker *broker, enum audit_event event, const struct trail_facts *facts);

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion of lwactl. Nothing here asks the broker: a key press must not cause a prompt.
+
+_lwactl()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+    local common="--interactive --no-interactive --help" words=""
+
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        words="login accounts token check status audit help --help --version"
+    else
+        case $previous in
+            --output)
+                mapfile -t COMPREPLY < <(compgen -f -- "$word")
+                return ;;
+            --account | --label | --last | --locale | --min-valid | --scope-data | --scopes)
+                return ;;
+        esac
+        case $command in
+            login) words="--scopes --device --account --label --scope-data --locale --no-qr $common" ;;
+            accounts)
+                words="--json --yes $common"
+                ((COMP_CWORD == 2)) && words="list rename default remove $words" ;;
+            token) words="--account --min-valid --header --json --output $common" ;;
+            check) words="--account --json $common" ;;
+            status) words="--json $common" ;;
+            audit) words="--last --all --own --json $common" ;;
+            help) words="login accounts token check status audit" ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _lwactl lwactl

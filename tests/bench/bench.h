@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the parts of lwa-bench share. It is a measuring tool: whatever goes wrong ends it, with a sentence. */
+
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#include <dbus/dbus.h>
+#include <stdint.h>
+
+#define BARE_NAME "org.lwabroker.Bench"
+
+#define die(...)                                                                                             \
+    do {                                                                                                     \
+        (void)fprintf(stderr, "lwa-bench: " __VA_ARGS__);                                                    \
+        (void)fputc('\n', stderr);                                                                           \
+        exit(EXIT_FAILURE);                                                                                  \
+    } while (0)
+
+/* --- one call (call.c) ---------------------------------------------------------------------------------- */
+
+/* What is called. The broker and the bare handler get the very same message but for its destination. */
+enum target { TARGET_BROKER, TARGET_BARE, TARGET_PING, TARGET_COUNT };
+
+DBusConnection *connect_to(const char *address);
+void disconnect(DBusConnection *connection);
+
+DBusMessage *new_call(enum target target);
+/* Reads everything, takes the descriptor out and closes it. Ends the program unless it is a good answer. */
+void read_reply(enum target target, DBusMessage *reply);
+/* Calls, waits, reads the reply; returns the microseconds that all of it took. */
+double timed_call(DBusConnection *connection, enum target target);
+
+/* --- the bare handler (bare.c) -------------------------------------------------------------------------- */
+
+/* Serves BARE_NAME until the bus goes: GetToken with no policy, no trail and no loop but libdbus's own. */
+void serve_bare(const char *address);
+
+/* --- figures (figures.c) -------------------------------------------------------------------------------- */
+
+struct samples {
+    double *items;
+    size_t n, size;
+};
+
+void samples_add(struct samples *s, double value);
+/* Sorts; the value that `part` (0 to 1) of the samples do not exceed. */
+double samples_quantile(struct samples *s, double part);
+void samples_clear(struct samples *s);
+
+/* The one JSON object on standard output: begin, any number of figures, end. */
+void figures_begin(void);
+void figures_add(const char *name, double value);
+void figures_end(void);
+
+/* --- what is measured ----------------------------------------------------------------------------------- */
+
+/* One client, the three targets by turns (hot.c). */
+void measure_hot(const char *address, unsigned calls);
+/* The first call of a connection (hot.c). */
+void measure_first(const char *address, unsigned calls);
+/* Closed loop: each client calls again as soon as it has its answer (crowd.c). */
+void measure_throughput(const char *address, unsigned clients, unsigned slices);
+/* Everything at once, then all the answers (burst.c). */
+void measure_burst(const char *address, unsigned connections, unsigned calls);
+/* From fork to owning the name; argv is the daemon's (starts.c). As root. */
+void measure_starts(const char *address, unsigned times, char **argv);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/bench/bench.h"
+
+#include "dbus/names.h"
+
+#include <string.h>
+
+#define CALL_TIMEOUT_MSEC 30000
+#define SCOPE "music::library"
+
+DBusConnection *connect_to(const char *address)
+{
+    DBusError error = DBUS_ERROR_INIT;
+    DBusConnection *connection = dbus_connection_open_private(address, &error);
+    if (!connection || !dbus_bus_register(connection, &error))
+        die("no connection to %s: %s", address, error.message);
+    dbus_connection_set_exit_on_disconnect(connection, TRUE);
+    return connection;
+}
+
+void disconnect(DBusConnection *connection)
+{
+    dbus_connection_set_exit_on_disconnect(connection, FALSE);
+    dbus_connection_close(connection);
+    dbus_connection_unref(connection);
+}
+
+static void append_arguments(DBusMessage *message)
+{
+    DBusMessageIter args, array;
+    const char *scope = SCOPE;
+    dbus_message_iter_init_append(message, &args);
+    if (!dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "s", &array) ||
+        !dbus_message_iter_append_basic(&array, DBUS_TYPE_STRING, &scope) ||
+        !dbus_message_iter_close_container(&args, &array) ||
+        !dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "{sv}", &array) ||
+        !dbus_message_iter_close_container(&args, &array))
+        die("no memory");
+}
+
+DBusMessage *new_call(enum target target)
+{
+    static const char *const names[TARGET_COUNT] = {LWA_BUS_NAME, BARE_NAME, BARE_NAME};
+    DBusMessage *message =
+        target == TARGET_PING
+            ? dbus_message_new_method_call(names[target], LWA_OBJECT_PATH, DBUS_INTERFACE_PEER, "Ping")
+            : dbus_message_new_method_call(names[target], LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "GetToken");
+    if (!message)
+        die("no memory");
+    if (target != TARGET_PING)
+        append_arguments(message);
+    return message;
+}
+
+static unsigned count_values(DBusMessageIter *iter)
+{
+    unsigned n = 0;
+    for (int type; (type = dbus_message_iter_get_arg_type(iter)) != DBUS_TYPE_INVALID;
+         dbus_message_iter_next(iter)) {
+        DBusBasicValue value;
+        DBusMessageIter inner;
+        if (dbus_type_is_basic(type)) {
+            dbus_message_iter_get_basic(iter, &value);
+            n++;
+            if (type == DBUS_TYPE_UNIX_FD)
+                (void)close_fd(value.fd);
+        } else {
+            dbus_message_iter_recurse(iter, &inner);
+            n += count_values(&inner);
+        }
+    }
+    return n;
+}
+
+void read_reply(enum target target, DBusMessage *reply)
+{
+    DBusMessageIter args;
+    if (dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_ERROR)
+        die("a call was answered with %s", dbus_message_get_error_name(reply));
+    if (target == TARGET_PING)
+        return;
+    if (!dbus_message_has_signature(reply, "ha{sv}") || !dbus_message_iter_init(reply, &args))
+        die("GetToken answered with (%s)", dbus_message_get_signature(reply));
+    if (count_values(&args) != 17) /* the descriptor, eight keys and their values, `scopes` being one */
+        die("GetToken's dictionary is not what the bare handler's is");
+}
+
+double timed_call(DBusConnection *connection, enum target target)
+{
+    DBusMessage *call = new_call(target);
+    DBusError error = DBUS_ERROR_INIT;
+    struct timespec before, after;
+    (void)clock_gettime(CLOCK_MONOTONIC, &before);
+    DBusMessage *reply =
+        dbus_connection_send_with_reply_and_block(connection, call, CALL_TIMEOUT_MSEC, &error);
+    if (!reply)
+        die("a call failed: %s: %s", error.name, error.message);
+    read_reply(target, reply);
+    dbus_message_unref(reply);
+    (void)clock_gettime(CLOCK_MONOTONIC, &after);
+    dbus_message_unref(call);
+    return (double)(after.tv_sec - before.tv_sec) * 1e6 + (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+}

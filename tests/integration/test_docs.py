@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the manual pages say is what the programs do: options, keys, defaults, examples."""
+
+import os
+import re
+import subprocess
+
+from world import wait_until
+
+BUILD = os.environ.get("LWA_BUILD", "build")
+
+
+def read(path):
+    with open(os.path.join(os.environ["LWA_SRC_DIR"], path), encoding="utf-8") as file:
+        return file.read()
+
+
+def text_of(roff):
+    """The words of a piece of a page, without fonts and escapes."""
+    roff = re.sub(r"\\f[BIR]", "", roff).replace(r"\-", "-").replace(r"\[u2026]", "…")
+    return " ".join(roff.split())
+
+
+def section(page, name):
+    """The lines of one .SH section."""
+    found = re.search(rf"^\.SH {name}\n(.*?)(?=^\.SH |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"the page has no section {name}"
+    return found.group(1)
+
+
+def entries(text):
+    """(head, body) of each .TP."""
+    return [
+        (head, text_of(body))
+        for head, body in re.findall(r"^\.TP\n(.*)\n((?:(?!\.(?:TP|SS|SH)).*\n)*)", text, re.MULTILINE)
+    ]
+
+
+def example(page):
+    return re.search(r"\.nf\n(.*?)\n\.fi", section(page, "EXAMPLE"), re.DOTALL).group(1).replace(r"\-", "-") + "\n"
+
+
+def run(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def as_installed(text):
+    """With the folders that the pages speak of, however this build was configured."""
+    makefile = read(os.path.join(BUILD, "Makefile"))
+    values = dict(re.findall(r"^(\w+) = (.*)$", makefile, re.MULTILINE))
+
+    def folder(name):
+        value = values[name]
+        while found := re.search(r"\$\{(\w+)\}", value):
+            value = value.replace(found.group(), values[found.group(1)])
+        return value
+
+    for name, installed in (("sysconfdir", "/etc"), ("localstatedir", "/var"), ("datarootdir", "/usr/share")):
+        text = text.replace(folder(name) + "/", installed + "/")
+    return text
+
+
+def test_options_of_the_daemon():
+    """The help and the page name the same options with the same defaults."""
+    printed = as_installed(run(os.path.join(BUILD, "lwa-brokerd"), "--help"))
+    told = {}
+    for names, text in re.findall(r"^  (--.*?)(?:  +(.*))?$", printed, re.MULTILINE):
+        for name in names.split(", "):
+            found = re.search(r"\((.*)\)$", text or "")
+            told[name] = found.group(1) if found else None
+    documented = {}
+    for head, body in entries(section(read("broker/lwa-brokerd.8"), "OPTIONS")):
+        found = re.search(r"\(default: ([^)]*)\)", body)
+        documented[text_of(head)] = found.group(1) if found else None
+    told = {name: value and value.removeprefix("the ") for name, value in told.items()}
+    documented = {name: value and value.removeprefix("the ") for name, value in documented.items()}
+    assert told == documented
+
+
+def printed_keys(text):
+    """{(section, key): (default, meaning)} of what --print-config prints."""
+    keys, comments, current = {}, [], None
+    for line in text.splitlines():
+        if found := re.match(r"\[(\w+)\]$", line):
+            current, comments = found.group(1), []
+        elif found := re.match(r"#(\w+) =(?: (.*))?$", line):
+            keys[current, found.group(1)] = (found.group(2) or "", " ".join(comments))
+            comments = []
+        elif line.startswith("# "):
+            comments.append(line[2:])
+        else:
+            comments = []
+    return keys
+
+
+def test_keys_of_the_configuration():
+    """The page has every key in the program's order, with its default, its meaning and its bounds."""
+    printed = printed_keys(as_installed(run(os.path.join(BUILD, "lwa-brokerd"), "--print-config")))
+    documented = {}
+    parts = re.split(r"^\.SS \[(\w+)\]\n", section(read("broker/lwa-broker.conf.5"), "KEYS"), flags=re.MULTILINE)
+    for name, text in zip(parts[1::2], parts[2::2]):
+        for head, body in entries(text):
+            key, default = re.fullmatch(r"(\w+) \((.*)\)", text_of(head)).groups()
+            documented[name, key] = ("" if default in ("none", "the region's") else default, body)
+    assert list(documented) == list(printed)
+    wrong = {key: (printed[key], documented[key]) for key in printed if printed[key] != documented[key]}
+    assert not wrong
+
+
+def test_printed_configuration_is_good(world):
+    """It is accepted as it is printed, and with every default written out."""
+    printed = run(os.path.join(BUILD, "lwa-brokerd"), "--print-config")
+    ours = read(world.config_path)
+    for text in (printed, re.sub(r"^#(\w+ = )", r"\1", printed, flags=re.MULTILINE)):
+        world.broker.stop()
+        world.write("conf/broker.conf", text)
+        world.write("conf/broker.conf.d/world.conf", ours)
+        world.broker.start()
+        assert world.run_as("alice", ["lwactl", "status"]).returncode == 0
+
+
+def test_example_of_the_configuration(world):
+    """The page's example is taken without a complaint."""
+    world.write("conf/broker.conf.d/world.conf", read(world.config_path))
+    world.write("conf/broker.conf", example(read("broker/lwa-broker.conf.5")))
+    before = len(world.broker.log().splitlines())
+    world.reload()
+    told = wait_until(lambda: world.broker.log().splitlines()[before:], 5 * world.slowness, "the broker to tell")
+    assert "configuration re-read" in told[-1]
+
+
+def problems(world):
+    world.reload()
+    status = world.root().call("org.lwabroker.Status1", "Get")
+    return status["table_sections"], status["problems"]
+
+
+def test_example_of_the_table(world):
+    world.write_grants("example", example(read("policy/lwa-broker-grants.5")))
+    assert problems(world) == (2, [])
+
+
+def test_keys_and_identities_of_the_table(world):
+    """What the broker says it knows is what the page names."""
+    page = read("policy/lwa-broker-grants.5")
+    heads = [text_of(head) for head, _ in entries(section(page, "DESCRIPTION"))]
+
+    world.write_grants("wrong", "[user:nobody]\ngrant = profile\n")
+    (complaint,) = problems(world)[1]
+    known = re.split(r", | or ", complaint.rsplit(": ", 1)[1])
+    assert set(known) == {head for head in heads if ":" not in head}
+
+    world.write_grants("wrong", "[exe:/usr/bin/player]\nallow = profile\n")
+    (complaint,) = problems(world)[1]
+    kinds = set(re.findall(r"(\w+):(?=,| or|$)", complaint.split("an app: ")[1]))
+    assert kinds == {found for head in heads for found in re.findall(r"(\w+):", head)}

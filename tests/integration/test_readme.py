@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The README's blocks are run, in their order, so that they cannot rot. What a block is says the line that opens it:
+
+    ```ini file=broker.conf, file=grants.d/NAME, ```js file=rules.d/NAME    a file that is put in place
+    ```sh as=USER, ```python as=USER                                         run as that user
+    ```sh                                                                    of the machine itself: not run here
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from world import wait_until
+
+REAL_API = "https://api.music.amazon.dev/v1"
+
+
+def readme():
+    with open(os.path.join(os.environ["LWA_SRC_DIR"], "README.md"), encoding="utf-8") as file:
+        return file.read()
+
+
+def blocks():
+    """(language, {"as" or "file": value}, text) of each fenced block."""
+    for info, text in re.findall(r"^```([^\n`]+)\n(.*?)^```$", readme(), re.MULTILINE | re.DOTALL):
+        words = info.split()
+        yield words[0], dict(word.split("=", 1) for word in words[1:]), text
+
+
+@pytest.fixture
+def installed(world):
+    """A world with the README's own files; only where Amazon is differs."""
+    files = {marks["file"]: text for _, marks, text in blocks() if "file" in marks}
+    assert len(files) == 3
+    with open(world.config_path, encoding="utf-8") as file:
+        ours = file.read()
+    world.sim.set(interval=1)
+    world.broker.stop()
+    for name, text in files.items():
+        if name == "broker.conf":
+            world.write("conf/broker.conf", text)
+            # All that the README sets stays as it sets it.
+            set_there = re.findall(r"^(\w+) =", text, re.MULTILINE)
+            rest = "\n".join(line for line in ours.splitlines() if line.split(" =")[0] not in set_there)
+            world.write("conf/broker.conf.d/simulated.conf", rest)
+        elif name.startswith("grants.d/"):
+            world.write_grants(os.path.basename(name).removesuffix(".conf"), text)
+        else:
+            world.write_rule(os.path.basename(name).removesuffix(".rules"), text)
+    world.broker.start()
+    return world
+
+
+def run(world, user, language, text):
+    text = text.replace(REAL_API, f"https://localhost:{world.sim.https}/v1")
+    command = ["sh", "-euc", text] if language == "sh" else ["/usr/bin/python3", "-c", text]
+    path = f"{world.build_dir}:/usr/bin:/bin"
+    env = {"PATH": path, "CURL_CA_BUNDLE": world.ca_file, "SSL_CERT_FILE": world.ca_file}
+    process = world.spawn_as(user, command, env=env, stderr=subprocess.STDOUT)
+    if "lwactl login" in text:
+        pairs = wait_until(lambda: world.sim.state()["code_pairs"], 10 * world.slowness, "a code pair")
+        world.sim.approve(pairs[0]["user_code"])
+    out, _ = process.communicate(timeout=30 * world.slowness)
+    assert process.returncode == 0, f"{text}\n{out}"
+    return out
+
+
+def test_blocks_can_be_run(installed):
+    status = installed.root().call("org.lwabroker.Status1", "Get")
+    assert status["problems"] == [] and status["table_sections"] == 2
+    outputs = [run(installed, marks["as"], kind, text) for kind, marks, text in blocks() if "as" in marks]
+    shell, python, tools = outputs[1:4]
+    assert "Morning walk" in shell and "Morning walk" in python
+    assert len(re.findall(r'"token_id" s "\w+"|\'token_id\': <\'\w+\'>', tools)) == 2
+    assert 'interface name="org.lwabroker.Broker1"' in tools
+    assert "token-disclosed" in outputs[-1]
+
+
+def test_what_the_table_of_the_readme_refuses(installed):
+    assert installed.run_as("weatherd", ["lwactl", "token", "music::library:read"]).returncode == 3
+
+
+def test_rule_of_the_readme(installed):
+    """The rule refuses what a table would allow."""
+    installed.write_grants("games", "[user:carol]\nallow = music::library\n")
+    installed.reload()
+    text = next(text for _, marks, text in blocks() if marks.get("file", "").startswith("rules.d/"))
+    assert installed.run_as("carol", ["lwactl", "check", "music::library"]).returncode != 3
+    installed.write_rule("30-carol", text.replace("user:gamesd", "user:carol"))
+    done = installed.run_as("carol", ["lwactl", "token", "music::library"])
+    assert done.returncode == 3, done.stderr
+
+
+def test_commands_of_dev():
+    """Each `./dev` command that the documents name exists."""
+    dev = os.path.join(os.environ["LWA_SRC_DIR"], "dev")
+    told = subprocess.run([dev, "help"], capture_output=True, text=True, timeout=20, check=True).stdout
+    for name in ("README.md", "CONTRIBUTING.md"):
+        with open(os.path.join(os.environ["LWA_SRC_DIR"], name), encoding="utf-8") as file:
+            for command in re.findall(r"\./dev (\w+)", file.read()):
+                assert command == "help" or re.search(rf"^  {command}\b", told, re.MULTILINE), command
+
+
+def test_links_and_paths_exist():
+    """What the documents point at is there."""
+    root = os.environ["LWA_SRC_DIR"]
+    text = readme()
+    names = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    names += re.findall(r"`((?:broker|client|dbus|policy|tests|util)/[\w./-]*)`", text)
+    missing = [name for name in names if not os.path.exists(os.path.join(root, name))]
+    assert names and not missing
