@@ -513,13 +513,15 @@ def test_refusals_are_on_the_trail(world):
     client = world.client("musicd")
     for scope in ("profile", "postal_code", READ):
         why_refused(client, [scope])
-    found = {
-        record["asked"]: (record["verdict"], record["decided_by"])
-        for record in apps.audit(world)
-        if record["app"] == "user:musicd" and record["event"] != "token-disclosed"
-    }
-    assert set(found) >= {"profile", "postal_code", READ}
-    assert found["profile"][1] == "table"
+    found = wait_until(lambda: refusals_of(world, "user:musicd", 3), 5 * world.slowness, "three refusals")
+    assert set(found) == {"profile", "postal_code", READ}
+    assert found["profile"] == "table"
+
+
+def refusals_of(world, app, n):
+    """{scopes asked: what decided}, once there are n."""
+    records = [record for record in apps.audit(world) if record["app"] == app and record["event"] != "token-disclosed"]
+    return {record["asked"]: record["decided_by"] for record in records} if len(records) >= n else None
 
 
 # --- grants.d ---
