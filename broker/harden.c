@@ -46,8 +46,8 @@ static void raise_open_files(void)
 int harden_process(void)
 {
     const struct rlimit none = {0, 0};
-    (void)signal(SIGPIPE,
-                 SIG_IGN); /* whose peer has left is told by errno; curl leaves this to the process */
+    /* Whose peer has left is told by errno; curl leaves this to the process. */
+    (void)signal(SIGPIPE, SIG_IGN);
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     /* The leak checker of the sanitizers attaches to its own process. */

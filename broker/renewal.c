@@ -172,7 +172,7 @@ static void succeed(struct grant *grant)
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
     grant->refreshed_sec = wall_sec();
     grant->is_intent_open = false;
-    r->is_wanted = !list_is_empty(&r->waits);
+    r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
     answer_waits(grant, RENEWAL_OK);

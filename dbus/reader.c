@@ -28,7 +28,7 @@ int reader_strv(DBusMessageIter *array, size_t max, struct strv *ret)
     return 0;
 }
 
-/* Steps into the entry's variant; its key is returned. */
+/* Steps to the entry's value, into the variant if it is one; its key is returned. */
 static const char *entry_key(DBusMessageIter *dict_item, DBusMessageIter *ret_value)
 {
     DBusMessageIter entry;
@@ -36,7 +36,10 @@ static const char *entry_key(DBusMessageIter *dict_item, DBusMessageIter *ret_va
     dbus_message_iter_recurse(dict_item, &entry);
     dbus_message_iter_get_basic(&entry, &key);
     dbus_message_iter_next(&entry);
-    dbus_message_iter_recurse(&entry, ret_value);
+    if (dbus_message_iter_get_arg_type(&entry) == DBUS_TYPE_VARIANT)
+        dbus_message_iter_recurse(&entry, ret_value);
+    else
+        *ret_value = entry;
     return key;
 }
 
@@ -56,7 +59,7 @@ static bool is_options_dict(DBusMessageIter *dict)
         dbus_message_iter_get_element_type(dict) != DBUS_TYPE_DICT_ENTRY)
         return false;
     char *signature = dbus_message_iter_get_signature(dict);
-    bool fits = signature && strcmp(signature, "a{sv}") == 0;
+    bool fits = signature && (strcmp(signature, "a{sv}") == 0 || strcmp(signature, "a{ss}") == 0);
     dbus_free(signature);
     return fits;
 }

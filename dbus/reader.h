@@ -32,7 +32,8 @@ struct reader_option {
     bool seen;
 };
 
-/* Reads a whole a{sv}. A positive outcome names the option: *ret_name is the message's string, and may be any
+/* Reads a whole a{sv}; an a{ss} is taken too, for callers that cannot write variants, such as dbus-send: its
+ * options are strings. A positive outcome names the option: *ret_name is the message's string, and may be any
  * UTF-8; it is only good to be quoted after reader_is_plain(). */
 int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t n,
                    const char **ret_name) _must_check_;

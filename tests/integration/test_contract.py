@@ -359,9 +359,19 @@ def test_busctl(world, user):
 
 @pytest.mark.parametrize("user", ["alice", "weatherd"])
 def test_dbus_send(world, user):
-    """dbus-send has no way to write a{sv}, not even an empty one: no token by it, but all else, and named errors."""
-    done = world.run_as(user, [*DBUS_SEND, f"{BROKER}.GetToken", f"array:string:{SCOPE}", "dict:string:string:"])
-    assert done.returncode != 0 and "org.lwabroker.Error.InvalidArgument" in done.stderr, done.stdout
+    """dbus-send has no way to write a{sv}, not even an empty one: its a{ss} is taken for one whose options are
+    strings, and is as strict."""
+    token = token_of(world, user)
+    ask = [*DBUS_SEND, f"{BROKER}.GetToken", f"array:string:{SCOPE}"]
+    done = world.run_as(user, [*ask, "dict:string:string:"])
+    assert done.returncode == 0, done.stderr
+    assert "file descriptor" in done.stdout and token.info["token_id"] in done.stdout
+    assert token.text not in done.stdout
+    done = world.run_as(user, [*ask, "dict:string:string:account,nobody"])
+    assert "org.lwabroker.Error.NoSuchAccount" in done.stderr, done.stdout
+    for option in ("min_valid,5", "unknown,x"):
+        done = world.run_as(user, [*ask, f"dict:string:string:{option}"])
+        assert done.returncode != 0 and "org.lwabroker.Error.InvalidArgument" in done.stderr, done.stdout
     done = world.run_as(user, [*DBUS_SEND, f"{PROPERTIES}.Get", f"string:{BROKER}", "string:Features"])
     assert done.returncode == 0 and "flow:device-code" in done.stdout, done.stderr
     done = world.run_as(user, [*DBUS_SEND, f"{BROKER}.ReportRejected", "string:x"])
