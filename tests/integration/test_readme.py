@@ -74,7 +74,7 @@ def test_blocks_can_be_run(installed):
     shell, python, tools = outputs[1:4]
     assert "Morning walk" in shell and "Morning walk" in python
     assert len(re.findall(r'"token_id" s "\w+"|\'token_id\': <\'\w+\'>', tools)) == 2
-    assert 'interface name="org.lwabroker.Broker1"' in tools
+    assert 'string "token_id"' in tools and "file descriptor" in tools
     assert "token-disclosed" in outputs[-1]
 
 
