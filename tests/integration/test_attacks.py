@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a hostile app, user or owner tries on the running broker. Each takes a few seconds at most."""
+
+import os
+import socket
+
+import pytest
+from jeepney import DBusAddress, HeaderFields, new_method_call
+
+from logins import LIBRARY, LOGIN, settle, status
+from world import NAME, PATH, wait_until
+
+PEER = "org.freedesktop.DBus.Peer"
+BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
+
+
+@pytest.fixture
+def quick(world):
+    return settle(world)
+
+
+def open_descriptors(world):
+    return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
+
+
+def send_descriptors(client, call, n, descriptor):
+    interface, member, signature, args = call
+    message = new_method_call(DBusAddress(PATH, bus_name=NAME, interface=interface), member, signature, args)
+    message.header.fields[HeaderFields.unix_fds] = n
+    data = message.serialise(serial=next(client.connection.outgoing_serial))
+    socket.send_fds(client.connection.sock, [data], [descriptor] * n)
+
+
+# --- descriptors ------------------------------------------------------------------------------------------
+
+
+def test_descriptors_in_calls_do_not_reach_the_broker(quick):
+    """No method takes one. Calls that wait for polkit would keep them, and while the bus has more than a few
+    for the broker it drops everything else for it, who has left included."""
+    bystander = quick.client("bob")
+    before = open_descriptors(quick)
+    attackers = [quick.client("carol") for _ in range(4)]
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    for attacker in attackers:
+        for _ in range(100):
+            send_descriptors(attacker, BEGIN, 16, descriptor)
+    os.close(descriptor)
+    for _ in range(20):
+        bystander.call(PEER, "Ping", timeout=2 * quick.slowness)
+        assert open_descriptors(quick) <= before + 2
+    for attacker in attackers:
+        quick.clients.remove(attacker)
+        attacker.close()
+    wait_until(lambda: status(quick.root())["connections"] <= 2, 5 * quick.slowness, "the attackers to be forgotten")
