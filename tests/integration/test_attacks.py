@@ -3,11 +3,12 @@
 
 import os
 import socket
+import time
 
 import pytest
 from jeepney import DBusAddress, HeaderFields, new_method_call
 
-from logins import LIBRARY, LOGIN, settle, status
+from logins import LIBRARY, LOGIN, link_device, settle, status, take
 from world import NAME, PATH, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
@@ -21,6 +22,16 @@ def quick(world):
 
 def open_descriptors(world):
     return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
+
+
+def connections_of(world, user, n):
+    """Many connections of one process."""
+    first = world.client(user)
+    found = [first]
+    for _ in range(n - 1):
+        found.append(first.another())
+        world.clients.append(found[-1])
+    return found
 
 
 def send_descriptors(client, call, n, descriptor):
@@ -52,3 +63,18 @@ def test_descriptors_in_calls_do_not_reach_the_broker(quick):
         quick.clients.remove(attacker)
         attacker.close()
     wait_until(lambda: status(quick.root())["connections"] <= 2, 5 * quick.slowness, "the attackers to be forgotten")
+
+
+def test_unread_tokens_do_not_silence_the_broker(quick):
+    """The bus holds a few descriptors for one who does not read, and counts them against the broker."""
+    link_device(quick, [LIBRARY])
+    bystander = quick.client("weatherd")
+    take(bystander)
+    for attacker in connections_of(quick, "musicd", 4):
+        take(attacker)
+        for _ in range(10):
+            for _ in range(50):
+                attacker.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {}))
+            time.sleep(0.02)
+    for _ in range(20):
+        bystander.get_token([LIBRARY], timeout=3 * quick.slowness).close()
