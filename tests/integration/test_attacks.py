@@ -3,12 +3,13 @@
 
 import os
 import socket
+import sqlite3
 import time
 
 import pytest
 from jeepney import DBusAddress, HeaderFields, new_method_call
 
-from logins import LIBRARY, LOGIN, link_device, settle, status, take
+from logins import ACCOUNTS, LIBRARY, LOGIN, accounts, error_of, link, link_device, rows, settle, status, take
 from world import NAME, PATH, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
@@ -78,3 +79,26 @@ def test_unread_tokens_do_not_silence_the_broker(quick):
             time.sleep(0.02)
     for _ in range(20):
         bystander.get_token([LIBRARY], timeout=3 * quick.slowness).close()
+
+
+# --- leaving at the wrong moment ----------------------------------------------------------------------------
+
+
+def test_removal_holds_though_the_caller_leaves(quick):
+    """The store has begun with it, so the account is gone, whoever waits for the answer."""
+    account = link(quick, "alice", [LIBRARY])
+    app, leaver = quick.client("alice"), quick.client("alice")
+    take(app)
+    accounts(leaver)
+    lock = sqlite3.connect(f"{quick.state_dir}/broker.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    leaver.send(ACCOUNTS, "Remove", "s", (account,))
+    time.sleep(0.3)
+    quick.clients.remove(leaver)
+    leaver.close()
+    wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the call to end")
+    lock.execute("ROLLBACK")
+    lock.close()
+    wait_until(lambda: rows(quick, "SELECT count(*) FROM account") == [(0,)], 5 * quick.slowness, "the removal")
+    wait_until(lambda: not accounts(app), 5 * quick.slowness, "the removal to be known")
+    assert error_of(take, app).short == "LoginRequired"
