@@ -9,8 +9,23 @@ import time
 import pytest
 from jeepney import DBusAddress, HeaderFields, new_method_call
 
-from logins import ACCOUNTS, LIBRARY, LOGIN, accounts, error_of, link, link_device, rows, settle, status, take
-from world import NAME, PATH, wait_until
+from logins import (
+    ACCOUNTS,
+    LIBRARY,
+    LOGIN,
+    REQUEST,
+    Login,
+    accounts,
+    error_of,
+    link,
+    link_device,
+    rows,
+    settle,
+    status,
+    take,
+    trail,
+)
+from world import NAME, PATH, DBusError, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
@@ -102,3 +117,31 @@ def test_removal_holds_though_the_caller_leaves(quick):
     wait_until(lambda: rows(quick, "SELECT count(*) FROM account") == [(0,)], 5 * quick.slowness, "the removal")
     wait_until(lambda: not accounts(app), 5 * quick.slowness, "the removal to be known")
     assert error_of(take, app).short == "LoginRequired"
+
+
+@pytest.mark.parametrize("how", ["leave", "cancel"])
+def test_login_ended_while_it_is_stored(quick, how):
+    """What the trail says of it holds after a restart too."""
+    for _ in range(3):
+        alice = quick.client("alice")
+        login = Login(alice, [LIBRARY]).wait_state("waiting")
+        quick.sim.approve(login.code, "alice")
+        login.wait_state("exchanging")
+        if how == "cancel":
+            serial = alice.send(REQUEST, "Cancel", path=login.path)
+            try:
+                alice.wait(serial, 5 * quick.slowness)
+            except DBusError:
+                pass
+        quick.clients.remove(alice)
+        alice.close()
+        wait_until(lambda: status(quick.root())["logins"] == 0, 5 * quick.slowness, "the login to end")
+        time.sleep(0.5 * quick.slowness)
+        failed = bool(trail(quick.root(), "login-failed"))
+        quick.close_clients()
+        quick.broker.restart()
+        time.sleep(0.5 * quick.slowness)
+        assert failed != bool(accounts(quick.client("alice")))
+        assert failed == (how == "cancel")
+        if not failed:
+            break
