@@ -28,6 +28,7 @@ from logins import (
 from world import NAME, PATH, DBusError, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
+POLKIT = "org.freedesktop.PolicyKit1.Authority"
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
 
 
@@ -145,3 +146,49 @@ def test_login_ended_while_it_is_stored(quick, how):
         assert failed == (how == "cancel")
         if not failed:
             break
+
+
+# --- polkit ------------------------------------------------------------------------------------------------
+
+
+def start_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def register_agent(client):
+    """An agent of the client's own, which never answers."""
+    subject = ("unix-process", {"pid": ("u", client.pid), "start-time": ("t", start_time(client.pid))})
+    where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": "org.freedesktop.PolicyKit1"}
+    client.call(POLKIT, "RegisterAuthenticationAgent", "(sa{sv})ss", (subject, "C", "/agent"), **where)
+
+
+def test_prompts_that_nobody_answers_block_nobody(quick):
+    link_device(quick, [LIBRARY])
+    quick.write_rule(
+        "20-prompt",
+        'polkit.addRule(function(a, s) { if (a.id == "org.lwabroker.login" && s.user == "carol")'
+        " return polkit.Result.AUTH_SELF; });",
+    )
+    carol = quick.client("carol")
+    register_agent(carol)
+    serials = [carol.send(*BEGIN, interactive=True) for _ in range(100)]
+    # What is beyond the few prompts of one user is answered as without interaction.
+    assert error_of(carol.wait, serials[-1], 10 * quick.slowness).short == "ConsentRequired"
+    answered = [serial for serial in serials if serial in carol.replies]
+    assert len(serials) - len(answered) <= 5
+    quick.client("musicd").get_token([LIBRARY], timeout=5 * quick.slowness).close()
+    quick.clients.remove(carol)
+    carol.close()
+    wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the prompts to be cancelled")
+
+
+def test_one_users_questions_do_not_delay_the_others(quick):
+    """polkitd answers some hundred questions a second: those who ask take turns."""
+    link_device(quick, [LIBRARY])
+    for attacker in connections_of(quick, "carol", 32):
+        for _ in range(120):
+            attacker.send(*BEGIN)
+    began = time.monotonic()
+    quick.client("musicd").get_token([LIBRARY], timeout=20 * quick.slowness).close()
+    assert time.monotonic() - began < 2 * quick.slowness
