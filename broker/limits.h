@@ -6,6 +6,7 @@
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
 #define LIMIT_CALLS_PER_PEER 256    /* method calls of one connection under way at once */
+#define LIMIT_CALLS_PER_UID 1024    /* of all connections of one user */
 #define LIMIT_CALLS 4096            /* of all connections together */
 #define LIMIT_PEERS 4096            /* connections tracked at once */
 #define LIMIT_IDENTITY_LOOKUPS 2    /* name-service look-ups under way at once: the others wait */

@@ -192,3 +192,21 @@ def test_one_users_questions_do_not_delay_the_others(quick):
     began = time.monotonic()
     quick.client("musicd").get_token([LIBRARY], timeout=20 * quick.slowness).close()
     assert time.monotonic() - began < 2 * quick.slowness
+
+
+def test_one_user_does_not_take_all_calls(quick):
+    link_device(quick, [LIBRARY])
+    musicd = quick.client("musicd")
+    take(musicd)
+    attackers = connections_of(quick, "carol", 40)
+    for attacker in attackers:
+        attacker.call(PEER, "Ping")
+    quick.polkitd.pause()
+    for attacker in attackers:
+        for _ in range(120):
+            attacker.send(*BEGIN)
+    try:
+        for _ in range(10):
+            take(musicd)
+    finally:
+        quick.polkitd.cont()
