@@ -97,6 +97,19 @@ def test_unread_tokens_do_not_silence_the_broker(quick):
         bystander.get_token([LIBRARY], timeout=3 * quick.slowness).close()
 
 
+def test_big_messages_of_one_user_do_not_grow_the_broker(quick):
+    bystander, attacker = quick.client("bob"), quick.client("carol")
+    bystander.call(PEER, "Ping")
+    attacker.connection.sock.settimeout(10)
+    for _ in range(3):
+        serial = attacker.send(ACCOUNTS, "Rename", "ss", ("main", "x" * (16 << 20)))
+        assert error_of(attacker.wait, serial, 10 * quick.slowness).short == "InvalidArgument"
+        bystander.call(PEER, "Ping", timeout=2 * quick.slowness)
+    with open(f"/proc/{quick.broker.pid}/status", encoding="ascii") as file:
+        resident = int(next(line for line in file if line.startswith("VmRSS")).split()[1])
+    assert resident < 96 * 1024 * quick.slowness
+
+
 # --- leaving at the wrong moment ----------------------------------------------------------------------------
 
 
@@ -210,3 +223,20 @@ def test_one_user_does_not_take_all_calls(quick):
             take(musicd)
     finally:
         quick.polkitd.cont()
+
+
+def test_bus_goes_while_checks_wait(quick):
+    """More than are in flight at once; with the bus gone none of the others can be sent."""
+    scopes = "music::library music::playback music::catalog profile postal_code"
+    quick.write_grants("people", f"[user:carol]\nallow = {scopes}\n")
+    quick.reload()
+    carol = quick.client("carol")
+    carol.call(PEER, "Ping")
+    quick.polkitd.pause()
+    for i in range(1, 32):
+        asked = [scope for bit, scope in enumerate(scopes.split()) if i & (1 << bit)]
+        carol.send(NAME, "GetToken", "asa{sv}", (asked, {}))
+    wait_until(lambda: status(quick.root())["calls"] > 20, 5 * quick.slowness, "the calls to wait")
+    quick.bus.kill9()
+    assert quick.broker.wait_end() == 1
+    quick.polkitd.kill9()
