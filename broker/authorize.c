@@ -214,8 +214,8 @@ static int start_check(struct decision *d, const struct facts *facts, int scope,
 
     struct scope_check *check = &d->checks[d->n_checks];
     *check = (struct scope_check){d, scope, NULL};
-    int r = polkit_check(d->peer->broker->polkit, d->peer->name, action, own.details, own.n, 0, on_checked,
-                         check, &check->slot);
+    int r = polkit_check(d->peer->broker->polkit, d->peer->name, d->peer->identity.uid, action, own.details,
+                         own.n, 0, on_checked, check, &check->slot);
     if (r < 0)
         return r;
     d->n_checks++;
@@ -355,6 +355,6 @@ int authorize_action(struct peer *peer, const char *action, const struct authori
     if (!scope_set_is_empty(question->scopes))
         add_fact(&facts, "verdict", verdict_name(verdicts_least(&question->verdicts, question->scopes)));
     unsigned prompt = may_prompt ? peer->broker->config->prompt_timeout_sec : 0;
-    return polkit_check(peer->broker->polkit, peer->name, action, facts.details, facts.n, prompt, callback,
-                        userdata, ret);
+    return polkit_check(peer->broker->polkit, peer->name, peer->identity.uid, action, facts.details, facts.n,
+                        prompt, callback, userdata, ret);
 }

@@ -9,9 +9,31 @@
 
 #define SENTENCE_SIZE 1024
 
+struct count {
+    uid_t uid;
+    unsigned n;
+};
+
+static void count_calls(struct peer *peer, void *userdata)
+{
+    struct count *c = userdata;
+    if (peer->is_known && peer->identity.uid == c->uid)
+        c->n += peer->n_calls;
+}
+
+/* Counted only when so many are under way in all that it may be. */
+static bool has_too_many(const struct peer *peer)
+{
+    struct count count = {peer->identity.uid, 0};
+    if (peer->broker->n_calls < LIMIT_CALLS_PER_UID || !peer->is_known)
+        return false;
+    peers_foreach(peer->broker, count_calls, &count);
+    return count.n >= LIMIT_CALLS_PER_UID;
+}
+
 struct call *call_new(struct broker *broker, struct peer *peer, DBusMessage *message)
 {
-    if (peer->n_calls >= LIMIT_CALLS_PER_PEER || broker->n_calls >= LIMIT_CALLS)
+    if (peer->n_calls >= LIMIT_CALLS_PER_PEER || broker->n_calls >= LIMIT_CALLS || has_too_many(peer))
         return NULL;
     struct call *call = calloc(1, sizeof(*call));
     if (!call)

@@ -6,6 +6,7 @@
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
 #define LIMIT_CALLS_PER_PEER 256    /* method calls of one connection under way at once */
+#define LIMIT_CALLS_PER_UID 1024    /* of all connections of one user */
 #define LIMIT_CALLS 4096            /* of all connections together */
 #define LIMIT_PEERS 4096            /* connections tracked at once */
 #define LIMIT_IDENTITY_LOOKUPS 2    /* name-service look-ups under way at once: the others wait */
@@ -13,6 +14,9 @@
 /* --- polkit ------------------------------------------------------------------------------------------ */
 #define LIMIT_POLKIT_IN_FLIGHT 64   /* a bus allows 128 pending replies; the rest wait in our queue */
 #define LIMIT_POLKIT_QUEUE 8192     /* checks that wait: beyond, the answer is no */
+#define LIMIT_POLKIT_PER_UID 2048   /* of these, the ones of one user's connections */
+#define LIMIT_PROMPTS 16            /* checks that a person is to answer; beside those in flight */
+#define LIMIT_PROMPTS_PER_UID 4     /* of these, the ones of one user's connections */
 #define LIMIT_POLKIT_TIMEOUT_SEC 20 /* without interaction; then the answer is no */
 #define LIMIT_DECISIONS_PER_PEER 8  /* remembered plain yes answers of one connection */
 

@@ -20,10 +20,14 @@ static const char *const state_names[] = {"starting", "waiting", "exchanging", "
 static void login_free(struct login *login)
 {
     list_remove(&login->in_peer);
+    if (login->op) {
+        /* What the store has begun with will be durable, and memory must follow it. */
+        login->peer = NULL;
+        return;
+    }
     login->broker->n_logins--;
     lwa_request_drop(login->request);
     timer_drop(login->timer);
-    store_op_drop(login->op);
     lwa_code_pair_clear(&login->pair);
     free(login->label);
     free(login->locale);
@@ -203,6 +207,7 @@ void login_finish(struct login *login, const char *outcome, enum bus_error error
         proving_cancel(login->proving_grant->proving, error, detail);
         return;
     }
+    login->is_unwanted = true;
     record_event(login, AUDIT_LOGIN_FAILED, detail);
     end(login, outcome, error, NULL);
 }
@@ -211,7 +216,7 @@ void login_abandon(struct login *login)
 {
     if (login->proving_grant)
         proving_detach(login->proving_grant->proving);
-    else
+    else if (!login->op)
         record_event(login, AUDIT_LOGIN_FAILED, "caller-left");
     login_free(login);
 }
@@ -278,10 +283,31 @@ static int keep_grant(struct login *login, const struct store_reply *reply, stru
     return r;
 }
 
+/* Its creator has left, or has cancelled it. If the broker stops meanwhile, it is proven at the next start.
+ */
+static void on_stored_without_creator(struct login *login, const struct store_reply *reply)
+{
+    struct broker *broker = login->broker;
+    struct grant *grant;
+    if (reply->r != 0 || broker->is_finished)
+        return;
+    if (login->is_unwanted) {
+        if (store_remove_grant(broker->store, reply->row, NULL, NULL, NULL, NULL) < 0)
+            log_warning("grant %lld: a login that was cancelled could not be removed", (long long)reply->row);
+    } else if (keep_grant(login, reply, &grant) < 0 || proving_start(grant, NULL, NULL) < 0) {
+        log_warning("grant %lld: no memory to prove it", (long long)reply->row);
+    }
+}
+
 static void on_stored(struct store_reply *reply, void *userdata)
 {
     struct login *login = userdata;
     login->op = NULL;
+    if (!login->peer) {
+        on_stored_without_creator(login, reply);
+        login_free(login);
+        return;
+    }
     if (reply->r != 0) {
         login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
         return;

@@ -53,7 +53,8 @@ struct login {
     /* What is under way. */
     struct lwa_request *request;
     struct timer *timer;
-    struct store_op *op;
+    struct store_op *op; /* an ended login lives on until it has been answered, with `peer` NULL */
+    bool is_unwanted;    /* what is being stored is to be removed again */
     struct grant *proving_grant;
 
     /* Of the device flow. */

@@ -22,16 +22,27 @@ struct polkit {
     struct bus *bus;
     void (*changed)(void *userdata);
     void *userdata;
-    struct list queue; /* checks whose message is not sent yet */
+    struct list lanes; /* of the users whose checks wait, the one whose turn it is first */
     unsigned n_queued;
-    unsigned n_in_flight;
+    unsigned n_in_flight; /* without interaction */
+    struct list prompts;  /* checks with interaction */
     uint64_t last_cancellation;
     struct polkit_self_check *self_check;
 };
 
+/* The checks of one user whose messages are not sent yet; there are some while it exists. */
+struct lane {
+    struct list node; /* in polkit->lanes */
+    uid_t uid;
+    struct list queue;
+    unsigned n;
+};
+
 struct polkit_check {
-    struct list node; /* in the queue, or by itself */
+    struct list node; /* in its lane, in the prompts, or by itself */
     struct polkit *polkit;
+    uid_t uid;
+    struct lane *lane;                          /* while queued */
     DBusMessage *message;                       /* while queued */
     struct bus_call *call;                      /* while in flight */
     struct timer *timer;                        /* of an interactive check */
@@ -120,6 +131,11 @@ static struct polkit_answer read_answer(DBusMessage *reply)
     return answer;
 }
 
+static bool is_prompt(const struct polkit_check *c)
+{
+    return c->cancellation_id[0] != '\0';
+}
+
 static void send_queued(struct polkit *p);
 
 static void finish(struct polkit_check *c, struct polkit_answer answer)
@@ -135,7 +151,7 @@ static void on_checked(DBusMessage *reply, void *userdata)
     struct polkit_check *c = userdata;
     struct polkit *p = c->polkit;
     c->call = NULL;
-    p->n_in_flight--;
+    p->n_in_flight -= is_prompt(c) ? 0 : 1;
     finish(c, read_answer(reply));
     send_queued(p);
 }
@@ -149,21 +165,73 @@ static void on_prompt_timeout(void *userdata)
 
 static int send_check(struct polkit_check *c)
 {
-    int timeout = c->cancellation_id[0] ? DBUS_TIMEOUT_INFINITE : LIMIT_POLKIT_TIMEOUT_SEC * 1000;
+    int timeout = is_prompt(c) ? DBUS_TIMEOUT_INFINITE : LIMIT_POLKIT_TIMEOUT_SEC * 1000;
     int r = bus_call(c->polkit->bus, c->message, timeout, on_checked, c, &c->call);
     dbus_message_unref(c->message);
     c->message = NULL;
-    if (r == 0)
+    if (r == 0 && !is_prompt(c))
         c->polkit->n_in_flight++;
     return r;
 }
 
+static struct lane *find_lane(struct polkit *p, uid_t uid)
+{
+    struct lane *lane;
+    LIST_FOREACH (lane, &p->lanes, node)
+        if (lane->uid == uid)
+            return lane;
+    return NULL;
+}
+
+static int enqueue(struct polkit_check *c)
+{
+    struct polkit *p = c->polkit;
+    struct lane *lane = find_lane(p, c->uid);
+    if (p->n_queued >= LIMIT_POLKIT_QUEUE || (lane && lane->n >= LIMIT_POLKIT_PER_UID))
+        return -EUSERS;
+    if (!lane) {
+        lane = calloc(1, sizeof(*lane));
+        if (!lane)
+            return -ENOMEM;
+        lane->uid = c->uid;
+        list_init(&lane->queue);
+        list_append(&p->lanes, &lane->node);
+    }
+    c->lane = lane;
+    list_append(&lane->queue, &c->node);
+    lane->n++;
+    p->n_queued++;
+    return 0;
+}
+
+static void dequeue(struct polkit_check *c)
+{
+    struct lane *lane = c->lane;
+    list_remove(&c->node);
+    c->lane = NULL;
+    lane->n--;
+    c->polkit->n_queued--;
+    if (lane->n > 0)
+        return;
+    list_remove(&lane->node);
+    free(lane);
+}
+
+/* The next check of the user whose turn it is, who is the last after that. */
+static struct polkit_check *take_next(struct polkit *p)
+{
+    struct lane *lane = LIST_ENTRY(p->lanes.next, struct lane, node);
+    struct polkit_check *c = LIST_ENTRY(lane->queue.next, struct polkit_check, node);
+    list_remove(&lane->node);
+    list_append(&p->lanes, &lane->node);
+    dequeue(c);
+    return c;
+}
+
 static void send_queued(struct polkit *p)
 {
-    while (!list_is_empty(&p->queue) && p->n_in_flight < LIMIT_POLKIT_IN_FLIGHT) {
-        struct polkit_check *c = LIST_ENTRY(p->queue.next, struct polkit_check, node);
-        list_remove(&c->node);
-        p->n_queued--;
+    while (!list_is_empty(&p->lanes) && p->n_in_flight < LIMIT_POLKIT_IN_FLIGHT) {
+        struct polkit_check *c = take_next(p);
         if (send_check(c) < 0)
             finish(c, (struct polkit_answer){POLKIT_UNAVAILABLE, false});
     }
@@ -181,39 +249,47 @@ static void cancel_prompt(struct polkit_check *c)
     dbus_message_unref(cancel);
 }
 
-int polkit_check(struct polkit *p, const char *subject, const char *action,
+static bool may_prompt(const struct polkit *p, uid_t uid)
+{
+    unsigned n = 0, n_own = 0;
+    const struct polkit_check *c;
+    LIST_FOREACH (c, &p->prompts, node) {
+        n++;
+        n_own += c->uid == uid ? 1 : 0;
+    }
+    return n < LIMIT_PROMPTS && n_own < LIMIT_PROMPTS_PER_UID;
+}
+
+static int begin_prompt(struct polkit_check *c, unsigned timeout_sec)
+{
+    list_append(&c->polkit->prompts, &c->node);
+    return timer_start(c->polkit->loop, timeout_sec * UINT64_C(1000000), on_prompt_timeout, c, &c->timer);
+}
+
+int polkit_check(struct polkit *p, const char *subject, uid_t uid, const char *action,
                  const struct polkit_detail *details, size_t n_details, unsigned prompt_timeout_sec,
                  polkit_callback callback, void *userdata, struct polkit_check **ret)
 {
-    if (p->n_queued >= LIMIT_POLKIT_QUEUE)
-        return -EUSERS;
     _cleanup_(polkit_check_dropp) struct polkit_check *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
     c->polkit = p;
+    c->uid = uid;
     c->callback = callback;
     c->userdata = userdata;
     list_init(&c->node);
-    if (prompt_timeout_sec > 0)
+    if (prompt_timeout_sec > 0 && may_prompt(p, uid))
         (void)snprintf(c->cancellation_id, sizeof(c->cancellation_id), "lwa-%llu",
                        (unsigned long long)++p->last_cancellation);
 
     int r = new_check_message(subject, action, details, n_details, c->cancellation_id, &c->message);
+    if (r == 0 && is_prompt(c))
+        r = begin_prompt(c, prompt_timeout_sec);
     if (r < 0)
         return r;
-    if (prompt_timeout_sec > 0) {
-        r = timer_start(p->loop, prompt_timeout_sec * UINT64_C(1000000), on_prompt_timeout, c, &c->timer);
-        if (r < 0)
-            return r;
-    }
-    if (p->n_in_flight < LIMIT_POLKIT_IN_FLIGHT) {
-        r = send_check(c);
-        if (r < 0)
-            return r;
-    } else {
-        list_append(&p->queue, &c->node);
-        p->n_queued++;
-    }
+    r = is_prompt(c) || p->n_in_flight < LIMIT_POLKIT_IN_FLIGHT ? send_check(c) : enqueue(c);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(c);
     return 0;
 }
@@ -224,18 +300,18 @@ void polkit_check_drop(struct polkit_check *c)
         return;
     struct polkit *p = c->polkit;
     timer_drop(c->timer);
-    if (c->message) {
-        if (!list_is_empty(&c->node))
-            p->n_queued--;
-        list_remove(&c->node);
+    if (c->lane)
+        dequeue(c);
+    list_remove(&c->node);
+    if (c->message)
         dbus_message_unref(c->message);
-    }
     bool was_in_flight = c->call != NULL;
     if (was_in_flight) {
-        if (c->cancellation_id[0])
+        if (is_prompt(c))
             cancel_prompt(c);
+        else
+            p->n_in_flight--;
         bus_call_drop(c->call);
-        p->n_in_flight--;
     }
     free(c);
     if (was_in_flight)
@@ -254,7 +330,8 @@ int polkit_new(uv_loop_t *loop, struct bus *bus, void (*changed)(void *userdata)
     p->bus = bus;
     p->changed = changed;
     p->userdata = userdata;
-    list_init(&p->queue);
+    list_init(&p->lanes);
+    list_init(&p->prompts);
 
     int r = polkit_self_check_new(bus, &p->self_check);
     if (r < 0)

@@ -4,9 +4,12 @@
 /* Asks polkit. The protocol:
  *
  * 1. CheckAuthorization with subject system-bus-name of the caller (never a pid), the action and the facts as
- *    details; at most LIMIT_POLKIT_IN_FLIGHT under way, the others wait here in order.
+ *    details; at most LIMIT_POLKIT_IN_FLIGHT under way. The others wait here, and the users whose checks wait
+ *    take turns, so that one who asks for much waits for himself only.
  * 2. Without interaction polkit must answer within LIMIT_POLKIT_TIMEOUT_SEC. With it, polkit answers when a
- *    human has; our own time-out ends that, with CancelCheckAuthorization, as does dropping the check.
+ *    human has; our own time-out ends that, with CancelCheckAuthorization, as does dropping the check. Such
+ *    checks are counted apart, since a user's own agent decides how long they take; what is beyond their
+ *    limits is asked without interaction.
  * 3. Anything but a well-formed answer is POLKIT_UNAVAILABLE: no (I5).
  *
  * The owner of polkit's name and its Changed signal are watched: either changing calls `changed`. */
@@ -44,9 +47,9 @@ int polkit_new(uv_loop_t *loop, struct bus *bus, void (*changed)(void *userdata)
 void polkit_free(struct polkit *p);
 DEFINE_CLEANUP(struct polkit, polkit_free);
 
-/* `prompt_timeout_sec` 0: no interaction. The callback never runs from within this call; the check is gone
- * when it begins. -EUSERS when too many wait. */
-int polkit_check(struct polkit *p, const char *subject, const char *action,
+/* `uid` is the subject's. `prompt_timeout_sec` 0: no interaction. The callback never runs from within this
+ * call; the check is gone when it begins. -EUSERS when too many wait. */
+int polkit_check(struct polkit *p, const char *subject, uid_t uid, const char *action,
                  const struct polkit_detail *details, size_t n_details, unsigned prompt_timeout_sec,
                  polkit_callback callback, void *userdata, struct polkit_check **ret) _must_check_;
 void polkit_check_drop(struct polkit_check *c);

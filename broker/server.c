@@ -319,6 +319,12 @@ void server_handle(struct broker *broker, DBusMessage *message)
         call_refuse(broker, message, DBUS_ERROR_UNKNOWN_METHOD, "Name the interface.");
         return;
     }
+    /* No method takes a descriptor, and a call that waits would keep them open. The bus policy stops them
+     * already, on a bus that can tell. */
+    if (dbus_message_contains_unix_fds(message)) {
+        call_refuse(broker, message, bus_error_name(BUS_E_INVALID_ARGUMENT), "No method takes a descriptor.");
+        return;
+    }
     if (broker->is_stopping) {
         call_refuse(broker, message, DBUS_ERROR_NO_REPLY, "The broker is stopping; call again.");
         return;

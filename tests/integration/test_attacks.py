@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a hostile app, user or owner tries on the running broker. Each takes a few seconds at most."""
+
+import os
+import socket
+import sqlite3
+import time
+
+import pytest
+from jeepney import DBusAddress, HeaderFields, new_method_call
+
+from logins import (
+    ACCOUNTS,
+    LIBRARY,
+    LOGIN,
+    REQUEST,
+    Login,
+    accounts,
+    error_of,
+    link,
+    link_device,
+    rows,
+    settle,
+    status,
+    take,
+    trail,
+)
+from world import NAME, PATH, DBusError, wait_until
+
+PEER = "org.freedesktop.DBus.Peer"
+POLKIT = "org.freedesktop.PolicyKit1.Authority"
+BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
+
+
+@pytest.fixture
+def quick(world):
+    return settle(world)
+
+
+def open_descriptors(world):
+    return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
+
+
+def connections_of(world, user, n):
+    """Many connections of one process."""
+    first = world.client(user)
+    found = [first]
+    for _ in range(n - 1):
+        found.append(first.another())
+        world.clients.append(found[-1])
+    return found
+
+
+def send_descriptors(client, call, n, descriptor):
+    interface, member, signature, args = call
+    message = new_method_call(DBusAddress(PATH, bus_name=NAME, interface=interface), member, signature, args)
+    message.header.fields[HeaderFields.unix_fds] = n
+    data = message.serialise(serial=next(client.connection.outgoing_serial))
+    socket.send_fds(client.connection.sock, [data], [descriptor] * n)
+
+
+# --- descriptors ------------------------------------------------------------------------------------------
+
+
+def test_descriptors_in_calls_do_not_reach_the_broker(quick):
+    """No method takes one. Calls that wait for polkit would keep them, and while the bus has more than a few
+    for the broker it drops everything else for it, who has left included."""
+    bystander = quick.client("bob")
+    before = open_descriptors(quick)
+    attackers = [quick.client("carol") for _ in range(4)]
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    for attacker in attackers:
+        for _ in range(100):
+            send_descriptors(attacker, BEGIN, 16, descriptor)
+    os.close(descriptor)
+    for _ in range(20):
+        bystander.call(PEER, "Ping", timeout=2 * quick.slowness)
+        assert open_descriptors(quick) <= before + 2
+    for attacker in attackers:
+        quick.clients.remove(attacker)
+        attacker.close()
+    wait_until(lambda: status(quick.root())["connections"] <= 2, 5 * quick.slowness, "the attackers to be forgotten")
+
+
+def test_unread_tokens_do_not_silence_the_broker(quick):
+    """The bus holds a few descriptors for one who does not read, and counts them against the broker."""
+    link_device(quick, [LIBRARY])
+    bystander = quick.client("weatherd")
+    take(bystander)
+    for attacker in connections_of(quick, "musicd", 4):
+        take(attacker)
+        for _ in range(10):
+            for _ in range(50):
+                attacker.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {}))
+            time.sleep(0.02)
+    for _ in range(20):
+        bystander.get_token([LIBRARY], timeout=3 * quick.slowness).close()
+
+
+def test_big_messages_of_one_user_do_not_grow_the_broker(quick):
+    bystander, attacker = quick.client("bob"), quick.client("carol")
+    bystander.call(PEER, "Ping")
+    attacker.connection.sock.settimeout(10)
+    for _ in range(3):
+        serial = attacker.send(ACCOUNTS, "Rename", "ss", ("main", "x" * (16 << 20)))
+        assert error_of(attacker.wait, serial, 10 * quick.slowness).short == "InvalidArgument"
+        bystander.call(PEER, "Ping", timeout=2 * quick.slowness)
+    with open(f"/proc/{quick.broker.pid}/status", encoding="ascii") as file:
+        resident = int(next(line for line in file if line.startswith("VmRSS")).split()[1])
+    assert resident < 96 * 1024 * quick.slowness
+
+
+# --- leaving at the wrong moment ----------------------------------------------------------------------------
+
+
+def test_removal_holds_though_the_caller_leaves(quick):
+    """The store has begun with it, so the account is gone, whoever waits for the answer."""
+    account = link(quick, "alice", [LIBRARY])
+    app, leaver = quick.client("alice"), quick.client("alice")
+    take(app)
+    accounts(leaver)
+    lock = sqlite3.connect(f"{quick.state_dir}/broker.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    leaver.send(ACCOUNTS, "Remove", "s", (account,))
+    time.sleep(0.3)
+    quick.clients.remove(leaver)
+    leaver.close()
+    wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the call to end")
+    lock.execute("ROLLBACK")
+    lock.close()
+    wait_until(lambda: rows(quick, "SELECT count(*) FROM account") == [(0,)], 5 * quick.slowness, "the removal")
+    wait_until(lambda: not accounts(app), 5 * quick.slowness, "the removal to be known")
+    assert error_of(take, app).short == "LoginRequired"
+
+
+@pytest.mark.parametrize("how", ["leave", "cancel"])
+def test_login_ended_while_it_is_stored(quick, how):
+    """What the trail says of it holds after a restart too."""
+    for _ in range(3):
+        alice = quick.client("alice")
+        login = Login(alice, [LIBRARY]).wait_state("waiting")
+        quick.sim.approve(login.code, "alice")
+        login.wait_state("exchanging")
+        if how == "cancel":
+            serial = alice.send(REQUEST, "Cancel", path=login.path)
+            try:
+                alice.wait(serial, 5 * quick.slowness)
+            except DBusError:
+                pass
+        quick.clients.remove(alice)
+        alice.close()
+        wait_until(lambda: status(quick.root())["logins"] == 0, 5 * quick.slowness, "the login to end")
+        time.sleep(0.5 * quick.slowness)
+        failed = bool(trail(quick.root(), "login-failed"))
+        quick.close_clients()
+        quick.broker.restart()
+        time.sleep(0.5 * quick.slowness)
+        assert failed != bool(accounts(quick.client("alice")))
+        assert failed == (how == "cancel")
+        if not failed:
+            break
+
+
+# --- polkit ------------------------------------------------------------------------------------------------
+
+
+def start_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def register_agent(client):
+    """An agent of the client's own, which never answers."""
+    subject = ("unix-process", {"pid": ("u", client.pid), "start-time": ("t", start_time(client.pid))})
+    where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": "org.freedesktop.PolicyKit1"}
+    client.call(POLKIT, "RegisterAuthenticationAgent", "(sa{sv})ss", (subject, "C", "/agent"), **where)
+
+
+def test_prompts_that_nobody_answers_block_nobody(quick):
+    link_device(quick, [LIBRARY])
+    quick.write_rule(
+        "20-prompt",
+        'polkit.addRule(function(a, s) { if (a.id == "org.lwabroker.login" && s.user == "carol")'
+        " return polkit.Result.AUTH_SELF; });",
+    )
+    carol = quick.client("carol")
+    register_agent(carol)
+    serials = [carol.send(*BEGIN, interactive=True) for _ in range(100)]
+    # What is beyond the few prompts of one user is answered as without interaction.
+    assert error_of(carol.wait, serials[-1], 10 * quick.slowness).short == "ConsentRequired"
+    answered = [serial for serial in serials if serial in carol.replies]
+    assert len(serials) - len(answered) <= 5
+    quick.client("musicd").get_token([LIBRARY], timeout=5 * quick.slowness).close()
+    quick.clients.remove(carol)
+    carol.close()
+    wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the prompts to be cancelled")
+
+
+def test_one_users_questions_do_not_delay_the_others(quick):
+    """polkitd answers some hundred questions a second: those who ask take turns."""
+    link_device(quick, [LIBRARY])
+    for attacker in connections_of(quick, "carol", 32):
+        for _ in range(120):
+            attacker.send(*BEGIN)
+    began = time.monotonic()
+    quick.client("musicd").get_token([LIBRARY], timeout=20 * quick.slowness).close()
+    assert time.monotonic() - began < 2 * quick.slowness
+
+
+def test_one_user_does_not_take_all_calls(quick):
+    link_device(quick, [LIBRARY])
+    musicd = quick.client("musicd")
+    take(musicd)
+    attackers = connections_of(quick, "carol", 40)
+    for attacker in attackers:
+        attacker.call(PEER, "Ping")
+    quick.polkitd.pause()
+    for attacker in attackers:
+        for _ in range(120):
+            attacker.send(*BEGIN)
+    try:
+        for _ in range(10):
+            take(musicd)
+    finally:
+        quick.polkitd.cont()
+
+
+def test_bus_goes_while_checks_wait(quick):
+    """More than are in flight at once; with the bus gone none of the others can be sent."""
+    scopes = "music::library music::playback music::catalog profile postal_code"
+    quick.write_grants("people", f"[user:carol]\nallow = {scopes}\n")
+    quick.reload()
+    carol = quick.client("carol")
+    carol.call(PEER, "Ping")
+    quick.polkitd.pause()
+    for i in range(1, 32):
+        asked = [scope for bit, scope in enumerate(scopes.split()) if i & (1 << bit)]
+        carol.send(NAME, "GetToken", "asa{sv}", (asked, {}))
+    wait_until(lambda: status(quick.root())["calls"] > 20, 5 * quick.slowness, "the calls to wait")
+    quick.bus.kill9()
+    assert quick.broker.wait_end() == 1
+    quick.polkitd.kill9()
