@@ -80,8 +80,12 @@ static void begin_list(struct call *call)
 
 enum change_kind { CHANGE_REMOVE, CHANGE_RENAME, CHANGE_DEFAULT };
 
+/* Hangs from its call until the store has it. Then it has to reach memory too, whether or not the caller is
+ * still there, so on_stored() owns it. */
 struct change {
-    struct call *call;
+    struct call *call; /* NULL when the caller left while the store worked */
+    struct broker *broker;
+    uid_t uid; /* of the caller */
     enum change_kind kind;
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     char *label; /* of a rename */
@@ -90,18 +94,24 @@ struct change {
     int64_t row; /* of the account, while the store works */
 };
 
-static void change_free(void *state)
+static void change_free(struct change *c)
 {
-    struct change *c = state;
     polkit_check_drop(c->check);
-    store_op_drop(c->op);
     free(c->label);
     free(c);
 }
 
+static void drop_change(void *state)
+{
+    struct change *c = state;
+    c->call = NULL;
+    if (!c->op)
+        change_free(c);
+}
+
 static struct account *find(struct change *c)
 {
-    return account_find(c->call->broker, c->call->peer->identity.uid, c->account_name);
+    return account_find(c->broker, c->uid, c->account_name);
 }
 
 static struct audit_record *new_record(struct change *c, const struct account *account,
@@ -140,7 +150,7 @@ static void hand_over_default(struct broker *broker, const struct owner *owner)
 /* The store has it; now memory. A removal holds from here on for every call that is received. */
 static void apply(struct change *c, struct account *account)
 {
-    struct broker *broker = c->call->broker;
+    struct broker *broker = c->broker;
     struct owner owner = account->owner;
     switch (c->kind) {
     case CHANGE_REMOVE:
@@ -164,22 +174,24 @@ static void on_stored(struct store_reply *reply, void *userdata)
     struct change *c = userdata;
     c->op = NULL;
     struct account *account = find(c);
-    if (reply->r < 0) {
+    bool is_there = account && account->row == c->row;
+    if (reply->r == 0 && is_there)
+        apply(c, account);
+
+    if (!c->call)
+        change_free(c);
+    else if (reply->r < 0)
         call_fail(c->call, BUS_E_STORE_UNAVAILABLE,
                   "The login store cannot be written, so nothing was changed; see `lwactl status`.");
-        return;
-    }
-    if (reply->r != 0 || !account || account->row != c->row) {
+    else if (reply->r != 0 || !is_there)
         call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
-        return;
-    }
-    apply(c, account);
-    call_done(c->call);
+    else
+        call_done(c->call);
 }
 
 static int store_change(struct change *c, struct account *account)
 {
-    struct store *store = c->call->broker->store;
+    struct store *store = c->broker->store;
     c->row = account->row;
     switch (c->kind) {
     case CHANGE_REMOVE:
@@ -221,6 +233,7 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
 static void authorize(struct call *call)
 {
     struct change *c = call->state;
+    c->uid = call->peer->identity.uid;
     const struct account *account = find(c);
     if (!account) {
         call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
@@ -265,10 +278,11 @@ static void begin_change(struct call *call, enum change_kind kind)
         return;
     }
     c->call = call;
+    c->broker = call->broker;
     c->kind = kind;
     (void)snprintf(c->account_name, sizeof(c->account_name), "%s", account);
     call->state = c;
-    call->drop_state = change_free;
+    call->drop_state = drop_change;
     call_identify_outside(call, authorize);
 }
 

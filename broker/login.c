@@ -129,8 +129,11 @@ bool login_write_properties(struct login *login, struct writer *w, const char *n
     return found;
 }
 
+/* NULL without memory, or without a creator to send it to. */
 static DBusMessage *new_signal(struct login *login, const char *interface, const char *member)
 {
+    if (!login->peer)
+        return NULL;
     DBusMessage *signal = dbus_message_new_signal(login->path, interface, member);
     if (signal && !dbus_message_set_destination(signal, login->peer->name)) {
         dbus_message_unref(signal);
@@ -198,17 +201,29 @@ static void end(struct login *login, const char *outcome, enum bus_error error, 
 
 void login_finish(struct login *login, const char *outcome, enum bus_error error, const char *detail)
 {
-    if (login->proving_grant) {
-        /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
-        proving_cancel(login->proving_grant->proving, error, detail);
-        return;
-    }
     record_event(login, AUDIT_LOGIN_FAILED, detail);
     end(login, outcome, error, NULL);
 }
 
+void login_cancel(struct login *login)
+{
+    if (login->proving_grant)
+        /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
+        proving_cancel(login->proving_grant->proving, BUS_E_CANCELLED, "cancelled");
+    else if (login->op)
+        login->is_cancelled = true; /* on_stored() goes on */
+    else
+        login_finish(login, "cancelled", BUS_OK, "cancelled");
+}
+
 void login_abandon(struct login *login)
 {
+    if (login->op) {
+        /* The store cannot be called back: on_stored() goes on, without a creator. */
+        list_remove(&login->in_peer);
+        login->peer = NULL;
+        return;
+    }
     if (login->proving_grant)
         proving_detach(login->proving_grant->proving);
     else
@@ -278,27 +293,46 @@ static int keep_grant(struct login *login, const struct store_reply *reply, stru
     return r;
 }
 
+/* Cancelled while its refresh token was being stored: that goes again. */
+static void take_back(struct login *login, int64_t row)
+{
+    if (store_remove_grant(login->broker->store, row, NULL, NULL, NULL, NULL) < 0)
+        log_warning("grant %lld: a cancelled login could not be removed; it is proven at the next start",
+                    (long long)row);
+    login_finish(login, "cancelled", BUS_OK, "cancelled");
+}
+
+static int prove(struct login *login, const struct store_reply *reply)
+{
+    struct grant *grant;
+    int r = keep_grant(login, reply, &grant);
+    if (r < 0)
+        return r;
+    r = login->peer ? proving_start(grant, on_proven, login) : proving_start(grant, NULL, NULL);
+    if (r < 0) {
+        grant_remove(grant, NULL);
+        return r;
+    }
+    login->proving_grant = grant;
+    return 0;
+}
+
 static void on_stored(struct store_reply *reply, void *userdata)
 {
     struct login *login = userdata;
     login->op = NULL;
-    if (reply->r != 0) {
+    if (login->broker->is_finished)
+        login_free(login); /* what is stored is proven at the next start */
+    else if (reply->r != 0)
         login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
-        return;
-    }
-    struct grant *grant;
-    int r = keep_grant(login, reply, &grant);
-    if (r == 0) {
-        r = proving_start(grant, on_proven, login);
-        if (r < 0)
-            grant_remove(grant, NULL); /* stored: it is proven at the next start */
-    }
-    if (r < 0) {
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory");
-        return;
-    }
-    login->proving_grant = grant;
-    login_set_state(login, LOGIN_PROVING);
+    else if (login->is_cancelled)
+        take_back(login, reply->row);
+    else if (prove(login, reply) < 0)
+        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory"); /* as above */
+    else if (login->peer)
+        login_set_state(login, LOGIN_PROVING);
+    else
+        login_free(login);
 }
 
 void login_exchange(struct login *login, struct secret *refresh_token)

@@ -69,6 +69,8 @@ static struct audit_record *new_record(struct proving *p, enum audit_event event
 
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail)
 {
+    if (p->op)
+        return;
     struct grant *grant = p->grant;
     struct proving_result result = {error, detail};
     if (store_remove_grant(grant->broker->store, grant->row,
@@ -157,8 +159,9 @@ static void on_linked(struct store_reply *reply, void *userdata)
             return;
         }
     }
-    remove_superseded(p);
+    /* In this order: who waits for a superseded one starts over, and is served by this one. */
     grant_join(grant, account);
+    remove_superseded(p);
     log_info("grant %lld: linked to account %s of %s", (long long)grant->row, account->id,
              owner_text(&account->owner));
     notify_accounts_changed(broker, &account->owner);

@@ -29,6 +29,7 @@ typedef void (*proving_callback)(struct grant *grant, const struct proving_resul
 int proving_start(struct grant *grant, proving_callback callback, void *userdata);
 /* Nobody waits any more. */
 void proving_detach(struct proving *p);
-/* Ends it as failed, with this error and detail. */
+/* Ends it as failed, with this error and detail. Does nothing while the link is being written: the store
+ * cannot be called back, and the callback tells how that went. */
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail);
 void proving_free(struct proving *p);
