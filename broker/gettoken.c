@@ -295,11 +295,14 @@ static void on_extras_decided(const struct authorize_answer *answer, void *userd
 {
     struct get_token *g = userdata;
     g->authorize_wait = NULL;
+    bool is_valid = is_grant_valid(g);
     if (answer->result == AUTHORIZE_NO)
         g->refused = scope_set_union(g->refused, answer->refused);
 
-    if (answer->result == AUTHORIZE_YES && is_grant_valid(g))
+    if (answer->result == AUTHORIZE_YES && is_valid)
         ensure_token(g);
+    else if (answer->result == AUTHORIZE_NO && is_valid)
+        choose_grant(g); /* not start_over(): the world stood still, and there may be many logins to try */
     else if (answer->result == AUTHORIZE_YES || answer->result == AUTHORIZE_NO)
         start_over(g);
     else

@@ -57,7 +57,7 @@ def call(client, signature, *args):
         ("", ()),
         ("as", ([READ],)),
         ("sa{sv}", (READ, {})),
-        ("asa{ss}", ([READ], {})),
+        ("asa{si}", ([READ], {})),
         ("asa{sv}s", ([READ], {}, "more")),
         ("asas", ([READ], [])),
         ("ava{sv}", ([("s", READ)], {})),
@@ -600,7 +600,7 @@ def test_check_scopes_knows_what_polkit_says_of_extras(world):
 
 
 @pytest.mark.parametrize(
-    ("signature", "args"), [("", ()), ("as", ([READ],)), ("sa{sv}", (READ, {})), ("asa{ss}", ([READ], {}))]
+    ("signature", "args"), [("", ()), ("as", ([READ],)), ("sa{sv}", (READ, {})), ("asa{si}", ([READ], {}))]
 )
 def test_check_scopes_signatures(world, signature, args):
     with refused("InvalidArgument"):
@@ -613,3 +613,16 @@ def test_check_scopes_options(world):
         client.call(BROKER, "CheckScopes", "asa{sv}", ([READ], {"min_valid": ("u", 1)}))
     with refused("InvalidArgument", "1 to 32"):
         check(client, [READ], account="x" * 40)
+
+
+# --- many logins (last: it leaves them behind) ---
+
+
+def test_many_logins_with_refused_extras(world):
+    """Each of them is tried in turn, however many polkit refuses."""
+    extras = ["profile", "postal_code", "music::history", "music::favorites", LIBRARY, READ]
+    for extra in extras:
+        apps.link(world, "alice", ["music::catalog", extra])
+    grants(world, f"[user:alice]\nallow = {ALL}\n")
+    world.write_rule("20-test", rule('d("scope") != "music::catalog"', "NO"))
+    assert why_refused(world.client("alice"), ["music::catalog"]) == "NarrowerLoginRequired"
