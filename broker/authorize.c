@@ -152,20 +152,42 @@ static struct authorize_answer answer_of(const struct decision *d)
     return answer;
 }
 
+static void drop_oldest(struct peer *peer)
+{
+    unsigned n = 0;
+    struct decision *d, *oldest = NULL;
+    LIST_FOREACH (d, &peer->decisions, node) {
+        if (d->is_pending)
+            continue;
+        oldest = oldest ? oldest : d;
+        n++;
+    }
+    if (n > LIMIT_DECISIONS_PER_PEER)
+        decision_free(oldest);
+}
+
+static void remember(struct decision *d)
+{
+    struct peer *peer = d->peer;
+    d->expires_usec = boottime_usec() + peer->broker->config->decision_cache_sec * USEC_PER_SEC;
+    list_remove(&d->node);
+    list_append(&peer->decisions, &d->node);
+    drop_oldest(peer);
+}
+
 static void conclude(struct decision *d)
 {
     struct authorize_answer answer = answer_of(d);
-    struct broker *broker = d->peer->broker;
     d->is_pending = false;
 
     /* The waits are taken off first: a callback may drop the others, or ask the next question. */
     struct list waits;
     list_init(&waits);
     list_move_all(&d->waits, &waits);
-    if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != broker->policy_epoch)
+    if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != d->peer->broker->policy_epoch)
         decision_free(d);
     else
-        d->expires_usec = boottime_usec() + broker->config->decision_cache_sec * USEC_PER_SEC;
+        remember(d);
 
     while (!list_is_empty(&waits)) {
         struct authorize_wait *wait = LIST_ENTRY(waits.next, struct authorize_wait, node);
@@ -267,23 +289,8 @@ static struct decision *find_decision(struct peer *peer, const struct authorize_
     return found;
 }
 
-static void drop_oldest(struct peer *peer)
-{
-    unsigned n = 0;
-    struct decision *d, *oldest = NULL;
-    LIST_FOREACH (d, &peer->decisions, node) {
-        if (d->is_pending)
-            continue;
-        oldest = oldest ? oldest : d;
-        n++;
-    }
-    if (n >= LIMIT_DECISIONS_PER_PEER)
-        decision_free(oldest);
-}
-
 static int new_decision(struct peer *peer, const struct authorize_question *q, struct decision **ret)
 {
-    drop_oldest(peer);
     struct decision *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
