@@ -115,15 +115,16 @@ static bool is_mentioned(const struct authorize_question *q, struct scope_set sc
     return scope_set_is_subset(scopes, q->verdicts.mentioned);
 }
 
+struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts)
+{
+    return peer->identity.uid == 0 ? verdicts->allow : scope_set_union(verdicts->allow, verdicts->ask);
+}
+
 /* The broker's own verdict, where it is final. */
 static bool decide_alone(const struct peer *peer, const struct authorize_question *q,
                          struct authorize_answer *ret)
 {
-    struct scope_set granted = q->verdicts.allow;
-    if (peer->identity.uid != 0)
-        granted = scope_set_union(granted, q->verdicts.ask);
-
-    struct scope_set refused = scope_set_minus(q->scopes, granted);
+    struct scope_set refused = scope_set_minus(q->scopes, authorize_not_denied(peer, &q->verdicts));
     if (scope_set_is_empty(refused) && peer->identity.uid != 0)
         return false;
     *ret = (struct authorize_answer){

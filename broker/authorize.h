@@ -52,6 +52,9 @@ typedef void (*authorize_callback)(const struct authorize_answer *answer, void *
 void authorize_question_init(struct authorize_question *q);
 bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b);
 
+/* What the broker's own verdict leaves to this caller: of the rest nothing is given, whatever polkit says. */
+struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts);
+
 enum { AUTHORIZE_ANSWERED = 1 };
 
 /* AUTHORIZE_ANSWERED with *ret_answer and no slot; or 0, and the callback will run; or a negative errno. */

@@ -152,8 +152,7 @@ static void begin(struct call *call)
 
     /* What is denied by the broker's own verdict would end the question for all, so it is left out of it.
      * What a token would carry besides is asked about as well: it decides whether there would be one. */
-    struct scope_set granted =
-        scope_set_union(q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
+    struct scope_set granted = authorize_not_denied(call->peer, &q->verdicts);
     struct scope_set all = catalogue_expand(broker->catalogue, c->named);
     q->asked = catalogue_reduce(broker->catalogue, scope_set_intersection(all, granted));
     if (account && !scope_set_is_empty(q->asked))
