@@ -63,8 +63,9 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
 /* Drops whatever is under way for it. Its tokens' holders are told (reason NULL: not). */
 void grant_remove(struct grant *grant, const char *reason);
 
-/* Ends a proven grant's waiting room: into the account. */
+/* The grant is proven: it goes from broker->unproven to the account. */
 void grant_join(struct grant *grant, struct account *account);
+/* Into the list of the broker, which owns it. */
 int account_new(struct broker *broker, const struct store_account *stored, struct account **ret) _must_check_;
 void account_remove(struct account *account);
 

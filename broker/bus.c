@@ -40,8 +40,7 @@ struct bus_call {
     void *userdata;
 };
 
-/* --- watches ----------------------------------------------------------------------------------------------
- */
+/* --- watches ------------------------------------------------------------------------------------------- */
 
 static void on_fd_closed(uv_handle_t *handle)
 {
@@ -164,8 +163,7 @@ static void toggle_watch(DBusWatch *watch, void *userdata _unused_)
         update_poll(f);
 }
 
-/* --- timeouts ---------------------------------------------------------------------------------------------
- */
+/* --- timeouts ------------------------------------------------------------------------------------------ */
 
 static void on_timeout_closed(uv_handle_t *handle)
 {
@@ -211,8 +209,7 @@ static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
     uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------------
- */
+/* --- dispatch ------------------------------------------------------------------------------------------ */
 
 static void on_idle(uv_idle_t *idle _unused_)
 {

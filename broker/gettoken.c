@@ -28,7 +28,7 @@
 
 #include <string.h>
 
-#define LIFETIME_UNKNOWN_SEC 3600 /* LWA.md 2.7 */
+#define LIFETIME_UNKNOWN_SEC 3600 /* of Amazon's tokens, until one was seen */
 
 struct get_token {
     struct call *call;
@@ -373,15 +373,13 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "No login of this account carries what was asked; log in: lwactl login ", "");
 }
 
-#define GRANTS_PER_ACCOUNT_MAX 64
-
 static void choose_grant(struct get_token *g)
 {
     struct broker *broker = g->call->broker;
-    struct select_grant choices[GRANTS_PER_ACCOUNT_MAX];
-    struct grant *grants[GRANTS_PER_ACCOUNT_MAX];
+    struct select_grant choices[LIMIT_GRANTS_PER_ACCOUNT];
+    struct grant *grants[LIMIT_GRANTS_PER_ACCOUNT];
     bool is_foreign;
-    size_t n = collect_grants(g, choices, grants, GRANTS_PER_ACCOUNT_MAX, &is_foreign);
+    size_t n = collect_grants(g, choices, grants, LIMIT_GRANTS_PER_ACCOUNT, &is_foreign);
 
     struct verdicts verdicts = g->question.verdicts;
     verdicts.allow = scope_set_minus(verdicts.allow, g->refused);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""GetToken and CheckScopes: who gets what, and every way to be refused (DESIGN.md 4 and 6).
+"""GetToken and CheckScopes: who gets what, and every way to be refused.
 
 One broker serves the whole module. Its logins:
 
@@ -184,7 +184,7 @@ def test_info_is_complete(world):
 
 
 def test_token_type_is_bearer_as_the_header_wants_it(world):
-    """The provider says `bearer` (LWA.md); what an app puts into its header is `Bearer`."""
+    """The provider says `bearer`; what an app puts into its header is `Bearer`."""
     grants(world, f"[user:alice]\nallow = {ALL}\n")
     assert take(world.client("alice"), ["profile"]).info["token_type"] == "Bearer"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who is asking: the UNIX user behind a connection, and what happens when that cannot be told (DESIGN.md 5)."""
+"""Who is asking: the UNIX user behind a connection, and what happens when that cannot be told."""
 
 import contextlib
 import json

@@ -477,7 +477,7 @@ def test_hanging_provider_is_given_up(quick):
 
 
 def test_web_client_id(quick):
-    """The most repeated mistake (LWA.md 7.1): linking works, and the first refresh is refused."""
+    """The most repeated mistake, a web client id on a device: linking works, and the first refresh is refused."""
     quick.sim.set(client_type="web")
     login = Login(quick.client("alice"), [LIBRARY])
     approve(quick, login)
