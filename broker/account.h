@@ -40,14 +40,11 @@ struct grant {
     char *client_id;
     struct scope_set may_carry; /* canonical */
     struct scope_set carries;   /* canonical */
-    bool is_claimed;
     bool is_dead;
     bool has_previous;
     bool is_intent_open; /* a refresh may have been carried out whose answer is lost */
     char dead_reason[32];
     uint64_t generation;
-    int64_t created_sec;
-    int64_t refreshed_sec;
     struct token *token;    /* the current access token, NULL for none */
     uint64_t lifetime_usec; /* last seen of this grant's tokens; 0 before the first */
     struct renewal renewal;

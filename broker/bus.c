@@ -3,6 +3,7 @@
 
 #include "broker/limits.h"
 #include "util/list.h"
+#include "util/log.h"
 
 #include <string.h>
 
@@ -316,6 +317,8 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
     dbus_connection_set_change_sigpipe(FALSE);
     DBusError error = DBUS_ERROR_INIT;
     b->connection = connect_to(address, &error);
+    if (!b->connection)
+        log_debug("bus: %s", error.message ? error.message : "no reason given");
     dbus_error_free(&error);
     if (!b->connection)
         return -ENOTCONN;

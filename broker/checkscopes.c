@@ -108,8 +108,8 @@ static void reply(struct check_scopes *c, const struct authorize_answer *answer)
 {
     struct call *call = c->call;
     struct account *account = find_account(c);
-    if (account && (strcmp(account->id, c->question.account) != 0 ||
-                    !owner_equal(&account->owner, &c->question.owner)))
+    if (account &&
+        (strcmp(account->id, c->question.account) != 0 || !owner_equal(&account->owner, &c->question.owner)))
         account = NULL; /* another one than polkit was asked about: it came while polkit thought */
     if (c->account_name[0] && (!account || answer->result == AUTHORIZE_NO_DEVICE) &&
         !is_all_denied(c, answer)) {

@@ -385,7 +385,7 @@ static void choose_grant(struct get_token *g)
     verdicts.allow = scope_set_minus(verdicts.allow, g->refused);
     verdicts.ask = scope_set_minus(verdicts.ask, g->refused);
     size_t chosen;
-    struct scope_set may_carry;
+    struct scope_set may_carry = SCOPE_SET_EMPTY; /* not set where no login covers the request */
     /* A grant has one token, as wide as the grant: no refresh asks for less, so no provider narrows it. */
     int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts, false, &chosen, &may_carry);
     if (r != 0) {

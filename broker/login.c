@@ -285,7 +285,6 @@ static int keep_grant(struct login *login, const struct store_reply *reply, stru
         .may_carry = scopes,
         .carries = scopes,
         .generation = reply->generation,
-        .created_sec = wall_sec(),
     };
     int r = grant_new(broker, &stored, ret);
     if (r == 0)
@@ -321,9 +320,11 @@ static void on_stored(struct store_reply *reply, void *userdata)
 {
     struct login *login = userdata;
     login->op = NULL;
-    if (login->broker->is_finished)
+    if (login->broker->is_finished) {
         login_free(login); /* what is stored is proven at the next start */
-    else if (reply->r != 0)
+        return;
+    }
+    if (reply->r != 0)
         login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
     else if (login->is_cancelled)
         take_back(login, reply->row);

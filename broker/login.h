@@ -45,10 +45,10 @@ struct login {
     struct scope_set scopes; /* canonical */
     struct owner owner;
     char target[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* account to extend, "" for none */
-    char *label;      /* "" for none */
-    char *locale;     /* NULL for none */
-    char *scope_data; /* NULL for none */
-    char *endpoint;   /* as configured when it began: what the grant will be bound to */
+    char *label;                               /* "" for none */
+    char *locale;                              /* NULL for none */
+    char *scope_data;                          /* NULL for none */
+    char *endpoint; /* as configured when it began: what the grant will be bound to */
     char *client_id;
 
     /* What is under way. */

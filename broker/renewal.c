@@ -170,7 +170,6 @@ static void succeed(struct grant *grant)
     r->next_try_usec = 0;
     r->refreshes++;
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
-    grant->refreshed_sec = wall_sec();
     grant->is_intent_open = false;
     r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
