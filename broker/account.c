@@ -43,15 +43,12 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
         r = catalogue_split(broker->catalogue, stored->carries, &g->carries);
     if (r < 0)
         return r;
-    g->is_claimed = stored->claimed;
     g->is_dead = stored->is_dead;
     g->has_previous = stored->has_previous;
     g->is_intent_open = stored->intent_open;
     (void)snprintf(g->dead_reason, sizeof(g->dead_reason), "%s",
                    stored->dead_reason ? stored->dead_reason : "");
     g->generation = stored->generation;
-    g->created_sec = stored->created_sec;
-    g->refreshed_sec = stored->refreshed_sec;
     renewal_init(&g->renewal);
     *ret = TAKE_PTR(g);
     return 0;

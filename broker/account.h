@@ -40,14 +40,11 @@ struct grant {
     char *client_id;
     struct scope_set may_carry; /* canonical */
     struct scope_set carries;   /* canonical */
-    bool is_claimed;
     bool is_dead;
     bool has_previous;
     bool is_intent_open; /* a refresh may have been carried out whose answer is lost */
     char dead_reason[32];
     uint64_t generation;
-    int64_t created_sec;
-    int64_t refreshed_sec;
     struct token *token;    /* the current access token, NULL for none */
     uint64_t lifetime_usec; /* last seen of this grant's tokens; 0 before the first */
     struct renewal renewal;
@@ -63,8 +60,9 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
 /* Drops whatever is under way for it. Its tokens' holders are told (reason NULL: not). */
 void grant_remove(struct grant *grant, const char *reason);
 
-/* Ends a proven grant's waiting room: into the account. */
+/* The grant is proven: it goes from broker->unproven to the account. */
 void grant_join(struct grant *grant, struct account *account);
+/* Into the list of the broker, which owns it. */
 int account_new(struct broker *broker, const struct store_account *stored, struct account **ret) _must_check_;
 void account_remove(struct account *account);
 

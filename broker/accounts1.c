@@ -80,10 +80,12 @@ static void begin_list(struct call *call)
 
 enum change_kind { CHANGE_REMOVE, CHANGE_RENAME, CHANGE_DEFAULT };
 
+/* Hangs from its call until the store has it. Then it has to reach memory too, whether or not the caller is
+ * still there, so on_stored() owns it. */
 struct change {
+    struct call *call; /* NULL when the caller left while the store worked */
     struct broker *broker;
-    struct call *call; /* NULL once the caller has left, while the store works */
-    uid_t uid;
+    uid_t uid; /* of the caller */
     enum change_kind kind;
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     char *label; /* of a rename */
@@ -99,7 +101,6 @@ static void change_free(struct change *c)
     free(c);
 }
 
-/* What the store has begun with will be durable, and memory must follow it: it outlives its call. */
 static void drop_change(void *state)
 {
     struct change *c = state;
@@ -168,29 +169,24 @@ static void apply(struct change *c, struct account *account)
     notify_accounts_changed(broker, &owner);
 }
 
-static void answer(struct change *c, int stored, bool is_applied)
-{
-    if (stored < 0)
-        call_fail(c->call, BUS_E_STORE_UNAVAILABLE,
-                  "The login store cannot be written, so nothing was changed; see `lwactl status`.");
-    else if (!is_applied)
-        call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
-    else
-        call_done(c->call);
-}
-
 static void on_stored(struct store_reply *reply, void *userdata)
 {
     struct change *c = userdata;
     c->op = NULL;
     struct account *account = find(c);
-    bool is_applied = reply->r == 0 && account && account->row == c->row;
-    if (is_applied)
+    bool is_there = account && account->row == c->row;
+    if (reply->r == 0 && is_there)
         apply(c, account);
-    if (c->call)
-        answer(c, reply->r, is_applied);
-    else
+
+    if (!c->call)
         change_free(c);
+    else if (reply->r < 0)
+        call_fail(c->call, BUS_E_STORE_UNAVAILABLE,
+                  "The login store cannot be written, so nothing was changed; see `lwactl status`.");
+    else if (reply->r != 0 || !is_there)
+        call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
+    else
+        call_done(c->call);
 }
 
 static int store_change(struct change *c, struct account *account)
@@ -281,8 +277,8 @@ static void begin_change(struct call *call, enum change_kind kind)
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
         return;
     }
-    c->broker = call->broker;
     c->call = call;
+    c->broker = call->broker;
     c->kind = kind;
     (void)snprintf(c->account_name, sizeof(c->account_name), "%s", account);
     call->state = c;

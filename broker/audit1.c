@@ -5,11 +5,11 @@
 
 #include "broker/broker.h"
 #include "broker/handlers.h"
+#include "broker/limits.h"
 #include "broker/peer.h"
 
 #define ACTION_READ "org.lwabroker.audit.read"
 #define ACTION_READ_OWN "org.lwabroker.audit.read-own"
-#define RECORDS_MAX 1000
 
 struct query {
     struct call *call;
@@ -136,9 +136,9 @@ static void begin_query(struct call *call)
     dbus_message_iter_get_basic(&args, &after);
     dbus_message_iter_next(&args);
     dbus_message_iter_get_basic(&args, &limit);
-    if (limit < 1 || limit > RECORDS_MAX || after > INT64_MAX) {
+    if (limit < 1 || limit > STORE_QUERY_RECORDS_MAX || after > INT64_MAX) {
         call_fail(call, BUS_E_INVALID_ARGUMENT, "limit is 1 to %d, and after a sequence number.",
-                  RECORDS_MAX);
+                  STORE_QUERY_RECORDS_MAX);
         return;
     }
     struct query *q = calloc(1, sizeof(*q));

@@ -115,15 +115,16 @@ static bool is_mentioned(const struct authorize_question *q, struct scope_set sc
     return scope_set_is_subset(scopes, q->verdicts.mentioned);
 }
 
+struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts)
+{
+    return peer->identity.uid == 0 ? verdicts->allow : scope_set_union(verdicts->allow, verdicts->ask);
+}
+
 /* The broker's own verdict, where it is final. */
 static bool decide_alone(const struct peer *peer, const struct authorize_question *q,
                          struct authorize_answer *ret)
 {
-    struct scope_set granted = q->verdicts.allow;
-    if (peer->identity.uid != 0)
-        granted = scope_set_union(granted, q->verdicts.ask);
-
-    struct scope_set refused = scope_set_minus(q->scopes, granted);
+    struct scope_set refused = scope_set_minus(q->scopes, authorize_not_denied(peer, &q->verdicts));
     if (scope_set_is_empty(refused) && peer->identity.uid != 0)
         return false;
     *ret = (struct authorize_answer){
@@ -152,20 +153,42 @@ static struct authorize_answer answer_of(const struct decision *d)
     return answer;
 }
 
+static void drop_oldest(struct peer *peer)
+{
+    unsigned n = 0;
+    struct decision *d, *oldest = NULL;
+    LIST_FOREACH (d, &peer->decisions, node) {
+        if (d->is_pending)
+            continue;
+        oldest = oldest ? oldest : d;
+        n++;
+    }
+    if (n > LIMIT_DECISIONS_PER_PEER)
+        decision_free(oldest);
+}
+
+static void remember(struct decision *d)
+{
+    struct peer *peer = d->peer;
+    d->expires_usec = boottime_usec() + peer->broker->config->decision_cache_sec * USEC_PER_SEC;
+    list_remove(&d->node);
+    list_append(&peer->decisions, &d->node);
+    drop_oldest(peer);
+}
+
 static void conclude(struct decision *d)
 {
     struct authorize_answer answer = answer_of(d);
-    struct broker *broker = d->peer->broker;
     d->is_pending = false;
 
     /* The waits are taken off first: a callback may drop the others, or ask the next question. */
     struct list waits;
     list_init(&waits);
     list_move_all(&d->waits, &waits);
-    if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != broker->policy_epoch)
+    if (answer.result != AUTHORIZE_YES || d->is_temporary || d->epoch != d->peer->broker->policy_epoch)
         decision_free(d);
     else
-        d->expires_usec = boottime_usec() + broker->config->decision_cache_sec * USEC_PER_SEC;
+        remember(d);
 
     while (!list_is_empty(&waits)) {
         struct authorize_wait *wait = LIST_ENTRY(waits.next, struct authorize_wait, node);
@@ -267,23 +290,8 @@ static struct decision *find_decision(struct peer *peer, const struct authorize_
     return found;
 }
 
-static void drop_oldest(struct peer *peer)
-{
-    unsigned n = 0;
-    struct decision *d, *oldest = NULL;
-    LIST_FOREACH (d, &peer->decisions, node) {
-        if (d->is_pending)
-            continue;
-        oldest = oldest ? oldest : d;
-        n++;
-    }
-    if (n >= LIMIT_DECISIONS_PER_PEER)
-        decision_free(oldest);
-}
-
 static int new_decision(struct peer *peer, const struct authorize_question *q, struct decision **ret)
 {
-    drop_oldest(peer);
     struct decision *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;

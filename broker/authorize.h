@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* May this app hold these scopes of this account? (DESIGN.md 6)
+/* May this app hold these scopes of this account?
  *
  * 1. The broker's own verdict comes first: one denied scope is a no, final, and polkit is not asked.
  * 2. For uid 0 the verdict alone counts, allow or nothing: polkit up to 124 authorises uid 0 without running
@@ -16,6 +16,7 @@
 
 #include "broker/owner.h"
 #include "broker/polkit.h"
+#include "dbus/names.h"
 #include "policy/table.h"
 
 struct broker;
@@ -25,7 +26,7 @@ struct authorize_wait;
 /* The question; it is its own key in the memory of answers, so everything that polkit is told follows from
  * it and from the peer. */
 struct authorize_question {
-    char account[40]; /* id, "" for none */
+    char account[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* id, "" for none */
     struct owner owner;
     struct scope_set asked;  /* canonical: what the app asked for */
     struct scope_set scopes; /* expanded: what must be allowed */
@@ -51,6 +52,9 @@ typedef void (*authorize_callback)(const struct authorize_answer *answer, void *
 
 void authorize_question_init(struct authorize_question *q);
 bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b);
+
+/* What the broker's own verdict leaves to this caller: of the rest nothing is given, whatever polkit says. */
+struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts);
 
 enum { AUTHORIZE_ANSWERED = 1 };
 

@@ -3,6 +3,7 @@
 
 #include "broker/limits.h"
 #include "util/list.h"
+#include "util/log.h"
 
 #include <string.h>
 
@@ -40,8 +41,7 @@ struct bus_call {
     void *userdata;
 };
 
-/* --- watches ----------------------------------------------------------------------------------------------
- */
+/* --- watches ------------------------------------------------------------------------------------------- */
 
 static void on_fd_closed(uv_handle_t *handle)
 {
@@ -164,8 +164,7 @@ static void toggle_watch(DBusWatch *watch, void *userdata _unused_)
         update_poll(f);
 }
 
-/* --- timeouts ---------------------------------------------------------------------------------------------
- */
+/* --- timeouts ------------------------------------------------------------------------------------------ */
 
 static void on_timeout_closed(uv_handle_t *handle)
 {
@@ -211,8 +210,7 @@ static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
     uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------------
- */
+/* --- dispatch ------------------------------------------------------------------------------------------ */
 
 static void on_idle(uv_idle_t *idle _unused_)
 {
@@ -319,6 +317,8 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
     dbus_connection_set_change_sigpipe(FALSE);
     DBusError error = DBUS_ERROR_INIT;
     b->connection = connect_to(address, &error);
+    if (!b->connection)
+        log_debug("bus: %s", error.message ? error.message : "no reason given");
     dbus_error_free(&error);
     if (!b->connection)
         return -ENOTCONN;

@@ -108,6 +108,9 @@ static void reply(struct check_scopes *c, const struct authorize_answer *answer)
 {
     struct call *call = c->call;
     struct account *account = find_account(c);
+    if (account &&
+        (strcmp(account->id, c->question.account) != 0 || !owner_equal(&account->owner, &c->question.owner)))
+        account = NULL; /* another one than polkit was asked about: it came while polkit thought */
     if (c->account_name[0] && (!account || answer->result == AUTHORIZE_NO_DEVICE) &&
         !is_all_denied(c, answer)) {
         call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
@@ -149,8 +152,7 @@ static void begin(struct call *call)
 
     /* What is denied by the broker's own verdict would end the question for all, so it is left out of it.
      * What a token would carry besides is asked about as well: it decides whether there would be one. */
-    struct scope_set granted =
-        scope_set_union(q->verdicts.allow, call->peer->identity.uid == 0 ? SCOPE_SET_EMPTY : q->verdicts.ask);
+    struct scope_set granted = authorize_not_denied(call->peer, &q->verdicts);
     struct scope_set all = catalogue_expand(broker->catalogue, c->named);
     q->asked = catalogue_reduce(broker->catalogue, scope_set_intersection(all, granted));
     if (account && !scope_set_is_empty(q->asked))

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CLIENT_ID_BYTES_MAX 100 /* LWA.md 2.1 */
+#define CLIENT_ID_BYTES_MAX 100 /* as Amazon's reference of the authorization request has it */
 #define PROFILE_ID_PREFIX "amzn1.application."
 #define NAME_BYTES_MAX 64 /* of sections and keys, for the edit distance */
 
@@ -63,7 +63,8 @@ static const struct config_key keys[] = {
     {"provider", "proxy", KIND_PROXY, FIELD(proxy), "",
      "Proxy for all requests to Amazon: http://, https://, socks5:// or socks5h://."},
     {"provider", "narrows_on_refresh", KIND_BOOL, FIELD(narrows_on_refresh), "no",
-     "Whether a refresh that names fewer scopes gives a narrower token. Amazon is not known to do so."},
+     "Whether a refresh that names fewer scopes gives a narrower token. Amazon is not known to do so, and no "
+     "refresh names fewer yet, so the key has no effect."},
     {"provider", "connect_timeout", KIND_SECONDS, FIELD(connect_timeout_sec), "10",
      "Seconds until a connection must stand.", 1, 300},
     {"provider", "request_timeout", KIND_SECONDS, FIELD(request_timeout_sec), "60",
@@ -117,11 +118,6 @@ struct config_key_info config_get_key(size_t i)
 size_t config_key_index(const struct config_key *key)
 {
     return (size_t)(key - keys);
-}
-
-const char *config_key_name(size_t index)
-{
-    return keys[index].key;
 }
 
 /* --- names ------------------------------------------------------------------------------------------- */
@@ -195,9 +191,9 @@ struct region {
     const char *authorize_url;
 };
 
-/* LWA.md 3. For linking by code only api.amazon.com is documented and used, for all marketplaces: the
- * customer is sent to his own marketplace's page by the address that comes back. So that host stands for
- * every region. */
+/* The hosts of Amazon's SDKs. For linking by code only api.amazon.com is documented and used, for all
+ * marketplaces: the customer is sent to his own marketplace's page by the address that comes back. So that
+ * host stands for every region. */
 #define CODEPAIR_URL "https://api.amazon.com/auth/o2/create/codepair"
 
 static const struct region regions[] = {

@@ -17,7 +17,6 @@ int config_section_check(const char *section, struct ini_problem *problem) _must
 
 /* The place of the key in the table: below config_count_keys(). */
 size_t config_key_index(const struct config_key *key);
-const char *config_key_name(size_t index);
 
 /* Checks the text and sets the field. 0, INI_E_MALFORMED or -ENOMEM. */
 int config_key_set(struct config *c, const struct config_key *key, const char *text,

@@ -2,7 +2,6 @@
 #include "broker/denials.h"
 
 #include "broker/broker.h"
-#include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/trail.h"
 #include "util/clock.h"
@@ -37,7 +36,7 @@ static void write_repeats(struct broker *broker, struct denial *d)
 static struct denial *take_place(struct broker *broker)
 {
     struct denial *oldest = &broker->denials.recent[0];
-    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+    for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
         struct denial *d = &broker->denials.recent[i];
         if (d->since_usec < oldest->since_usec)
             oldest = d;
@@ -53,7 +52,7 @@ bool denials_add(struct peer *peer, const struct authorize_question *question, e
 {
     struct broker *broker = peer->broker;
     uint64_t now = boottime_usec();
-    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+    for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
         struct denial *d = &broker->denials.recent[i];
         if (!is_same(d, peer, question, error) ||
             now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
@@ -85,13 +84,13 @@ bool denials_add(struct peer *peer, const struct authorize_question *question, e
 
 void denials_flush(struct broker *broker)
 {
-    for (size_t i = 0; i < DENIALS_REMEMBERED; i++)
+    for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++)
         write_repeats(broker, &broker->denials.recent[i]);
 }
 
 void denials_free(struct broker *broker)
 {
-    for (size_t i = 0; i < DENIALS_REMEMBERED; i++) {
+    for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
         store_op_drop(broker->denials.recent[i].op);
         broker->denials.recent[i].op = NULL;
     }

@@ -5,17 +5,17 @@
  * written lazily, so that a refused app cannot fill the disk with its refusals (I9). */
 
 #include "broker/authorize.h"
+#include "broker/identity.h"
+#include "broker/limits.h"
 #include "dbus/errors.h"
-
-#define DENIALS_REMEMBERED 64
 
 struct broker;
 struct peer;
 
 struct denial {
     uid_t uid;
-    char app[80];
-    char account[40];
+    char app[IDENTITY_APP_SIZE];
+    char account[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     struct scope_set asked;
     enum bus_error error;
     uint64_t since_usec; /* 0: the place is free */
@@ -26,7 +26,7 @@ struct denial {
 };
 
 struct denials {
-    struct denial recent[DENIALS_REMEMBERED];
+    struct denial recent[LIMIT_DENIALS_REMEMBERED];
 };
 
 /* True when this refusal is a new one, and not the repetition of one that is remembered. */

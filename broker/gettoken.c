@@ -28,7 +28,7 @@
 
 #include <string.h>
 
-#define LIFETIME_UNKNOWN_SEC 3600 /* LWA.md 2.7 */
+#define LIFETIME_UNKNOWN_SEC 3600 /* of Amazon's tokens, until one was seen */
 
 struct get_token {
     struct call *call;
@@ -295,11 +295,14 @@ static void on_extras_decided(const struct authorize_answer *answer, void *userd
 {
     struct get_token *g = userdata;
     g->authorize_wait = NULL;
+    bool is_valid = is_grant_valid(g);
     if (answer->result == AUTHORIZE_NO)
         g->refused = scope_set_union(g->refused, answer->refused);
 
-    if (answer->result == AUTHORIZE_YES && is_grant_valid(g))
+    if (answer->result == AUTHORIZE_YES && is_valid)
         ensure_token(g);
+    else if (answer->result == AUTHORIZE_NO && is_valid)
+        choose_grant(g); /* not start_over(): the world stood still, and there may be many logins to try */
     else if (answer->result == AUTHORIZE_YES || answer->result == AUTHORIZE_NO)
         start_over(g);
     else
@@ -370,21 +373,19 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "No login of this account carries what was asked; log in: lwactl login ", "");
 }
 
-#define GRANTS_PER_ACCOUNT_MAX 64
-
 static void choose_grant(struct get_token *g)
 {
     struct broker *broker = g->call->broker;
-    struct select_grant choices[GRANTS_PER_ACCOUNT_MAX];
-    struct grant *grants[GRANTS_PER_ACCOUNT_MAX];
+    struct select_grant choices[LIMIT_GRANTS_PER_ACCOUNT];
+    struct grant *grants[LIMIT_GRANTS_PER_ACCOUNT];
     bool is_foreign;
-    size_t n = collect_grants(g, choices, grants, GRANTS_PER_ACCOUNT_MAX, &is_foreign);
+    size_t n = collect_grants(g, choices, grants, LIMIT_GRANTS_PER_ACCOUNT, &is_foreign);
 
     struct verdicts verdicts = g->question.verdicts;
     verdicts.allow = scope_set_minus(verdicts.allow, g->refused);
     verdicts.ask = scope_set_minus(verdicts.ask, g->refused);
     size_t chosen;
-    struct scope_set may_carry;
+    struct scope_set may_carry = SCOPE_SET_EMPTY; /* not set where no login covers the request */
     /* A grant has one token, as wide as the grant: no refresh asks for less, so no provider narrows it. */
     int r = select_grant(broker->catalogue, choices, n, g->asked, &verdicts, false, &chosen, &may_carry);
     if (r != 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The methods and properties of the bus contract, by interface. server.c finds them, each folder-mate named
- * after an interface has them. */
+/* The methods and properties of the bus contract, by interface. server.c finds them; they are in
+ * broker1.c, login1.c, accounts1.c, audit1.c and status1.c. */
 
 #include "broker/call.h"
 
@@ -21,7 +21,7 @@ extern const struct method accounts1_methods[];
 extern const struct method audit1_methods[];
 extern const struct method status1_methods[];
 
-/* gettoken.c */
+/* The two of Broker1 that have files of their own: gettoken.c, checkscopes.c. */
 void broker1_get_token(struct call *call);
 void broker1_check_scopes(struct call *call);
 

@@ -13,7 +13,8 @@ int http_text_encode_form(const struct http_field *fields, size_t n_fields, char
 /* Printable ASCII only: nothing that could end a header and begin another. */
 bool http_text_is_header_value(const char *text);
 
-/* A media type of application/json, with or without parameters (LWA.md 2.3: even after a space). */
+/* A media type of application/json; a parameter may follow it after a space, as Amazon is seen to write it.
+ */
 bool http_text_is_json(const char *type);
 
 /* The form in seconds, cut to a day; -1 for anything else. A date is of no use while the clock may be wrong.

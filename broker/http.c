@@ -8,8 +8,8 @@
  * A POST is never sent twice. By itself curl repeats a request, POST or not, up to five times on a fresh
  * connection: when a kept-alive connection dies before the first byte of a reply, when an HTTP/2 stream is
  * refused, when a server falls back to HTTP/1.1. For a refresh that is a silent second use of the refresh
- * token (DESIGN.md 8). So on_begin() stops the transfer when the POST was sent already; a connection that
- * dies before anything was written may still be replaced.
+ * token, which can end the login where the provider rotates. So on_begin() stops the transfer when the POST
+ * was sent already; a connection that dies before anything was written may still be replaced.
  *
  * Dropping a request whose name is still being looked up does not wait for the resolver's thread
  * (CURLOPT_QUICK_EXIT): it ends by itself and touches nothing of ours.
@@ -117,8 +117,7 @@ void http_request_drop(struct http_request *r)
         request_free(r);
 }
 
-/* --- what curl calls while a transfer runs ----------------------------------------------------------------
- */
+/* --- what curl calls while a transfer runs ------------------------------------------------------------- */
 
 static long request_bytes_written(struct http_request *r)
 {
@@ -190,8 +189,7 @@ static size_t on_body(char *bytes, size_t one _unused_, size_t n, void *userdata
     return n;
 }
 
-/* --- what the result means --------------------------------------------------------------------------------
- */
+/* --- what the result means ----------------------------------------------------------------------------- */
 
 static bool name_was_resolved(struct http_request *r)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who is asking: the one interface behind which the ways of naming an app live (DESIGN.md 5). What stands
+/* Who is asking: the one interface behind which the ways of naming an app live. What stands
  * here comes from the kernel and the bus, never from what a caller says. Today there is one way: the UNIX
  * user, identity-user.c. */
 

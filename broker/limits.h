@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Every bound on what a peer, the provider or a file can cause, in one place (I9). */
+/* The bounds on what a peer, the provider or a file can cause. Those that belong to a format or an interface
+ * stand with it: dbus/names.h, lwa.h, http.h. */
 
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
@@ -25,15 +26,17 @@
 #define LIMIT_RESTARTS_PER_CALL 4    /* a GetToken starts over when the world changed while it waited */
 #define LIMIT_REPORTS_BURST 5        /* ReportRejected refreshes of one grant in a row ... */
 #define LIMIT_REPORT_INTERVAL_SEC 30 /* ... then one per this many seconds */
-#define LIMIT_REPEATS_FLUSH_SEC 60   /* how lazily repeated deliveries are written to the trail */
+#define LIMIT_REPEATS_FLUSH_SEC 60   /* how lazily repeats are written to the trail */
+#define LIMIT_DENIALS_REMEMBERED 64  /* refusals whose repetition is counted and not recorded anew */
 
 /* --- logins ------------------------------------------------------------------------------------------ */
 #define LIMIT_LOGINS_PER_UID 4 /* open login requests */
 #define LIMIT_LOGINS 32
 #define LIMIT_ACCOUNTS_PER_OWNER 256
+#define LIMIT_GRANTS_PER_ACCOUNT 64 /* GetToken looks at every one of them */
 #define LIMIT_SCOPE_DATA_BYTES 4096
 #define LIMIT_LOCALE_BYTES 35  /* BCP 47, longest registered tag with room */
-#define LIMIT_SLOW_DOWN_SEC 60 /* the longest poll interval a provider can drive us to (LWA.md 1.6) */
+#define LIMIT_SLOW_DOWN_SEC 60 /* the longest poll interval that slow_down leads to */
 
 /* --- files ------------------------------------------------------------------------------------------- */
 #define LIMIT_CATALOGUE_BYTES 262144

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Code-based linking (RFC 8628 as Login with Amazon speaks it, LWA.md 1):
+/* Code-based linking (RFC 8628 as Login with Amazon speaks it; "Code-Based Linking" in Amazon's documents):
  *
  *   1. codepair: a user code for the person, a device code for us.
  *   2. Poll, at most once per interval, until the person has answered or the codes expire. slow_down makes

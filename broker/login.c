@@ -20,14 +20,10 @@ static const char *const state_names[] = {"starting", "waiting", "exchanging", "
 static void login_free(struct login *login)
 {
     list_remove(&login->in_peer);
-    if (login->op) {
-        /* What the store has begun with will be durable, and memory must follow it. */
-        login->peer = NULL;
-        return;
-    }
     login->broker->n_logins--;
     lwa_request_drop(login->request);
     timer_drop(login->timer);
+    store_op_drop(login->op);
     lwa_code_pair_clear(&login->pair);
     free(login->label);
     free(login->locale);
@@ -133,8 +129,11 @@ bool login_write_properties(struct login *login, struct writer *w, const char *n
     return found;
 }
 
+/* NULL without memory, or without a creator to send it to. */
 static DBusMessage *new_signal(struct login *login, const char *interface, const char *member)
 {
+    if (!login->peer)
+        return NULL;
     DBusMessage *signal = dbus_message_new_signal(login->path, interface, member);
     if (signal && !dbus_message_set_destination(signal, login->peer->name)) {
         dbus_message_unref(signal);
@@ -202,21 +201,32 @@ static void end(struct login *login, const char *outcome, enum bus_error error, 
 
 void login_finish(struct login *login, const char *outcome, enum bus_error error, const char *detail)
 {
-    if (login->proving_grant) {
-        /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
-        proving_cancel(login->proving_grant->proving, error, detail);
-        return;
-    }
-    login->is_unwanted = true;
     record_event(login, AUDIT_LOGIN_FAILED, detail);
     end(login, outcome, error, NULL);
 }
 
-void login_abandon(struct login *login)
+void login_cancel(struct login *login)
 {
     if (login->proving_grant)
+        /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
+        proving_cancel(login->proving_grant->proving, BUS_E_CANCELLED, "cancelled");
+    else if (login->op)
+        login->is_cancelled = true; /* on_stored() goes on */
+    else
+        login_finish(login, "cancelled", BUS_OK, "cancelled");
+}
+
+void login_abandon(struct login *login)
+{
+    if (login->op) {
+        /* The store cannot be called back: on_stored() goes on, without a creator. */
+        list_remove(&login->in_peer);
+        login->peer = NULL;
+        return;
+    }
+    if (login->proving_grant)
         proving_detach(login->proving_grant->proving);
-    else if (!login->op)
+    else
         record_event(login, AUDIT_LOGIN_FAILED, "caller-left");
     login_free(login);
 }
@@ -275,7 +285,6 @@ static int keep_grant(struct login *login, const struct store_reply *reply, stru
         .may_carry = scopes,
         .carries = scopes,
         .generation = reply->generation,
-        .created_sec = wall_sec(),
     };
     int r = grant_new(broker, &stored, ret);
     if (r == 0)
@@ -283,48 +292,48 @@ static int keep_grant(struct login *login, const struct store_reply *reply, stru
     return r;
 }
 
-/* Its creator has left, or has cancelled it. If the broker stops meanwhile, it is proven at the next start.
- */
-static void on_stored_without_creator(struct login *login, const struct store_reply *reply)
+/* Cancelled while its refresh token was being stored: that goes again. */
+static void take_back(struct login *login, int64_t row)
 {
-    struct broker *broker = login->broker;
+    if (store_remove_grant(login->broker->store, row, NULL, NULL, NULL, NULL) < 0)
+        log_warning("grant %lld: a cancelled login could not be removed; it is proven at the next start",
+                    (long long)row);
+    login_finish(login, "cancelled", BUS_OK, "cancelled");
+}
+
+static int prove(struct login *login, const struct store_reply *reply)
+{
     struct grant *grant;
-    if (reply->r != 0 || broker->is_finished)
-        return;
-    if (login->is_unwanted) {
-        if (store_remove_grant(broker->store, reply->row, NULL, NULL, NULL, NULL) < 0)
-            log_warning("grant %lld: a login that was cancelled could not be removed", (long long)reply->row);
-    } else if (keep_grant(login, reply, &grant) < 0 || proving_start(grant, NULL, NULL) < 0) {
-        log_warning("grant %lld: no memory to prove it", (long long)reply->row);
+    int r = keep_grant(login, reply, &grant);
+    if (r < 0)
+        return r;
+    r = login->peer ? proving_start(grant, on_proven, login) : proving_start(grant, NULL, NULL);
+    if (r < 0) {
+        grant_remove(grant, NULL);
+        return r;
     }
+    login->proving_grant = grant;
+    return 0;
 }
 
 static void on_stored(struct store_reply *reply, void *userdata)
 {
     struct login *login = userdata;
     login->op = NULL;
-    if (!login->peer) {
-        on_stored_without_creator(login, reply);
-        login_free(login);
+    if (login->broker->is_finished) {
+        login_free(login); /* what is stored is proven at the next start */
         return;
     }
-    if (reply->r != 0) {
+    if (reply->r != 0)
         login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
-        return;
-    }
-    struct grant *grant;
-    int r = keep_grant(login, reply, &grant);
-    if (r == 0) {
-        r = proving_start(grant, on_proven, login);
-        if (r < 0)
-            grant_remove(grant, NULL); /* stored: it is proven at the next start */
-    }
-    if (r < 0) {
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory");
-        return;
-    }
-    login->proving_grant = grant;
-    login_set_state(login, LOGIN_PROVING);
+    else if (login->is_cancelled)
+        take_back(login, reply->row);
+    else if (prove(login, reply) < 0)
+        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory"); /* as above */
+    else if (login->peer)
+        login_set_state(login, LOGIN_PROVING);
+    else
+        login_free(login);
 }
 
 void login_exchange(struct login *login, struct secret *refresh_token)

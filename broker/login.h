@@ -11,6 +11,7 @@
 #include "broker/call.h"
 #include "broker/lwa.h"
 #include "broker/owner.h"
+#include "dbus/names.h"
 #include "policy/scope.h"
 #include "util/list.h"
 
@@ -34,7 +35,7 @@ enum login_state { LOGIN_STARTING, LOGIN_WAITING, LOGIN_EXCHANGING, LOGIN_PROVIN
 struct login {
     struct list in_peer; /* peer->logins */
     struct broker *broker;
-    struct peer *peer;
+    struct peer *peer; /* NULL when the creator left while the refresh token was being stored */
     const struct login_flow *flow;
     uint64_t number;
     char path[64];
@@ -43,18 +44,18 @@ struct login {
     /* What was asked for. */
     struct scope_set scopes; /* canonical */
     struct owner owner;
-    char target[33];  /* account to extend, "" for none */
-    char *label;      /* "" for none */
-    char *locale;     /* NULL for none */
-    char *scope_data; /* NULL for none */
-    char *endpoint;   /* as configured when it began: what the grant will be bound to */
+    char target[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* account to extend, "" for none */
+    char *label;                               /* "" for none */
+    char *locale;                              /* NULL for none */
+    char *scope_data;                          /* NULL for none */
+    char *endpoint; /* as configured when it began: what the grant will be bound to */
     char *client_id;
 
     /* What is under way. */
     struct lwa_request *request;
     struct timer *timer;
-    struct store_op *op; /* an ended login lives on until it has been answered, with `peer` NULL */
-    bool is_unwanted;    /* what is being stored is to be removed again */
+    struct store_op *op;
+    bool is_cancelled; /* while the refresh token is being stored: it is removed again after that */
     struct grant *proving_grant;
 
     /* Of the device flow. */
@@ -68,6 +69,8 @@ struct login {
 int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret) _must_check_;
 /* Its creator has left: what the person has already agreed to is still proven, everything else ends. */
 void login_abandon(struct login *login);
+/* Its creator wants no login. One whose account is being written comes too late: it ends as `linked`. */
+void login_cancel(struct login *login);
 
 /* For flows. */
 void login_set_state(struct login *login, enum login_state state);

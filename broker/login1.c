@@ -243,10 +243,7 @@ static void cancel(struct call *call)
 {
     struct login *login = login_find(call->peer, dbus_message_get_path(call->message));
     call_done(call);
-    if (login->proving_grant)
-        login_finish(login, "cancelled", BUS_E_CANCELLED, "cancelled");
-    else
-        login_finish(login, "cancelled", BUS_OK, "cancelled");
+    login_cancel(login);
 }
 
 static void complete(struct call *call)

@@ -7,7 +7,7 @@
  * and only to a refresh (I6). A page of HTML, a 5xx or a 429 never does, whatever its body says.
  *  - A named error of a 4xx is an answer: the provider refused, so nothing was issued. A reply of 2xx that
  *    cannot be used may have issued a token: ambiguous for poll and refresh.
- *  - A 5xx counts as transient (LWA.md 2.6): for this provider a retry with the same refresh token is known
+ *  - A 5xx counts as transient: for this provider a retry with the same refresh token is known
  *    to be harmless, and every one of its clients does it.
  *  - Texts are copied out only within their bounds and in printable ASCII. Nothing of a description leaves:
  *    it is only searched for the names of two parameters. */
@@ -89,7 +89,7 @@ static const struct error_row {
     {"insufficient_scope", ANY_KIND, NULL, LWA_E_SCOPE},
 };
 
-/* server_error, servererror, ServerError: pages and clients differ (LWA.md 1.5). */
+/* server_error, servererror, ServerError: Amazon's pages and clients differ. */
 static bool is_server_error(const char *error)
 {
     const char *expected = "servererror";

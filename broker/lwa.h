@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Login with Amazon as a protocol: the requests the broker makes, each with one classified answer. What is
- * known of the provider, and why each case is as it is, is in LWA.md; lwa-reply.c is the pure parser of its
- * replies, lwa.c sends. Text of the provider never leaves this module: outcomes and names from our tables do.
+/* Login with Amazon as a protocol: the requests the broker makes, each with one classified answer. What
+ * Amazon documents is below developer.amazon.com/docs/login-with-amazon/ (code-based linking:
+ * retrieve-code-other-platforms-cbl-docs.html); where it is silent the code does as Amazon's own SDKs do.
+ * lwa-reply.c is the pure parser of replies, lwa.c sends. Text of the provider never leaves this module:
+ * outcomes and names from our tables do.
  */
 
 #include "broker/http.h"
 #include "broker/secret.h"
 
-#define LWA_TOKEN_BYTES_MAX 2048 /* LWA.md 2.7 */
+#define LWA_TOKEN_BYTES_MAX 2048 /* docs/login-with-amazon/access-token.html */
 #define LWA_CODE_BYTES_MAX 512   /* device_code */
 #define LWA_USER_CODE_SIZE 33
 #define LWA_URI_SIZE 257
@@ -23,7 +25,7 @@ enum lwa_outcome {
     LWA_E_DENIED,        /* access_denied */
     LWA_E_INVALID_GRANT, /* the one terminal answer to a refresh (I6) */
     LWA_E_CLIENT,        /* invalid_client, unauthorized_client: configuration */
-    LWA_E_CLIENT_TYPE,   /* invalid_request naming client_secret: a web client id on a device (LWA.md 7.1) */
+    LWA_E_CLIENT_TYPE,   /* invalid_request naming client_secret: a web client id on a device */
     LWA_E_SCOPE,         /* invalid_scope, insufficient_scope */
     LWA_E_INVALID_TOKEN, /* tokeninfo: not a token (of this client) */
     LWA_E_REQUEST,       /* any other named 4xx error: our own mistake or a changed provider */
@@ -95,21 +97,21 @@ typedef void (*lwa_token_info_callback)(const struct lwa_answer *answer, const s
 /* The second argument is NULL unless the outcome is LWA_OK; the callee may take secrets out of it, the rest
  * is wiped after the callback. All strings are copied by the call. 0, -EINVAL or -ENOMEM. */
 
-/* POST codepair: response_type=device_code, client_id, scope, scope_data if not NULL (LWA.md 1.1). */
+/* POST codepair: response_type=device_code, client_id, scope, scope_data if not NULL. */
 int lwa_request_code_pair(struct http *h, const char *endpoint, const char *client_id, const char *scope,
                           const char *scope_data, const char *locale, lwa_code_pair_callback callback,
                           void *userdata, struct lwa_request **ret) _must_check_;
-/* POST token: grant_type=device_code, device_code, user_code; no client id (LWA.md 1.4). */
+/* POST token: grant_type=device_code, device_code, user_code; no client id. */
 int lwa_request_poll(struct http *h, const char *endpoint, const struct secret *device_code,
                      const char *user_code, lwa_tokens_callback callback, void *userdata,
                      struct lwa_request **ret) _must_check_;
-/* POST token: grant_type=refresh_token, refresh_token, client_id, client_secret if not NULL (LWA.md 2.3);
+/* POST token: grant_type=refresh_token, refresh_token, client_id, client_secret if not NULL;
  * never `scope`, unless `scope` is not NULL (a provider that is configured to narrow). */
 int lwa_request_refresh(struct http *h, const char *endpoint, const char *client_id,
                         const struct secret *client_secret, const struct secret *refresh_token,
                         const char *scope, lwa_tokens_callback callback, void *userdata,
                         struct lwa_request **ret) _must_check_;
-/* GET tokeninfo with the token in the header x-amz-access-token (LWA.md 4.1). */
+/* GET tokeninfo with the token in the header x-amz-access-token. */
 int lwa_request_token_info(struct http *h, const char *endpoint, const struct secret *access_token,
                            lwa_token_info_callback callback, void *userdata,
                            struct lwa_request **ret) _must_check_;

@@ -108,11 +108,16 @@ static int give_up_privileges(const char *user)
     return r;
 }
 
-/* Handles are closed by libuv in the rounds after they were given up; a few are enough. */
-static void close_loop(uv_loop_t *loop)
+/* Handles are closed by libuv in the rounds after they were given up; a few are enough. False when something
+ * is still there: a worker that waits for the name service. */
+static bool close_loop(uv_loop_t *loop)
 {
-    for (int i = 0; i < 100 && uv_loop_close(loop) == UV_EBUSY; i++)
+    for (int i = 0; i < 100; i++) {
+        if (uv_loop_close(loop) != UV_EBUSY)
+            return true;
         (void)uv_run(loop, UV_RUN_NOWAIT);
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -145,6 +150,7 @@ int main(int argc, char **argv)
     if (broker_start(&broker, &loop, &options) == 0)
         code = broker_run(&broker);
     broker_free(&broker);
-    close_loop(&loop);
+    if (!close_loop(&loop))
+        _exit(code); /* exit() would join libuv's workers, however long the name service takes */
     return code;
 }

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define RETRY_USEC (5 * USEC_PER_SEC)
-#define SUPERSEDED_MAX 64
 
 struct proving {
     struct grant *grant;
@@ -29,7 +28,7 @@ struct proving {
     struct store_account account;
     char account_id[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     unsigned char customer[STORE_CUSTOMER_BYTES];
-    int64_t superseded[SUPERSEDED_MAX];
+    int64_t superseded[LIMIT_GRANTS_PER_ACCOUNT];
     size_t n_superseded;
     bool is_second_try;
 };
@@ -69,6 +68,8 @@ static struct audit_record *new_record(struct proving *p, enum audit_event event
 
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail)
 {
+    if (p->op)
+        return;
     struct grant *grant = p->grant;
     struct proving_result result = {error, detail};
     if (store_remove_grant(grant->broker->store, grant->row,
@@ -106,13 +107,18 @@ static bool is_superseded(const struct grant *old, const struct grant *new)
     return old->is_dead && scope_set_is_subset(old->carries, new->carries);
 }
 
-static void collect_superseded(struct proving *p, struct account *account)
+/* Returns how many others the account keeps. */
+static size_t collect_superseded(struct proving *p, const struct account *account)
 {
+    size_t n_kept = 0;
     p->n_superseded = 0;
-    struct grant *old;
+    const struct grant *old;
     LIST_FOREACH (old, &account->grants, node)
-        if (is_superseded(old, p->grant) && p->n_superseded < SUPERSEDED_MAX)
+        if (is_superseded(old, p->grant) && p->n_superseded < LIMIT_GRANTS_PER_ACCOUNT)
             p->superseded[p->n_superseded++] = old->row;
+        else
+            n_kept++;
+    return n_kept;
 }
 
 static void remove_superseded(struct proving *p)
@@ -157,8 +163,9 @@ static void on_linked(struct store_reply *reply, void *userdata)
             return;
         }
     }
-    remove_superseded(p);
+    /* In this order: who waits for a superseded one starts over, and is served by this one. */
     grant_join(grant, account);
+    remove_superseded(p);
     log_info("grant %lld: linked to account %s of %s", (long long)grant->row, account->id,
              owner_text(&account->owner));
     notify_accounts_changed(broker, &account->owner);
@@ -194,8 +201,10 @@ static void link_to(struct proving *p, struct account *account)
         return;
     }
     p->n_superseded = 0;
-    if (account)
-        collect_superseded(p, account);
+    if (account && collect_superseded(p, account) >= LIMIT_GRANTS_PER_ACCOUNT) {
+        proving_cancel(p, BUS_E_RATE_LIMITED, "too-many-logins");
+        return;
+    }
 
     struct store_link link = {
         .grant = grant->row,

@@ -4,7 +4,7 @@
 /* Turns the refresh token of a login into a grant of an account:
  *
  *   1. Refresh at once. It shows that the refresh token works and that the client id is of the right kind,
- * while the person is still there (LWA.md 1.7).
+ * while the person is still there: a web client id links fine and fails here.
  *   2. tokeninfo: the token must be for this client; its user_id says whose login it is.
  *   3. Link, in one transaction: to the account named, if it is the same customer's; else to the owner's
  * account of that customer; else to a new account. Grants that it supersedes go.
@@ -29,6 +29,7 @@ typedef void (*proving_callback)(struct grant *grant, const struct proving_resul
 int proving_start(struct grant *grant, proving_callback callback, void *userdata);
 /* Nobody waits any more. */
 void proving_detach(struct proving *p);
-/* Ends it as failed, with this error and detail. */
+/* Ends it as failed, with this error and detail. Does nothing while the link is being written: the store
+ * cannot be called back, and the callback tells how that went. */
 void proving_cancel(struct proving *p, enum bus_error error, const char *detail);
 void proving_free(struct proving *p);

@@ -20,8 +20,8 @@ struct renewal_wait {
     void *userdata;
 };
 
-/* Seconds before the next try after the n-th failure in a row (LWA.md 1.6), each with half as much jitter
- * either way. */
+/* Seconds before the next try after the n-th failure in a row, as in Amazon's own SDK, each with half as much
+ * jitter either way. */
 static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
 #define BACKOFF_AMBIGUOUS_SEC 60
 #define BACKOFF_MISCONFIGURED_SEC 120
@@ -170,7 +170,6 @@ static void succeed(struct grant *grant)
     r->next_try_usec = 0;
     r->refreshes++;
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
-    grant->refreshed_sec = wall_sec();
     grant->is_intent_open = false;
     r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
     set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));

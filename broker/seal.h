@@ -3,7 +3,7 @@
 
 /* Envelope sealing, XChaCha20-Poly1305 (IETF construction of libsodium): a blob is a random 24-byte nonce,
  * then ciphertext and tag. What a blob is for is its associated data, so that a blob that was moved to
- * another row, table, owner or generation does not open (I2, DESIGN.md 7). */
+ * another row, table, owner or generation does not open (I2). */
 
 #include "broker/secret.h"
 

@@ -33,9 +33,9 @@ struct store_options {
     struct key_source key_source;
 };
 
-/* Outcomes of store_open(). In each the files are left as they were found. */
 enum {
-    STORE_E_GONE = 1,
+    STORE_E_GONE = 1, /* of operations, see above */
+    /* Of store_open(). In each the files are left as they were found. */
     STORE_E_CORRUPT = 2,   /* not a database, or its integrity check fails */
     STORE_E_TOO_NEW = 3,   /* made by a later version */
     STORE_E_NO_KEY = 4,    /* holds sealed logins, and there is no key */

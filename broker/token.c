@@ -105,13 +105,19 @@ int token_read(const struct token *token, struct secret **ret)
 
 /* --- holders ----------------------------------------------------------------------------------------- */
 
-static void hold_free(struct hold *h)
+/* The token stays, even if this was its last holder. */
+static void end_hold(struct hold *h)
 {
-    struct token *token = h->token;
     list_remove(&h->in_token);
     list_remove(&h->in_peer);
     h->peer->n_holds--;
     free(h);
+}
+
+static void hold_free(struct hold *h)
+{
+    struct token *token = h->token;
+    end_hold(h);
     free_if_unused(token);
 }
 
@@ -155,10 +161,7 @@ static void release_holds(struct token *token, const char *reason)
         struct hold *h = LIST_ENTRY(token->holds.next, struct hold, in_token);
         if (reason)
             notify_token_revoked(h->peer, token->id, reason);
-        list_remove(&h->in_token);
-        list_remove(&h->in_peer);
-        h->peer->n_holds--;
-        free(h);
+        end_hold(h);
     }
 }
 
@@ -166,6 +169,31 @@ void token_revoke(struct token *token, const char *reason)
 {
     release_holds(token, reason);
     free_if_unused(token);
+}
+
+static bool is_denied(const struct hold *h)
+{
+    struct broker *broker = h->token->broker;
+    struct verdicts verdicts;
+    table_decide(broker->table, broker->catalogue, h->peer->identity.app, broker->config->default_verdict,
+                 &verdicts);
+    return !scope_set_is_subset(catalogue_expand(broker->catalogue, h->token->may_carry),
+                                authorize_not_denied(h->peer, &verdicts));
+}
+
+void tokens_revoke_denied(struct broker *broker)
+{
+    struct token *t, *after;
+    LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
+        struct hold *h, *next;
+        LIST_FOREACH_SAFE (h, next, &t->holds, in_token) {
+            if (!is_denied(h))
+                continue;
+            notify_token_revoked(h->peer, t->id, "policy");
+            end_hold(h);
+        }
+        free_if_unused(t);
+    }
 }
 
 /* --- housekeeping ------------------------------------------------------------------------------------ */

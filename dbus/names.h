@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The names of the bus contract (DESIGN.md 4). The members, their signatures and their meaning stand in the
+/* The names of the bus contract. The members, their signatures and their meaning stand in the
  * XML files of this folder, which are the source of truth. */
 
 #define LWA_BUS_NAME "org.lwabroker.Broker1"

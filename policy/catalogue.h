@@ -3,7 +3,7 @@
 
 /* The scope catalogue: which scopes exist, what a person is told about each, which polkit action decides
  * it, and which implies which. It is data (policy/scopes.conf, and an administrator's scopes.d), never
- * guessed from the text of a scope (LWA.md 5). Pure code: it is handed texts, it opens nothing.
+ * guessed from the text of a scope. Pure code: it is handed texts, it opens nothing.
  *
  *     [music::library]
  *     description = read and change your Amazon Music library

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Run while building: prints the polkit actions of the shipped scopes and those that the broker needs besides
- * (DESIGN.md 6). Every action names the broker's user as its owner: without that annotation polkitd lets only
+/* Run while building: prints the polkit actions of the shipped scopes and those that the broker needs
+ * besides. Every action names the broker's user as its owner: without that annotation polkitd lets only
  * root pass details or ask about processes of others. */
 
 #include "policy/catalogue.h"

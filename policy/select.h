@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Which grant serves a request (DESIGN.md 6, "Grant selection"): the heart of I1, as pure code.
+/* Which grant serves a request, as pure code: the heart of I1 (an app gets no token that may carry a scope it
+ * may not hold).
  *
  * 1. Candidates are the grants whose `carries` covers what was asked.
  * 2. What the token may carry is the grant's `may_carry` (or what was asked, where the provider is configured

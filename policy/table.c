@@ -128,7 +128,7 @@ static int apps_get(struct apps *apps, const char *name, struct app **ret)
     return 0;
 }
 
-/* The kinds that can name an app (DESIGN.md 5). A program never does: it is a fact that narrows. */
+/* The kinds that can name an app. A program never does: it is a fact that narrows. */
 static bool is_identity(const char *s)
 {
     static const char *const kinds[] = {"snap:", "unit:", "flatpak:", "user:", "uid:"};

@@ -6,6 +6,7 @@
     login = Login(client, [LIBRARY], label="x") one that the test drives: events(), wait_state(), finish()
 """
 
+import contextlib
 import html
 import re
 import shutil
@@ -225,6 +226,18 @@ def take(client, scopes=(LIBRARY,), **options):
 
 def reject(client, token_id, timeout=25):
     return client.call(NAME, "ReportRejected", "s", (token_id,), timeout=timeout)
+
+
+@contextlib.contextmanager
+def store_held(world):
+    """The broker's store cannot commit meanwhile. For less than a second: then its operations fail with EBUSY."""
+    database = sqlite3.connect(f"{world.state_dir}/broker.db", isolation_level=None)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("ROLLBACK")
+    finally:
+        database.close()
 
 
 def rows(world, sql, *values):

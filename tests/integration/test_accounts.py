@@ -18,10 +18,13 @@ from logins import (
     reject,
     rows,
     settle,
+    status,
+    store_held,
     take,
+    trail,
     wait_trail,
 )
-from world import NAME
+from world import NAME, wait_until
 
 BROKER = NAME
 
@@ -202,6 +205,24 @@ def test_removal(quick):
     quick.broker.start()
     assert error_of(take, quick.client("alice")).short == "LoginRequired"
     assert wait_trail(quick.client("root"), "account-removed", account="main")["owner"] == "alice"
+
+
+def test_removal_whose_caller_leaves(quick):
+    """What the store was told cannot be taken back: it holds, with or without someone to answer."""
+    root, alice, other = quick.client("root"), quick.client("alice"), quick.client("alice")
+    link(quick, "alice", [LIBRARY], client=other)
+    _, info = take(other)
+    accounts(alice)
+    before = status(root)["connections"]
+    with store_held(quick):
+        alice.send(ACCOUNTS, "Remove", "s", ("main",))
+        trail(root)  # through polkit too, which answers in order: the removal is with the store
+        quick.clients.remove(alice)
+        alice.close()
+        wait_until(lambda: status(root)["connections"] < before, 1, "the caller's departure")
+    wait_until(lambda: not accounts(other), 5 * quick.slowness, "the removal")
+    assert other.wait_signal(BROKER, "TokenRevoked") == [info["token_id"], "account-removed"]
+    assert error_of(take, other).short == "LoginRequired"
 
 
 def test_key_stays_while_the_owner_has_an_account(quick):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who is asking: the UNIX user behind a connection, and what happens when that cannot be told (DESIGN.md 5)."""
+"""Who is asking: the UNIX user behind a connection, and what happens when that cannot be told."""
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 
@@ -229,3 +232,22 @@ def test_the_caller_says_nothing_about_itself(linked):
     for option in ("app", "user", "uid", "owner", "identity"):
         with pytest.raises(DBusError, match="InvalidArgument"):
             client.get_token([SCOPE], **{option: ("s", "user:alice")})
+
+
+def test_stuck_name_service_does_not_hold_up_the_end(linked, tmp_path):
+    fifo = tmp_path / "passwd"
+    os.mkfifo(fifo)
+    client = linked.client("bob")
+    apps.status(linked)
+    subprocess.run(["mount", "--bind", fifo, "/etc/passwd"], check=True)
+    try:
+        client.send("org.lwabroker.Broker1", "ReleaseTokens")
+        await_calls(linked, 1)
+        linked.clients.remove(client)
+        client.close()
+        await_calls(linked, 0)
+        linked.broker.signal(signal.SIGTERM)
+        assert linked.broker.wait_end(timeout=10) == 0
+    finally:
+        subprocess.run(["umount", "--lazy", "/etc/passwd"], check=True)
+    linked.broker.process = None

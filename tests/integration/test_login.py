@@ -24,6 +24,8 @@ from logins import (
     polls,
     refreshes,
     settle,
+    status,
+    store_held,
     take,
     trail,
     wait_trail,
@@ -312,6 +314,36 @@ def test_cancel(quick, state):
     assert grants(quick.client("alice")) == []
 
 
+def test_cancel_while_the_token_is_stored(quick):
+    login = Login(quick.client("alice"), [LIBRARY]).wait_state("waiting")
+    with store_held(quick):
+        quick.sim.approve(login.code)
+        login.wait_state("exchanging")
+        login.cancel()
+    assert login.finish() == ("cancelled", {})
+    wait_trail(quick.client("root"), "login-failed", detail="cancelled")
+    assert accounts(login.client) == {} and grants(login.client) == []
+    quick.broker.restart()
+    assert grants(quick.client("alice")) == []
+
+
+def test_cancel_while_the_account_is_written(quick):
+    """Too late or not, what the creator is told is what is so, now and after a restart."""
+    quick.sim.fault("tokeninfo", "delay", ms=100)
+    login = Login(quick.client("alice"), [LIBRARY]).wait_state("waiting")
+    quick.sim.approve(login.code)
+    wait_until(lambda: counter(quick, "tokeninfo.requests") == 1, 10 * quick.slowness, "tokeninfo")
+    with store_held(quick):
+        wait_until(lambda: counter(quick, "tokeninfo.ok") == 1, 1, "its answer")
+        time.sleep(0.1)  # for the broker to read it; either end is right
+        login.cancel()
+    outcome, _ = login.finish()
+    expected = {"linked": {"main"}, "cancelled": set()}[outcome]
+    assert accounts(login.client).keys() == expected
+    quick.broker.restart()
+    assert accounts(quick.client("alice")).keys() == expected
+
+
 def test_request_dies_with_its_creator(quick):
     alice = quick.client("alice")
     second = alice.another()
@@ -334,6 +366,20 @@ def test_creator_leaves_while_proving(quick):
     approve(quick, login)
     login.wait_state("proving")
     second.close()
+    wait_until(lambda: accounts(alice), 10 * quick.slowness, "the account")
+    take(alice)
+
+
+def test_creator_leaves_while_the_token_is_stored(quick):
+    alice = quick.client("alice")
+    second = alice.another()
+    before = status(alice)["connections"]
+    login = Login(second, [LIBRARY]).wait_state("waiting")
+    with store_held(quick):
+        quick.sim.approve(login.code)
+        login.wait_state("exchanging")
+        second.close()
+        wait_until(lambda: status(alice)["connections"] <= before, 1, "its departure")
     wait_until(lambda: accounts(alice), 10 * quick.slowness, "the account")
     take(alice)
 
@@ -431,7 +477,7 @@ def test_hanging_provider_is_given_up(quick):
 
 
 def test_web_client_id(quick):
-    """The most repeated mistake (LWA.md 7.1): linking works, and the first refresh is refused."""
+    """The most repeated mistake, a web client id on a device: linking works, and the first refresh is refused."""
     quick.sim.set(client_type="web")
     login = Login(quick.client("alice"), [LIBRARY])
     approve(quick, login)

@@ -282,6 +282,19 @@ def seen_of_the_broker(client):
     return [item for item in client.drain() if item[0] and item[0].startswith("org.lwabroker.")]
 
 
+def test_table_that_denies_revokes(linked):
+    """Who may not hold a scope any more that its token carries is told; others that hold the token are not."""
+    alice, other = linked.client("alice"), linked.client("bob")
+    ids = {scope: take(alice, [scope]).info["token_id"] for scope in (SCOPE, "profile")}
+    apps.grants(linked, f"[user:alice]\nallow = {SCOPE}\ndeny = profile\n[user:bob]\nallow = {SCOPE}\n")
+    assert revoked(alice) == [("TokenRevoked", ids["profile"], "policy")]
+    assert report(alice, ids["profile"]) is False and revoked(other) == []
+    apps.grants(linked, f"[user:alice]\nask = {SCOPE}\n")
+    assert revoked(alice) == [], "polkit may still say yes"
+    apps.grants(linked, f"[user:alice]\ndeny = {SCOPE}\n")
+    assert revoked(alice) == [("TokenRevoked", ids[SCOPE], "policy")]
+
+
 def test_removed_account_revokes_every_token_of_every_holder(linked):
     holders = [linked.client("alice") for _ in range(3)]
     ids = [[take(holder, [scope]).info["token_id"] for scope in (SCOPE, "profile")] for holder in holders]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* GET and POST /ap/oa: the authorization code flow in the browser, LWA.md 2.1. What is wrong with client,
+/* GET and POST /ap/oa: the authorization code flow in the browser. What is wrong with client,
  * redirection or scope is shown to the person and never redirected; an answer goes back to the client with
  * code, scope and state, or with error and state. */
 

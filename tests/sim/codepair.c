@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* POST /auth/o2/create/codepair: LWA.md 1.1 to 1.3. */
+/* POST /auth/o2/create/codepair: code-based linking, as documented in
+ * retrieve-code-other-platforms-cbl-docs.html of Login with Amazon. */
 
 #include "tests/sim/memory.h"
 #include "tests/sim/provider.h"

@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define AUTH_CODE_LIFETIME_SEC 300 /* LWA.md 2.1 */
+#define AUTH_CODE_LIFETIME_SEC 300 /* as Amazon documents it */
 
 void codes_init(struct codes *c)
 {

@@ -20,7 +20,7 @@ struct code_pair {
     const struct client *client;
     uint64_t scopes;
     enum pair_state state;
-    bool is_unknown_product; /* scope_data named no product: the person's page fails (LWA.md 1.3) */
+    bool is_unknown_product; /* scope_data named no product: the person's page fails */
     struct customer *customer;
     uint64_t expires_usec;
     uint64_t polled_usec; /* 0 before the first poll */

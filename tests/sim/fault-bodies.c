@@ -12,7 +12,7 @@
 
 #define HUGE_BYTES ((size_t)16 << 20)
 #define NESTED_LEVELS 10000
-#define LONG_TOKEN_BYTES 2049 /* one more than LWA allows (LWA.md 2.7) */
+#define LONG_TOKEN_BYTES 2049 /* one more than LWA allows */
 
 void fault_answer_status(struct sim *sim _unused_, const struct fault *fault, const struct request *rq,
                          struct reply *rp)

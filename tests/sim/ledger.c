@@ -8,7 +8,7 @@
 #include <search.h>
 #include <string.h>
 
-/* Sizes as seen at LWA (LWA.md 2.7). */
+/* Sizes as seen at LWA. */
 #define ACCESS_RANDOM_CHARS 350
 #define REFRESH_RANDOM_CHARS 400
 

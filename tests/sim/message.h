@@ -60,10 +60,10 @@ void reply_clear(struct reply *rp);
 void reply_body(struct reply *rp, unsigned status, const char *outcome, const char *content_type, char *body,
                 size_t n);
 void reply_json(struct reply *rp, unsigned status, const char *outcome, struct json_object *object);
-/* The error body of LWA.md 2.6. */
+/* The error body of Login with Amazon: error, error_description, and perhaps more. */
 void reply_oauth_error(struct reply *rp, const struct request *rq, unsigned status, const char *error,
                        const char *description);
-/* The error body of LWA.md 6.4, in which the status is a string. */
+/* The error body of the Music API, in which the status is a string. */
 void reply_api_error(struct reply *rp, unsigned status, const char *code, const char *message);
 
 /* Adds a string member. */

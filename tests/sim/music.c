@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The Amazon Music Web API, version 1: LWA.md 6. In this order a call is asked for a bearer token, for the
- * key of the application, for a path that exists, and for the scope that method and path need. */
+/* The Amazon Music Web API, version 1 (developer.amazon.com/docs/music). In this order a call is asked for a
+ * bearer token, for the key of the application, for a path that exists, and for the scope that method and
+ * path need. */
 
 #include "tests/sim/music.h"
 

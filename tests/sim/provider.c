@@ -48,7 +48,7 @@ static void handle_wrong_method(struct sim *sim _unused_, const struct request *
     reply_body(rp, 405, "method_not_allowed", "text/plain", text, strlen(text));
 }
 
-/* Paths are compared without regard to case: /auth/O2/ and /auth/o2/ are both in use (LWA.md 1.1). */
+/* Paths are compared without regard to case: /auth/O2/ and /auth/o2/ are both in use. */
 static const struct route routes[] = {
     {"POST", "/auth/o2/create/codepair", ENDPOINT_CODEPAIR, handle_codepair},
     {"POST", "/auth/o2/token", ENDPOINT_TOKEN, handle_token},

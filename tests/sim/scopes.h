@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The scopes the simulated provider knows (LWA.md 5), what each means in words, and which implies which. A
+/* The scopes the simulated provider knows, what each means in words, and which implies which. A
  * set of them is a number with one bit each. The table is the simulator's own and not the product's
  * catalogue, so that a mistake in one of the two shows. */
 

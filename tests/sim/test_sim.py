@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""lwa-sim against LWA.md: every endpoint, error body, page and fault, and input that is hostile to itself."""
+"""lwa-sim as Login with Amazon is known to be: every endpoint, error body, page and fault, and input that is hostile to itself."""
 
 import base64
 import hashlib

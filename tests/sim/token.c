@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* POST /auth/o2/token: the poll of a code pair (LWA.md 1.4, 1.5), the authorization code (2.1, 2.2) and the
- * refresh (2.3), with the error bodies of 2.6. No answer names a scope, and a scope sent along with a
- * refresh is ignored: tokens carry what the grant carries. */
+/* POST /auth/o2/token: the poll of a code pair, the authorization code and the refresh. No answer names a
+ * scope, and a scope sent along with a refresh is ignored: tokens carry what the grant carries. */
 
 #include "tests/sim/memory.h"
 #include "tests/sim/provider.h"
@@ -168,7 +167,7 @@ static void grant_device_code(struct sim *sim, const struct request *rq, struct 
         return reply_oauth_error(rp, rq, 400, "invalid_code_pair", "The code pair is not valid");
     if (reply_waiting(sim, rq, pair, rp))
         return;
-    /* A web client gets its tokens here too; it is the first refresh that fails (LWA.md 7.1). */
+    /* A web client gets its tokens here too; it is the first refresh that fails. */
     reply_new_grant(sim, rp, pair->client, pair->customer, pair->scopes, true);
     codes_remove_pair(&sim->codes, pair);
 }

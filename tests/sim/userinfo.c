@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* GET /auth/o2/tokeninfo and GET /user/profile: LWA.md 4.1 and 4.2. */
+/* GET /auth/o2/tokeninfo and GET /user/profile. */
 
 #include "tests/sim/memory.h"
 #include "tests/sim/provider.h"

@@ -8,7 +8,7 @@ import re
 import pytest
 from tree import LAYERS, TREE, files, includes, matches, read, sources
 
-# DESIGN.md 3: which folder may include which.
+# Which folder may include which.
 ARROWS = {
     "util": {"util"},
     "dbus": {"dbus", "util"},

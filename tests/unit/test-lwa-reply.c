@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What replies of LWA.md mean, and hostile ones. */
+/* What the replies of Login with Amazon mean, and hostile ones. */
 
 #include "tests/unit/unit.h"
 
@@ -36,7 +36,7 @@ static const struct {
     const char *body;
     enum lwa_outcome outcomes[4];
 } replies[] = {
-    /* LWA.md 1.5 */
+    /* to a poll */
     {400, ERROR_BODY("authorization_pending", "The code pair has not been authorized"), {T, P, T, T}},
     {400, "{\"error\":\"slow_down\"}", {T, SD, T, T}},
     {400, "{\"error\":\"expired_token\"}", {R, E, R, R}},
@@ -51,7 +51,7 @@ static const struct {
     {400, "{\"error\":\"servererrors\"}", {R, R, R, R}},
     {400, "{\"error\":\"server\"}", {R, R, R, R}},
     {400, "{\"error\":\"temporarily_unavailable\"}", {T, T, T, T}},
-    /* LWA.md 2.6 */
+    /* of the token endpoint */
     {400,
      ERROR_BODY("invalid_grant", "The request has an invalid grant parameter : refresh_token"),
      {R, R, IG, R}},
