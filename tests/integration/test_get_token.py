@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""GetToken and CheckScopes: who gets what, and every way to be refused (DESIGN.md 4 and 6).
+"""GetToken and CheckScopes: who gets what, and every way to be refused.
 
 One broker serves the whole module. Its logins:
 
@@ -184,7 +184,7 @@ def test_info_is_complete(world):
 
 
 def test_token_type_is_bearer_as_the_header_wants_it(world):
-    """The provider says `bearer` (LWA.md); what an app puts into its header is `Bearer`."""
+    """The provider says `bearer`; what an app puts into its header is `Bearer`."""
     grants(world, f"[user:alice]\nallow = {ALL}\n")
     assert take(world.client("alice"), ["profile"]).info["token_type"] == "Bearer"
 
@@ -613,3 +613,16 @@ def test_check_scopes_options(world):
         client.call(BROKER, "CheckScopes", "asa{sv}", ([READ], {"min_valid": ("u", 1)}))
     with refused("InvalidArgument", "1 to 32"):
         check(client, [READ], account="x" * 40)
+
+
+# --- many logins (last: it leaves them behind) ---
+
+
+def test_many_logins_with_refused_extras(world):
+    """Each of them is tried in turn, however many polkit refuses."""
+    extras = ["profile", "postal_code", "music::history", "music::favorites", LIBRARY, READ]
+    for extra in extras:
+        apps.link(world, "alice", ["music::catalog", extra])
+    grants(world, f"[user:alice]\nallow = {ALL}\n")
+    world.write_rule("20-test", rule('d("scope") != "music::catalog"', "NO"))
+    assert why_refused(world.client("alice"), ["music::catalog"]) == "NarrowerLoginRequired"
