@@ -175,7 +175,7 @@ def test_login_is_recorded(quick):
         app="user:alice", kind="user", strength="uid", uid=uid("alice"), owner="alice", asked=scopes, detail="device-code",
     )  # fmt: skip
     refreshed = fits(wait_trail(root, "token-refreshed"), owner="alice", carried=scopes)
-    finished = fits(wait_trail(root, "login-finished"), account="main", owner="alice", carried=scopes, uid=uid("alice"))
+    finished = fits(wait_trail(root, "login-finished"), account="main", owner="alice", carried=scopes)
     assert begun["sequence"] < refreshed["sequence"] < finished["sequence"]
     assert finished["grant"] == refreshed["grant"] > 0
 
