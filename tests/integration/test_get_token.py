@@ -57,7 +57,7 @@ def call(client, signature, *args):
         ("", ()),
         ("as", ([READ],)),
         ("sa{sv}", (READ, {})),
-        ("asa{ss}", ([READ], {})),
+        ("asa{su}", ([READ], {})),
         ("asa{sv}s", ([READ], {}, "more")),
         ("asas", ([READ], [])),
         ("ava{sv}", ([("s", READ)], {})),
@@ -600,7 +600,7 @@ def test_check_scopes_knows_what_polkit_says_of_extras(world):
 
 
 @pytest.mark.parametrize(
-    ("signature", "args"), [("", ()), ("as", ([READ],)), ("sa{sv}", (READ, {})), ("asa{ss}", ([READ], {}))]
+    ("signature", "args"), [("", ()), ("as", ([READ],)), ("sa{sv}", (READ, {})), ("asa{su}", ([READ], {}))]
 )
 def test_check_scopes_signatures(world, signature, args):
     with refused("InvalidArgument"):

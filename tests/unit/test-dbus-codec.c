@@ -137,10 +137,20 @@ static void write_nested(struct writer *w)
     writer_close(w);
 }
 
-static void write_other_dict(struct writer *w)
+static void write_plain_strings(struct writer *w)
 {
     writer_open(w, DBUS_TYPE_ARRAY, "{ss}");
     writer_pair(w, "account", "main");
+    writer_close(w);
+}
+
+static void write_other_dict(struct writer *w)
+{
+    writer_open(w, DBUS_TYPE_ARRAY, "{su}");
+    writer_open(w, DBUS_TYPE_DICT_ENTRY, NULL);
+    writer_string(w, "min_valid");
+    writer_uint32(w, 5);
+    writer_close(w);
     writer_close(w);
 }
 
@@ -195,6 +205,7 @@ static void test_options(void **state)
         {write_list_of_numbers, READER_E_TYPE, "list"},
         {write_many, READER_E_MANY, "list"},
         {write_nested, READER_E_TYPE, "account"},
+        {write_plain_strings, 0, NULL},
         {write_other_dict, READER_E_TYPE, ""},
         {write_no_dict, READER_E_TYPE, ""},
         {write_nothing, READER_E_TYPE, ""},

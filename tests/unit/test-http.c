@@ -14,8 +14,8 @@
 #include "tests/unit/tls-server.h"
 #include "util/clock.h"
 
-#include <arpa/inet.h>
 #include "autoconf.h"
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fcntl.h>
