@@ -103,8 +103,9 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
 
 static void decision_free(struct decision *d)
 {
-    for (size_t i = 0; i < d->n_checks; i++)
-        polkit_check_drop(d->checks[i].slot);
+    /* Last first: dropping one that is under way lets a queued one go out, which must not be one of ours. */
+    for (size_t i = d->n_checks; i > 0; i--)
+        polkit_check_drop(d->checks[i - 1].slot);
     list_remove(&d->node);
     free(d->checks);
     free(d);

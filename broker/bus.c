@@ -367,6 +367,11 @@ int bus_add_match(struct bus *b, const char *rule)
     return r;
 }
 
+bool bus_is_lost(const struct bus *b)
+{
+    return b->is_lost;
+}
+
 void bus_send(struct bus *b, DBusMessage *message)
 {
     if (!b->is_lost)

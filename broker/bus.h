@@ -35,6 +35,9 @@ int bus_request_name(struct bus *b, const char *name) _must_check_;
 /* Blocks: at start only. */
 int bus_add_match(struct bus *b, const char *rule) _must_check_;
 
+/* The connection is gone; the bus is only good to be closed. */
+bool bus_is_lost(const struct bus *b);
+
 /* Queues the message; writes what the socket takes. A message that cannot be queued is dropped. */
 void bus_send(struct bus *b, DBusMessage *message);
 /* Blocks until what is queued has been written: at the end only. */

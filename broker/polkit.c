@@ -230,6 +230,9 @@ static struct polkit_check *take_next(struct polkit *p)
 
 static void send_queued(struct polkit *p)
 {
+    /* Without a bus nothing can be asked any more: what waits is dropped with its callers. */
+    if (bus_is_lost(p->bus))
+        return;
     while (!list_is_empty(&p->lanes) && p->n_in_flight < LIMIT_POLKIT_IN_FLIGHT) {
         struct polkit_check *c = take_next(p);
         if (send_check(c) < 0)
