@@ -47,39 +47,74 @@ static struct denial *take_place(struct broker *broker)
     return oldest;
 }
 
-bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
-                 const char *decided_by)
+static bool is_recent(const struct denial *d, uint64_t now)
 {
-    struct broker *broker = peer->broker;
+    return d->since_usec && now - d->since_usec <= LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC;
+}
+
+static struct denial *find_recent(struct peer *peer, const struct authorize_question *q, enum bus_error error)
+{
     uint64_t now = boottime_usec();
     for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
-        struct denial *d = &broker->denials.recent[i];
-        if (!is_same(d, peer, question, error) ||
-            now - d->since_usec > LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC)
-            continue;
-        d->repeats++;
-        return false;
+        struct denial *d = &peer->broker->denials.recent[i];
+        if (is_recent(d, now) && is_same(d, peer, q, error))
+            return d;
     }
+    return NULL;
+}
+
+static unsigned count_recent(const struct broker *broker, uid_t uid)
+{
+    uint64_t now = boottime_usec();
+    unsigned n = 0;
+    for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
+        const struct denial *d = &broker->denials.recent[i];
+        n += is_recent(d, now) && d->uid == uid ? 1 : 0;
+    }
+    return n;
+}
+
+/* The refusal itself stands whether or not it can be recorded. */
+static void record(struct peer *peer, const struct authorize_question *q, enum bus_error error,
+                   const char *decided_by, const char *detail)
+{
+    struct broker *broker = peer->broker;
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
     memcpy(d->app, peer->identity.app, sizeof(d->app));
-    memcpy(d->account, question->account, sizeof(d->account));
-    d->asked = question->asked;
+    memcpy(d->account, q->account, sizeof(d->account));
+    d->asked = q->asked;
     d->error = error;
-    d->since_usec = now;
-    /* The refusal itself stands whether or not it can be recorded. */
+    d->since_usec = boottime_usec();
     const struct trail_facts facts = {
         .peer = peer,
-        .account = question->account,
-        .owner = question->account[0] ? &question->owner : NULL,
-        .asked = &question->asked,
+        .account = q->account,
+        .owner = q->account[0] ? &q->owner : NULL,
+        .asked = &q->asked,
         .verdict = bus_error_short_name(error),
         .decided_by = decided_by,
+        .detail = detail,
     };
-    struct audit_record *record = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
-    if (!record || store_audit(broker->store, record, on_recorded, d, &d->op) < 0)
+    struct audit_record *denied = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
+    if (!denied || store_audit(broker->store, denied, on_recorded, d, &d->op) < 0)
         d->since_usec = 0;
-    return true;
+}
+
+bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+                 const char *decided_by)
+{
+    struct denial *d = find_recent(peer, question, error);
+    struct authorize_question rest;
+    bool is_rest = !d && count_recent(peer->broker, peer->identity.uid) >= LIMIT_DENIALS_PER_UID;
+    if (is_rest) {
+        authorize_question_init(&rest);
+        d = find_recent(peer, &rest, error);
+    }
+    if (d)
+        d->repeats++;
+    else
+        record(peer, is_rest ? &rest : question, error, decided_by, is_rest ? "many-kinds" : NULL);
+    return !d;
 }
 
 void denials_flush(struct broker *broker)

@@ -2,7 +2,9 @@
 #pragma once
 
 /* Records refusals on the trail. An app that asks for the same again and again is one record whose count is
- * written lazily, so that a refused app cannot fill the disk with its refusals (I9). */
+ * written lazily; and when the apps of one user ask for ever different things, one record of each app and
+ * error (detail: many-kinds) counts all the rest. So a refused app cannot fill the disk with its refusals
+ * (I9). */
 
 #include "broker/authorize.h"
 #include "broker/identity.h"

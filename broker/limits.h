@@ -28,6 +28,7 @@
 #define LIMIT_REPORT_INTERVAL_SEC 30 /* ... then one per this many seconds */
 #define LIMIT_REPEATS_FLUSH_SEC 60   /* how lazily repeats are written to the trail */
 #define LIMIT_DENIALS_REMEMBERED 64  /* refusals whose repetition is counted and not recorded anew */
+#define LIMIT_DENIALS_PER_UID 16     /* of them, of one user; beyond, the rest is one record with a count */
 
 /* --- logins ------------------------------------------------------------------------------------------ */
 #define LIMIT_LOGINS_PER_UID 4 /* open login requests */

@@ -250,6 +250,20 @@ def test_a_thousand_equal_denials_are_one_record(linked):
     fits(trail(linked.client("root"), "token-denied")[0], app="user:carol", repeats=999)
 
 
+def test_ever_different_denials_do_not_fill_the_trail(linked):
+    """Each set of scopes is a refusal of its own, and there are more sets than a disk has room for."""
+    carol, root = linked.client("carol"), linked.client("root")
+    scopes = ["music::catalog", "music::history", "music::playback", "music::recommendation", "profile", "postal_code"]
+    sets = [[s for bit, s in enumerate(scopes) if number >> bit & 1] for number in range(1, 64)]
+    results = carol.call_many([("org.lwabroker.Broker1", "GetToken", "asa{sv}", (one, {})) for one in sets])
+    assert {result.short for result in results} == {"ConsentRequired"}
+    denied = wait_until(lambda: trail(root, "token-denied"), 10 * linked.slowness, "the records")
+    assert len(denied) == 17
+    fits(denied[-1], app="user:carol", asked="", detail="many-kinds")
+    linked.broker.restart()
+    assert sum(1 + record["repeats"] for record in trail(linked.client("root"), "token-denied")) == len(sets)
+
+
 def test_refresh_and_its_failures_are_recorded(linked):
     alice, root = linked.client("alice"), linked.client("root")
     _, info = take(alice)
