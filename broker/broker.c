@@ -32,7 +32,11 @@ static void on_polkit_changed(void *userdata)
 
 static void log_problem(const struct config_problem *p)
 {
-    log_error("%s:%u: %s", p->file ? p->file : "configuration", p->problem.line, p->problem.reason);
+    const char *file = p->file ? p->file : "configuration";
+    if (p->problem.line == 0) /* what is wrong is no line of it */
+        log_error("%s: %s", file, p->problem.reason);
+    else
+        log_error("%s:%u: %s", file, p->problem.line, p->problem.reason);
 }
 
 static void log_table_problems(const struct table *table)

@@ -318,7 +318,7 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
     DBusError error = DBUS_ERROR_INIT;
     b->connection = connect_to(address, &error);
     if (!b->connection)
-        log_debug("bus: %s", error.message ? error.message : "no reason given");
+        log_error("bus: %s", error.message ? error.message : "no reason given");
     dbus_error_free(&error);
     if (!b->connection)
         return -ENOTCONN;

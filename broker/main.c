@@ -103,7 +103,9 @@ static int give_up_privileges(const char *user)
         r = harden_become(user);
     if (r == 0)
         r = harden_process(); /* changing the user made it dumpable or not as the system is configured */
-    if (r < 0)
+    if (r == -ENOENT)
+        log_error("there is no user %s: add one, or name another with --user", user);
+    else if (r < 0)
         log_error("privileges could not be given up (user %s): %s", user, strerror(-r));
     return r;
 }

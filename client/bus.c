@@ -118,6 +118,12 @@ static int report_foreign(const char *name, const char *message)
     return code;
 }
 
+/* Whether the broker's sentence already ends with the command that the hint would give. */
+static bool names_login(const char *message, const struct bus_context *context)
+{
+    return message && strstr(message, "lwactl login ") && !(context && context->account);
+}
+
 int bus_report(const char *name, const char *message, const struct bus_context *context)
 {
     enum bus_error error = bus_error_from_name(name);
@@ -126,9 +132,9 @@ int bus_report(const char *name, const char *message, const struct bus_context *
 
     const struct outcome *outcome = outcome_of_error(error);
     (void)report(outcome->code, "%s", message && *message ? message : outcome->sentence);
-    if (outcome->code == CTL_LOGIN)
+    if (outcome->code == CTL_LOGIN && !names_login(message, context))
         bus_hint_login(context);
-    else if (outcome->hint)
+    else if (outcome->code != CTL_LOGIN && outcome->hint)
         report_hint("%s", outcome->hint);
     return outcome->code;
 }

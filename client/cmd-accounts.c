@@ -137,11 +137,10 @@ static int run_default(const struct command *command, const struct arguments *ar
 }
 
 /* CTL_OK for a yes. */
-static int confirm(const struct command *command, const char *account)
+static int confirm(const char *account)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        (void)options_usage(command, "not at a terminal, so nobody can be asked whether to remove %s",
-                            account);
+        (void)report(CTL_USAGE, "not at a terminal, so nobody can be asked whether to remove %s", account);
         report_hint("give --yes to remove it without asking");
         return CTL_USAGE;
     }
@@ -166,7 +165,7 @@ static int run_remove(const struct command *command, const struct arguments *arg
     if (arguments->n_operands != 2)
         return options_usage(command, "accounts remove takes an ID");
     const char *account = arguments->operands[1];
-    int r = arguments->given[OPTION_YES] ? CTL_OK : confirm(command, account);
+    int r = arguments->given[OPTION_YES] ? CTL_OK : confirm(account);
     if (r == CTL_OK)
         r = change(arguments, "Remove", account, NULL);
     return r != CTL_OK

@@ -27,7 +27,8 @@ static const struct outcome outcomes[BUS_ERROR_COUNT] = {
     [BUS_E_CONSENT_REQUIRED] =
         {CTL_CONSENT, "Someone has to consent to this first.",
          "run it from a terminal or with --interactive, with a polkit agent running, or "
-         "let an administrator allow it in /etc/lwa-broker/grants.d"},
+         "let an administrator allow it: a scope in /etc/lwa-broker/grants.d, anything else by a polkit "
+         "rule"},
     [BUS_E_LOGIN_REQUIRED] = {CTL_LOGIN, "No login carries these scopes.", NULL},
     [BUS_E_NARROWER_LOGIN_REQUIRED] =
         {CTL_LOGIN,

@@ -10,7 +10,6 @@ import time
 
 from world import World, WorldError
 
-
 WIDTH = 100
 
 
@@ -63,6 +62,9 @@ class Narrator:
 
     def seconds(self):
         return time.monotonic() - self.started
+
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Stage:
@@ -128,13 +130,16 @@ def perform(play, limit, title=None):
     def too_long(*_):
         raise WorldError(f"this took longer than {limit} s")
 
+    # Once: what is under way is then being stopped, and a second signal must not interrupt that.
     def interrupted(*_):
+        for number in ENDING:
+            signal.signal(number, lambda *_: None)
         raise KeyboardInterrupt
 
     narrator = Narrator()
     signal.signal(signal.SIGALRM, too_long)
-    signal.signal(signal.SIGTERM, interrupted)
-    signal.signal(signal.SIGHUP, interrupted)
+    for number in ENDING:
+        signal.signal(number, interrupted)
     signal.alarm(limit)
     world = None
     status = 1

@@ -12,23 +12,25 @@ from stage import perform
 FOREVER = 7 * 24 * 3600
 
 GUIDE = """
-Running; Ctrl-C stops it all. In another terminal, in this tree:
+Running; Ctrl-C stops it all. In other terminals, in {tree}:
 
-  Log in as a test user (alice, bob, carol, musicd, weatherd, or root), inside the private mounts:
+  Link the device, as alice:
     ./dev as alice lwactl login --device music::library:read
-  It shows an address and a code. Type the code there, in a browser (it warns of the certificate, whose
-  authority is {ca}),
-  or let the simulator's control port do it:
+  It shows an address and a code, and waits. Type the code there, in a browser (it warns of the certificate,
+  whose authority is {ca}),
+  or let the simulator's control port do it, with the code in place of CODE:
     curl -d user_code=CODE -d customer=alice -d answer=allow http://127.0.0.1:{control}/approve
 
   Then:
     ./dev as musicd lwactl token --header music::library:read |
-        curl --cacert {ca} -H @- https://localhost:{https}/v1/me/playlists
+        curl -sS --cacert {ca} -H @- https://localhost:{https}/v1/me/playlists
     ./dev as musicd lwactl check music::library:read music::playback
     ./dev as weatherd lwactl token music::library:read          (refused)
     ./dev as alice lwactl accounts
     ./dev as alice lwactl status
     ./dev as root lwactl audit
+  The users are alice, bob, carol, musicd, weatherd and root. Programs that call the simulator want its authority:
+    ./dev as musicd env SSL_CERT_FILE={ca} python3
 
   With any D-Bus program, as whoever you are:
     export DBUS_SYSTEM_BUS_ADDRESS={address}
@@ -61,10 +63,10 @@ allow = postal_code
 deny = music::library:read
 """
 
-RULE = """// Nobody has a session or a polkit agent here, so what would ask for a password is allowed.
+RULE = """// Nobody has a session or a polkit agent here: people may do what would ask for a password, apps may not.
 polkit.addRule(function (action, subject) {
     var asking = ["org.lwabroker.login", "org.lwabroker.accounts.manage", "org.lwabroker.audit.read-own"];
-    if (asking.indexOf(action.id) >= 0)
+    if (asking.indexOf(action.id) >= 0 && ["alice", "bob", "carol"].indexOf(subject.user) >= 0)
         return polkit.Result.YES;
 });
 """
@@ -89,9 +91,10 @@ def play(stage, tree):
         rules=world.path("polkit/rules"),
         logs=world.path("log"),
         broker=world.broker.pid,
+        tree=tree,
         **world.sim.ports(),
     )
-    stage.narrator.write(f"{text}\n(the tree: {tree})")
+    stage.narrator.write(text)
     try:
         while all(part.alive() for part in world.parts.values()):
             signal.sigtimedwait([signal.SIGCHLD], 1)

@@ -77,6 +77,17 @@ def test_options_of_the_daemon():
     assert told == documented
 
 
+def test_what_the_daemon_says_of_a_wrong_start():
+    """The sentence tells what to mend, and names no line where it is about none."""
+    daemon = os.path.join(BUILD, "lwa-brokerd")
+    for arguments, told in (
+        (["--user", "nosuchuser"], "there is no user nosuchuser: add one, or name another with --user"),
+        (["--config", "/nonexistent.conf"], "/nonexistent.conf: the file cannot be used: there is no such file"),
+    ):
+        done = subprocess.run([daemon, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and done.stderr == f"<3>{told}\n"
+
+
 def printed_keys(text):
     """{(section, key): (default, meaning)} of what --print-config prints."""
     keys, comments, current = {}, [], None

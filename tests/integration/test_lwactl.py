@@ -242,6 +242,14 @@ def test_each_error_has_its_code_and_a_sentence(bus, broker, name):
             assert b"hint: lwactl login music::library:read\n" in r.stderr
 
 
+def test_a_login_that_the_broker_names_is_not_named_twice(bus, broker):
+    def fail(*_):
+        raise BusError("org.lwabroker.Error.LoginRequired", "Nobody has logged in; log in: lwactl login " + LIBRARY)
+    broker.replies["GetToken"] = fail
+    assert b"hint:" not in run(bus, "token", LIBRARY).stderr
+    assert b"hint: lwactl login --account old " in run(bus, "token", LIBRARY, "--account", "old").stderr
+
+
 def test_an_answer_of_another_shape_is_an_error(bus, broker):
     for member, command in {"GetToken": ["token", LIBRARY], "CheckScopes": ["check", LIBRARY], "List": ["accounts"],
                             "Get": ["status"], "Query": ["audit"], "Begin": ["login", LIBRARY]}.items():
