@@ -119,7 +119,8 @@ class Part:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
-    def start(self, argv=None, wait=True, timeout=None):
+    def start(self, argv=None, wait=True, timeout=None, env=None):
+        """env: added to its environment."""
         if self.alive():
             raise WorldError(f"{self.name} runs already")
         self.end_expected = False
@@ -133,7 +134,7 @@ class Part:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=self.world.environment(),
+                    env=self.world.environment(**(env or {})),
                     cwd="/",
                     start_new_session=True,
                 )

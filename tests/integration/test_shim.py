@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The shim that faults are made with (tests/shim): what it promises, seen from outside the broker."""
+
+import time
+
+import pytest
+
+from logins import LIBRARY, link_device, refreshes, settle, status, take, trail
+from shim import SANITIZED, Shim
+from world import wait_until
+
+DAY = 86400
+PEER = "org.freedesktop.DBus.Peer"
+
+
+@pytest.fixture
+def shim(world):
+    settle(world)
+    world.broker.stop()
+    shim = Shim(world)
+    world.broker.start(env=shim.environment())
+    return shim
+
+
+def test_wall_clock_steps(shim):
+    world = shim.world
+    root = world.root()
+    before = status(root)["uptime"]
+    shim.step(realtime=-400 * DAY)
+    world.reload()
+    wait_until(lambda: trail(root, "policy-loaded")[-1]["time"] < time.time() - 399 * DAY, 5, "the record")
+    assert abs(trail(root, "policy-loaded")[-1]["time"] - time.time() + 400 * DAY) < 60
+    assert status(root)["uptime"] - before < 60
+
+
+def test_suspend(shim):
+    world = shim.world
+    link_device(world, [LIBRARY])
+    app = world.client("musicd")
+    first, info = take(app)
+    assert take(app)[0] == first
+    before = refreshes(world)
+    shim.suspend(2 * 3600)
+    later, after = take(app)
+    assert later != first and after["expires_at"] - info["expires_at"] > 3600
+    assert refreshes(world) == before + 1
+
+
+def test_memory_ends_once(shim):
+    """With the sanitizers it does not end: see tests/shim/shim.c."""
+    world = shim.world
+    app = world.client("musicd")
+    app.call(PEER, "Ping")
+    shim.arm(1)
+    app.call(PEER, "Ping")
+    if SANITIZED:
+        assert shim.count == 0
+        return
+    wait_until(lambda: shim.failed, 5, "an allocation to fail")
+    app.call(PEER, "Ping")
+    assert {name for name, _ in shim.stack()} & {"lwa-brokerd"}
+    shim.disarm()
+    count = shim.count
+    assert count > 1
+    app.call(PEER, "Ping")
+    assert shim.count == count
