@@ -56,6 +56,8 @@ struct broker {
     unsigned n_calls;
     unsigned n_logins;
     uint64_t last_login;
+    uint64_t n_refreshes; /* since start: that succeeded */
+    uint64_t n_waits;     /* GetToken calls that had to wait for one */
     struct {
         struct list waiting;
         unsigned n_running;

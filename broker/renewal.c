@@ -169,6 +169,7 @@ static void succeed(struct grant *grant)
     r->failures = 0;
     r->next_try_usec = 0;
     r->refreshes++;
+    grant->broker->n_refreshes++;
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
     grant->is_intent_open = false;
     r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
@@ -480,7 +481,10 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     }
     if (is_decided_now)
         return RENEWAL_ANSWERED;
-    return join(grant, callback, userdata, ret);
+    int e = join(grant, callback, userdata, ret);
+    if (e == 0 && grant->account)
+        grant->broker->n_waits++;
+    return e;
 }
 
 int renewal_force(struct grant *grant, renewal_callback callback, void *userdata,

@@ -106,6 +106,8 @@ static void get(struct call *call)
         writer_entry_uint32(&w, "connections", broker->n_peers);
         writer_entry_uint32(&w, "calls", broker->n_calls);
         writer_entry_uint32(&w, "logins", broker->n_logins);
+        writer_entry_uint64(&w, "refreshes", broker->n_refreshes);
+        writer_entry_uint64(&w, "waits", broker->n_waits);
         write_grants(broker, &call->peer->identity, &w);
         writer_close(&w);
     }

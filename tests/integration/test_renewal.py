@@ -19,6 +19,7 @@ from logins import (
     reject,
     rows,
     settle,
+    status,
     take,
     trail,
     wait_trail,
@@ -77,6 +78,18 @@ def test_renewed_unseen(world):
     assert len(seen) >= 4
     assert slowest < 0.6
     assert world.sim.state()["refreshes_at_once_max"] == 1
+
+
+def test_waits_and_refreshes_are_counted(linked):
+    """Once for the app whose call waited; not for the login's own proof, and not for calls that were served at once."""
+    root = linked.client("root")
+    assert (status(root)["refreshes"], status(root)["waits"]) == (1, 0)
+    linked.broker.restart()
+    alice, root = linked.client("alice"), linked.client("root")
+    for _ in range(3):
+        take(alice)
+    assert renew(alice) is True
+    assert (status(root)["refreshes"], status(root)["waits"]) == (2, 1)
 
 
 def test_lifetime_counts_from_the_sending(linked):
