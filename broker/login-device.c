@@ -42,13 +42,14 @@ static void on_polled(const struct lwa_answer *answer, struct lwa_tokens *tokens
         poll_later(login);
         break;
     case LWA_E_PENDING:
-    case LWA_E_TRANSIENT:
-    case LWA_E_CLOCK:
-    case LWA_E_AMBIGUOUS: /* if tokens were issued and lost, the pair is used up, and the next poll says so */
         poll_later(login);
         break;
     default:
-        login_fail_outcome(login, answer->outcome);
+        /* Also when tokens were issued and lost: the pair is used up then, and the next poll says so. */
+        if (lwa_outcome_is_transient(answer->outcome))
+            poll_later(login);
+        else
+            login_fail(login, login_reason_of(answer->outcome));
         break;
     }
 }
@@ -58,7 +59,7 @@ static void poll_now(void *userdata)
     struct login *login = userdata;
     login->timer = NULL;
     if (boottime_usec() >= login->expires_usec) {
-        login_fail_outcome(login, LWA_E_EXPIRED);
+        login_fail(login, LOGIN_R_EXPIRED);
         return;
     }
     if (lwa_request_poll(login->broker->http, login->endpoint, login->pair.device_code, login->pair.user_code,
@@ -72,7 +73,7 @@ static void poll_later(struct login *login)
     uint64_t left = login->expires_usec > now ? login->expires_usec - now : 0;
     uint64_t delay = login->interval_sec * USEC_PER_SEC;
     if (timer_start(login->broker->loop, delay < left ? delay : left, poll_now, login, &login->timer) < 0)
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory");
+        login_fail(login, LOGIN_R_MEMORY);
 }
 
 static void on_code_pair(const struct lwa_answer *answer, struct lwa_code_pair *pair, void *userdata)
@@ -80,7 +81,7 @@ static void on_code_pair(const struct lwa_answer *answer, struct lwa_code_pair *
     struct login *login = userdata;
     login->request = NULL;
     if (answer->outcome != LWA_OK) {
-        login_fail_outcome(login, answer->outcome);
+        login_fail(login, login_reason_of(answer->outcome));
         return;
     }
     login->pair = *pair;

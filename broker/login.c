@@ -90,16 +90,16 @@ struct login *login_find(struct peer *peer, const char *path)
 
 /* --- the trail --------------------------------------------------------------------------------------- */
 
-static void record_event(struct login *login, enum audit_event event, const char *detail)
+static void record_failure(struct login *login, enum login_reason reason)
 {
     const struct trail_facts facts = {
         .peer = login->peer,
         .account = login->target,
         .owner = &login->owner,
         .asked = &login->scopes,
-        .detail = detail,
+        .detail = login_reason_get(reason)->word,
     };
-    trail_write(login->broker, event, &facts);
+    trail_write(login->broker, AUDIT_LOGIN_FAILED, &facts);
 }
 
 /* --- properties and signals -------------------------------------------------------------------------- */
@@ -111,7 +111,8 @@ static bool is_wanted(const char *name, const char *property)
 
 bool login_write_properties(struct login *login, struct writer *w, const char *name)
 {
-    static const char *const known[] = {"State", "UserCode", "VerificationUri", "AuthorizeUri", "ExpiresAt"};
+    static const char *const known[] = {"State",        "UserCode", "VerificationUri",
+                                        "AuthorizeUri", "Notice",   "ExpiresAt"};
     bool found = false;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         found = found || is_wanted(name, known[i]);
@@ -124,6 +125,8 @@ bool login_write_properties(struct login *login, struct writer *w, const char *n
         writer_entry_string(w, "VerificationUri", login->pair.verification_uri);
     if (is_wanted(name, "AuthorizeUri"))
         writer_entry_string(w, "AuthorizeUri", "");
+    if (is_wanted(name, "Notice"))
+        writer_entry_string(w, "Notice", "");
     if (is_wanted(name, "ExpiresAt"))
         writer_entry_uint64(w, "ExpiresAt", (uint64_t)login->expires_sec);
     return found;
@@ -167,53 +170,67 @@ void login_set_state(struct login *login, enum login_state state)
     send_signal(login, signal, &w);
 }
 
-static void send_finished(struct login *login, const char *outcome, enum bus_error error,
-                          const struct account *account)
+static void write_linked(struct login *login, const struct grant *grant, struct writer *w)
 {
+    const struct catalogue *catalogue = login->broker->catalogue;
+    _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+    if (catalogue_names(catalogue, grant->carries, &scopes) < 0)
+        w->error = -ENOMEM;
+    writer_entry_string(w, "account", grant->account->id);
+    writer_entry_strv(w, "scopes", &scopes);
+}
+
+static void write_failed(const struct login_reason_info *reason, struct writer *w)
+{
+    if (reason->error != BUS_OK)
+        writer_entry_string(w, "error", bus_error_name(reason->error));
+    writer_entry_string(w, "reason", reason->word);
+    writer_entry_string(w, "message", reason->message);
+}
+
+/* `linked`: the grant of one that ended well. */
+static void send_finished(struct login *login, enum login_reason reason, const struct grant *linked)
+{
+    const struct login_reason_info *info = login_reason_get(reason);
     DBusMessage *signal = new_signal(login, LWA_INTERFACE_LOGIN_REQUEST, "Finished");
     if (!signal)
         return;
     struct writer w;
     writer_begin(&w, signal);
-    writer_string(&w, outcome);
+    writer_string(&w, info->outcome);
     writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (error != BUS_OK)
-        writer_entry_string(&w, "error", bus_error_name(error));
-    if (account) {
-        _cleanup_strv_ struct strv scopes = STRV_EMPTY;
-        if (catalogue_names(login->broker->catalogue, login->scopes, &scopes) < 0)
-            w.error = -ENOMEM;
-        writer_entry_string(&w, "account", account->id);
-        writer_entry_strv(&w, "scopes", &scopes);
-    }
+    if (linked)
+        write_linked(login, linked, &w);
+    else if (info->message)
+        write_failed(info, &w);
     writer_close(&w);
     send_signal(login, signal, &w);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------- */
 
-static void end(struct login *login, const char *outcome, enum bus_error error, const struct account *account)
+static void end(struct login *login, enum login_reason reason, const struct grant *linked)
 {
     login_set_state(login, LOGIN_DONE);
-    send_finished(login, outcome, error, account);
+    send_finished(login, reason, linked);
     login_free(login);
 }
 
-void login_finish(struct login *login, const char *outcome, enum bus_error error, const char *detail)
+void login_fail(struct login *login, enum login_reason reason)
 {
-    record_event(login, AUDIT_LOGIN_FAILED, detail);
-    end(login, outcome, error, NULL);
+    record_failure(login, reason);
+    end(login, reason, NULL);
 }
 
 void login_cancel(struct login *login)
 {
     if (login->proving_grant)
         /* Its grant goes with it, and writes the trail; on_proven() is told, and ends it. */
-        proving_cancel(login->proving_grant->proving, BUS_E_CANCELLED, "cancelled");
+        proving_cancel(login->proving_grant->proving, LOGIN_R_CANCELLED);
     else if (login->op)
         login->is_cancelled = true; /* on_stored() goes on */
     else
-        login_finish(login, "cancelled", BUS_OK, "cancelled");
+        login_fail(login, LOGIN_R_CANCELLED);
 }
 
 void login_abandon(struct login *login)
@@ -227,46 +244,17 @@ void login_abandon(struct login *login)
     if (login->proving_grant)
         proving_detach(login->proving_grant->proving);
     else
-        record_event(login, AUDIT_LOGIN_FAILED, "caller-left");
+        record_failure(login, LOGIN_R_CALLER_LEFT);
     login_free(login);
-}
-
-void login_fail_outcome(struct login *login, enum lwa_outcome outcome)
-{
-    const char *detail = lwa_outcome_name(outcome);
-    switch (outcome) {
-    case LWA_E_SCOPE:
-        login_finish(login, "failed", BUS_E_INVALID_SCOPE, detail);
-        break;
-    case LWA_E_DENIED:
-        login_finish(login, "denied", BUS_OK, detail);
-        break;
-    case LWA_E_EXPIRED:
-        login_finish(login, "expired", BUS_OK, detail);
-        break;
-    case LWA_E_TRANSIENT:
-    case LWA_E_CLOCK:
-    case LWA_E_AMBIGUOUS:
-        login_finish(login, "failed", BUS_E_PROVIDER_UNAVAILABLE, detail);
-        break;
-    default:
-        login_finish(login, "failed", BUS_E_PROVIDER_MISCONFIGURED, detail);
-        break;
-    }
 }
 
 /* --- from refresh token to account ------------------------------------------------------------------- */
 
-static void on_proven(struct grant *grant, const struct proving_result *result, void *userdata)
+static void on_proven(struct grant *grant, enum login_reason reason, void *userdata)
 {
     struct login *login = userdata;
     login->proving_grant = NULL;
-    if (result->error == BUS_OK)
-        end(login, "linked", BUS_OK, grant->account);
-    else if (result->error == BUS_E_CANCELLED)
-        end(login, "cancelled", BUS_OK, NULL);
-    else
-        end(login, "failed", result->error, NULL);
+    end(login, reason, reason == LOGIN_R_LINKED ? grant : NULL);
 }
 
 static int keep_grant(struct login *login, const struct store_reply *reply, struct grant **ret)
@@ -298,7 +286,7 @@ static void take_back(struct login *login, int64_t row)
     if (store_remove_grant(login->broker->store, row, NULL, NULL, NULL, NULL) < 0)
         log_warning("grant %lld: a cancelled login could not be removed; it is proven at the next start",
                     (long long)row);
-    login_finish(login, "cancelled", BUS_OK, "cancelled");
+    login_fail(login, LOGIN_R_CANCELLED);
 }
 
 static int prove(struct login *login, const struct store_reply *reply)
@@ -325,11 +313,11 @@ static void on_stored(struct store_reply *reply, void *userdata)
         return;
     }
     if (reply->r != 0)
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
+        login_fail(login, LOGIN_R_STORE);
     else if (login->is_cancelled)
         take_back(login, reply->row);
     else if (prove(login, reply) < 0)
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "memory"); /* as above */
+        login_fail(login, LOGIN_R_MEMORY); /* as above */
     else if (login->peer)
         login_set_state(login, LOGIN_PROVING);
     else
@@ -358,5 +346,5 @@ void login_exchange(struct login *login, struct secret *refresh_token)
         secret_free(refresh_token);
     }
     if (r < 0)
-        login_finish(login, "failed", BUS_E_STORE_UNAVAILABLE, "store");
+        login_fail(login, LOGIN_R_STORE);
 }

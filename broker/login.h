@@ -9,6 +9,7 @@
  * How a login is made is its flow's business (login-device.c); this is what all flows share. */
 
 #include "broker/call.h"
+#include "broker/login-reason.h"
 #include "broker/lwa.h"
 #include "broker/owner.h"
 #include "dbus/names.h"
@@ -20,7 +21,6 @@
 struct broker;
 struct login;
 struct peer;
-struct proving_result;
 
 struct login_flow {
     const char *name;
@@ -74,12 +74,10 @@ void login_cancel(struct login *login);
 
 /* For flows. */
 void login_set_state(struct login *login, enum login_state state);
-/* Ends it: tells the creator, writes the trail where nothing else did, and frees it. */
-void login_finish(struct login *login, const char *outcome, enum bus_error error, const char *detail);
+/* Ends it without an account: writes the trail, tells the creator, and frees it. */
+void login_fail(struct login *login, enum login_reason reason);
 /* The flow has a refresh token: stores it, proves it, finishes. Takes the token. */
 void login_exchange(struct login *login, struct secret *refresh_token);
-/* The outcome of a request that ends a login. */
-void login_fail_outcome(struct login *login, enum lwa_outcome outcome);
 
 /* The request on this path, if it is this peer's. */
 struct login *login_find(struct peer *peer, const char *path);

@@ -77,7 +77,7 @@ static void start_login(struct begin *b)
         writer_object_path(&w, login->path);
     call_send(call, reply, &w);
     if (login->flow->start(login) < 0)
-        login_finish(login, "failed", BUS_E_PROVIDER_UNAVAILABLE, "memory");
+        login_fail(login, LOGIN_R_MEMORY);
 }
 
 static void on_authorized(const struct polkit_answer *answer, void *userdata)

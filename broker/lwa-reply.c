@@ -4,9 +4,10 @@
  *
  * Invariants:
  *  - Only a 4xx reply with a JSON body whose `error` is exactly "invalid_grant" gives LWA_E_INVALID_GRANT,
- * and only to a refresh (I6). A page of HTML, a 5xx or a 429 never does, whatever its body says.
+ * and only to a refresh (I6): to the exchange of an authorization code the same name says that the code is
+ * used up, which ends no login. A page of HTML, a 5xx or a 429 never does, whatever its body says.
  *  - A named error of a 4xx is an answer: the provider refused, so nothing was issued. A reply of 2xx that
- *    cannot be used may have issued a token: ambiguous for poll and refresh.
+ *    cannot be used may have issued a token: ambiguous for poll, refresh and exchange.
  *  - A 5xx counts as transient: for this provider a retry with the same refresh token is known
  *    to be harmless, and every one of its clients does it.
  *  - Texts are copied out only within their bounds and in printable ASCII. Nothing of a description leaves:
@@ -36,6 +37,8 @@ static const char *const outcome_names[] = {
     [LWA_E_INVALID_TOKEN] = "invalid-token",
     [LWA_E_REQUEST] = "request",
     [LWA_E_TRANSIENT] = "transient",
+    [LWA_E_OFFLINE] = "offline",
+    [LWA_E_PORTAL] = "captive-portal",
     [LWA_E_CLOCK] = "clock",
     [LWA_E_AMBIGUOUS] = "ambiguous",
 };
@@ -43,6 +46,20 @@ static const char *const outcome_names[] = {
 const char *lwa_outcome_name(enum lwa_outcome outcome)
 {
     return outcome_names[outcome];
+}
+
+bool lwa_outcome_is_transient(enum lwa_outcome outcome)
+{
+    switch (outcome) {
+    case LWA_E_TRANSIENT:
+    case LWA_E_OFFLINE:
+    case LWA_E_PORTAL:
+    case LWA_E_CLOCK:
+    case LWA_E_AMBIGUOUS:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void lwa_code_pair_clear(struct lwa_code_pair *p)
@@ -61,7 +78,8 @@ void lwa_tokens_clear(struct lwa_tokens *t)
 /* --- classification ---------------------------------------------------------------------------------- */
 
 #define KIND(k) (1U << (k))
-#define ANY_KIND (KIND(LWA_CODEPAIR) | KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_TOKENINFO))
+#define ANY_KIND                                                                                             \
+    (KIND(LWA_CODEPAIR) | KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_TOKENINFO) | KIND(LWA_EXCHANGE))
 
 /* The first row that fits decides; no row: LWA_E_REQUEST. A row with `names` fits only if the description
  * names that parameter. What makes no sense as an answer to the request is not taken at its word. */
@@ -78,11 +96,13 @@ static const struct error_row {
     {"temporarily_unavailable", ANY_KIND, NULL, LWA_E_TRANSIENT},
     {"expired_token", KIND(LWA_POLL), NULL, LWA_E_EXPIRED},
     {"invalid_code_pair", KIND(LWA_POLL), NULL, LWA_E_EXPIRED},
-    {"access_denied", KIND(LWA_POLL) | KIND(LWA_CODEPAIR), NULL, LWA_E_DENIED},
+    {"access_denied", KIND(LWA_POLL) | KIND(LWA_CODEPAIR) | KIND(LWA_EXCHANGE), NULL, LWA_E_DENIED},
     {"invalid_grant", KIND(LWA_REFRESH), NULL, LWA_E_INVALID_GRANT},
+    {"invalid_grant", KIND(LWA_EXCHANGE), NULL, LWA_E_EXPIRED},
     {"invalid_client", ANY_KIND, NULL, LWA_E_CLIENT},
     {"unauthorized_client", ANY_KIND, NULL, LWA_E_CLIENT},
-    {"invalid_request", KIND(LWA_POLL) | KIND(LWA_REFRESH), "client_secret", LWA_E_CLIENT_TYPE},
+    {"invalid_request", KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_EXCHANGE), "client_secret",
+     LWA_E_CLIENT_TYPE},
     {"invalid_request", KIND(LWA_TOKENINFO), "access_token", LWA_E_INVALID_TOKEN},
     {"invalid_token", KIND(LWA_TOKENINFO), NULL, LWA_E_INVALID_TOKEN},
     {"invalid_scope", ANY_KIND, NULL, LWA_E_SCOPE},
@@ -134,7 +154,8 @@ static enum lwa_outcome classify_error_body(enum lwa_request_kind kind, const st
 /* There was an answer, or there may have been one, and it cannot be used. */
 static enum lwa_outcome unusable(enum lwa_request_kind kind)
 {
-    return kind == LWA_POLL || kind == LWA_REFRESH ? LWA_E_AMBIGUOUS : LWA_E_TRANSIENT;
+    bool is_token = kind == LWA_POLL || kind == LWA_REFRESH || kind == LWA_EXCHANGE;
+    return is_token ? LWA_E_AMBIGUOUS : LWA_E_TRANSIENT;
 }
 
 static enum lwa_outcome classify_status(enum lwa_request_kind kind, const struct http_reply *reply)
@@ -143,6 +164,8 @@ static enum lwa_outcome classify_status(enum lwa_request_kind kind, const struct
         return LWA_OK;
     if (reply->status >= 200 && reply->status < 300)
         return unusable(kind);
+    if (reply->status >= 300 && reply->status < 400)
+        return LWA_E_PORTAL;
     if (reply->status < 400 || reply->status >= 500)
         return LWA_E_TRANSIENT;
 
@@ -158,7 +181,16 @@ enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_repl
         return classify_status(kind, reply);
     if (reply->sent)
         return unusable(kind);
-    return reply->failure == HTTP_E_TLS_TIME ? LWA_E_CLOCK : LWA_E_TRANSIENT;
+    switch (reply->failure) {
+    case HTTP_E_RESOLVE:
+    case HTTP_E_CONNECT:
+    case HTTP_E_TLS:
+        return LWA_E_OFFLINE;
+    case HTTP_E_TLS_TIME:
+        return LWA_E_CLOCK;
+    default:
+        return LWA_E_TRANSIENT;
+    }
 }
 
 /* --- bodies ------------------------------------------------------------------------------------------ */

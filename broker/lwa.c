@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The four requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
+/* The five requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
  * reply means. A secret is turned into a string only for the time that http_post() needs to encode it. */
 
 #include "broker/lwa.h"
@@ -45,6 +45,8 @@ static void answer_code_pair(struct lwa_request *r, struct lwa_answer *answer, c
     _cleanup_(lwa_code_pair_clear) struct lwa_code_pair pair = {0};
     if (answer->outcome == LWA_OK)
         answer->outcome = lwa_parse_code_pair(reply->body, reply->n, &pair);
+    if (answer->outcome == LWA_E_TRANSIENT && reply->status == 200 && !reply->is_json)
+        answer->outcome = LWA_E_PORTAL;
     r->callback.code_pair(answer, answer->outcome == LWA_OK ? &pair : NULL, r->userdata);
 }
 
@@ -85,6 +87,7 @@ static void on_reply(const struct http_reply *reply, void *userdata)
         break;
     case LWA_POLL:
     case LWA_REFRESH:
+    case LWA_EXCHANGE:
         answer_tokens(r, &answer, reply);
         break;
     case LWA_TOKENINFO:
@@ -189,6 +192,37 @@ int lwa_request_refresh(struct http *h, const char *endpoint, const char *client
     const struct http_field fields[] = {
         {"grant_type", "refresh_token"}, {"refresh_token", token}, {"client_id", client_id},
         {"client_secret", client},       {"scope", scope},
+    };
+    return post(h, request, endpoint, NULL, fields, ARRAY_SIZE(fields), ret);
+}
+
+int lwa_request_exchange(struct http *h, const char *endpoint, const char *client_id,
+                         const struct secret *client_secret, const struct secret *code,
+                         const struct secret *verifier, const char *redirect_uri,
+                         lwa_tokens_callback callback, void *userdata, struct lwa_request **ret)
+{
+    _cleanup_(secret_free_stringp) char *code_text = NULL;
+    _cleanup_(secret_free_stringp) char *verifier_text = NULL;
+    _cleanup_(secret_free_stringp) char *client = NULL;
+    int r = secret_to_string(code, &code_text);
+    if (r == 0)
+        r = secret_to_string(verifier, &verifier_text);
+    if (r == 0 && client_secret)
+        r = secret_to_string(client_secret, &client);
+    if (r < 0)
+        return r;
+    struct lwa_request *request = request_new(LWA_EXCHANGE, userdata);
+    if (!request)
+        return -ENOMEM;
+    request->callback.tokens = callback;
+
+    const struct http_field fields[] = {
+        {"grant_type", "authorization_code"},
+        {"code", code_text},
+        {"redirect_uri", redirect_uri},
+        {"client_id", client_id},
+        {"client_secret", client},
+        {"code_verifier", verifier_text},
     };
     return post(h, request, endpoint, NULL, fields, ARRAY_SIZE(fields), ret);
 }

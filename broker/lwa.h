@@ -29,12 +29,16 @@ enum lwa_outcome {
     LWA_E_SCOPE,         /* invalid_scope, insufficient_scope */
     LWA_E_INVALID_TOKEN, /* tokeninfo: not a token (of this client) */
     LWA_E_REQUEST,       /* any other named 4xx error: our own mistake or a changed provider */
-    LWA_E_TRANSIENT,     /* 5xx, 429, HTML, anything unparseable, no connection: try again later */
+    LWA_E_TRANSIENT,     /* 5xx, 429, HTML, anything unparseable: try again later */
+    LWA_E_OFFLINE,       /* no name, no connection, no TLS: nothing was sent; else as transient */
+    LWA_E_PORTAL,        /* a page or a redirect instead of the service: as transient */
     LWA_E_CLOCK,         /* TLS certificate not valid now: perhaps our clock; else as transient */
     LWA_E_AMBIGUOUS,     /* sent, and no usable answer: for a refresh it may have been carried out */
 };
 
 const char *lwa_outcome_name(enum lwa_outcome outcome); /* "invalid-grant", ... */
+/* Says nothing of the login or the configuration: the same request may succeed later (I6). */
+bool lwa_outcome_is_transient(enum lwa_outcome outcome);
 
 /* What every answer tells, for status, log and backoff. */
 struct lwa_answer {
@@ -73,12 +77,13 @@ void lwa_tokens_clear(struct lwa_tokens *t);
 /* --- the pure parser (lwa-reply.c): what fuzzing feeds ----------------------------------------------- */
 
 /* What kind of request the reply answers: the same error name can mean different things. */
-enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO };
+enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO, LWA_EXCHANGE };
 
 /* Classifies any HTTP reply or failure; LWA_OK only says that the body is worth parsing. */
 enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_reply *reply);
 /* LWA_OK with *ret filled, else the outcome of a reply that should have been good and was not:
- * LWA_E_TRANSIENT, or LWA_E_AMBIGUOUS for poll and refresh (a token may have been issued and lost). */
+ * LWA_E_TRANSIENT, or LWA_E_AMBIGUOUS for poll, refresh and exchange (a token may have been issued and
+ * lost). */
 enum lwa_outcome lwa_parse_code_pair(const char *body, size_t n, struct lwa_code_pair *ret);
 enum lwa_outcome lwa_parse_tokens(const char *body, size_t n, bool needs_refresh_token,
                                   struct lwa_tokens *ret);
@@ -111,6 +116,13 @@ int lwa_request_refresh(struct http *h, const char *endpoint, const char *client
                         const struct secret *client_secret, const struct secret *refresh_token,
                         const char *scope, lwa_tokens_callback callback, void *userdata,
                         struct lwa_request **ret) _must_check_;
+/* POST token: grant_type=authorization_code, code, redirect_uri as in the authorization request, client_id,
+ * client_secret if not NULL, code_verifier. Tokens without a refresh token are LWA_OK too: that is how LWA
+ * answers a web client without its secret. */
+int lwa_request_exchange(struct http *h, const char *endpoint, const char *client_id,
+                         const struct secret *client_secret, const struct secret *code,
+                         const struct secret *verifier, const char *redirect_uri,
+                         lwa_tokens_callback callback, void *userdata, struct lwa_request **ret) _must_check_;
 /* GET tokeninfo with the token in the header x-amz-access-token. */
 int lwa_request_token_info(struct http *h, const char *endpoint, const struct secret *access_token,
                            lwa_token_info_callback callback, void *userdata,

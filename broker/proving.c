@@ -66,19 +66,19 @@ static struct audit_record *new_record(struct proving *p, enum audit_event event
 
 /* --- the end ----------------------------------------------------------------------------------------- */
 
-void proving_cancel(struct proving *p, enum bus_error error, const char *detail)
+void proving_cancel(struct proving *p, enum login_reason reason)
 {
     if (p->op)
         return;
     struct grant *grant = p->grant;
-    struct proving_result result = {error, detail};
+    const char *detail = login_reason_get(reason)->word;
     if (store_remove_grant(grant->broker->store, grant->row,
                            new_record(p, AUDIT_LOGIN_FAILED, grant->target, detail), NULL, NULL, NULL) < 0)
         log_warning(
             "grant %lld: a login that failed could not be removed; it is tried again at the next start",
             (long long)grant->row);
     if (p->callback)
-        p->callback(grant, &result, p->userdata);
+        p->callback(grant, reason, p->userdata);
     grant_remove(grant, NULL);
 }
 
@@ -139,7 +139,7 @@ static void on_linked(struct store_reply *reply, void *userdata)
     struct broker *broker = grant->broker;
     p->op = NULL;
     if (reply->r == -EPERM || reply->r > 0) {
-        proving_cancel(p, BUS_E_ACCESS_DENIED, "other-customer"); /* the account changed hands, or is gone */
+        proving_cancel(p, LOGIN_R_OTHER_CUSTOMER); /* the account changed hands, or is gone */
         return;
     }
     if (reply->r == -EEXIST && !p->is_second_try) {
@@ -171,7 +171,7 @@ static void on_linked(struct store_reply *reply, void *userdata)
     notify_accounts_changed(broker, &account->owner);
     grant->proving = NULL;
     if (p->callback)
-        p->callback(grant, &(struct proving_result){BUS_OK, ""}, p->userdata);
+        p->callback(grant, LOGIN_R_LINKED, p->userdata);
     proving_free(p);
 }
 
@@ -197,12 +197,12 @@ static void link_to(struct proving *p, struct account *account)
     struct grant *grant = p->grant;
     if (!account &&
         (account_count_of(grant->broker, &grant->owner) >= LIMIT_ACCOUNTS_PER_OWNER || make_account(p) < 0)) {
-        proving_cancel(p, BUS_E_RATE_LIMITED, "too-many-accounts");
+        proving_cancel(p, LOGIN_R_TOO_MANY_ACCOUNTS);
         return;
     }
     p->n_superseded = 0;
     if (account && collect_superseded(p, account) >= LIMIT_GRANTS_PER_ACCOUNT) {
-        proving_cancel(p, BUS_E_RATE_LIMITED, "too-many-logins");
+        proving_cancel(p, LOGIN_R_TOO_MANY_LOGINS);
         return;
     }
 
@@ -229,7 +229,7 @@ static void check_customer(struct proving *p, const struct lwa_token_info *info)
     struct grant *grant = p->grant;
     struct broker *broker = grant->broker;
     if (strcmp(info->audience, grant->client_id) != 0) {
-        proving_cancel(p, BUS_E_PROVIDER_MISCONFIGURED, "other-client");
+        proving_cancel(p, LOGIN_R_OTHER_CLIENT);
         return;
     }
     store_customer_hash(broker->store, info->user_id, p->customer);
@@ -239,8 +239,7 @@ static void check_customer(struct proving *p, const struct lwa_token_info *info)
         uid_t uid = grant->owner.uid;
         struct account *target = account_find(broker, uid, grant->target);
         if (!target || sodium_memcmp(target->customer, p->customer, sizeof(p->customer)) != 0) {
-            proving_cancel(p, target ? BUS_E_ACCESS_DENIED : BUS_E_NO_SUCH_ACCOUNT,
-                           target ? "other-customer" : "no-such-account");
+            proving_cancel(p, target ? LOGIN_R_OTHER_CUSTOMER : LOGIN_R_NO_SUCH_ACCOUNT);
             return;
         }
         same = target;
@@ -252,19 +251,12 @@ static void on_info(const struct lwa_answer *answer, const struct lwa_token_info
 {
     struct proving *p = userdata;
     p->request = NULL;
-    switch (answer->outcome) {
-    case LWA_OK:
+    if (answer->outcome == LWA_OK)
         check_customer(p, info);
-        break;
-    case LWA_E_TRANSIENT:
-    case LWA_E_AMBIGUOUS:
-    case LWA_E_CLOCK:
+    else if (lwa_outcome_is_transient(answer->outcome))
         retry_at(p, 0);
-        break;
-    default:
-        proving_cancel(p, BUS_E_PROVIDER_MISCONFIGURED, lwa_outcome_name(answer->outcome));
-        break;
-    }
+    else
+        proving_cancel(p, login_reason_of(answer->outcome));
 }
 
 static void ask_whose(struct proving *p)
@@ -289,11 +281,11 @@ static void on_result(struct proving *p, enum renewal_result result)
         ask_whose(p);
         break;
     case RENEWAL_DEAD:
-        proving_cancel(p, BUS_E_LOGIN_REQUIRED, "invalid-grant");
+        proving_cancel(p, LOGIN_R_REGION_OR_CLIENT);
         break;
     case RENEWAL_MISCONFIGURED:
         if (p->callback)
-            proving_cancel(p, BUS_E_PROVIDER_MISCONFIGURED, lwa_outcome_name(grant->renewal.error));
+            proving_cancel(p, login_reason_of(grant->renewal.error));
         else
             retry_at(p, grant->renewal.next_try_usec);
         break;

@@ -12,24 +12,20 @@
  * Until then the grant serves nobody. Nothing transient ends it: an unproven grant that a crash left behind
  * is proven at the next start (I4, I6). */
 
-#include "dbus/errors.h"
+#include "broker/login-reason.h"
 
 struct grant;
 struct proving;
 
-struct proving_result {
-    enum bus_error error; /* BUS_OK: linked, and the grant is in its account */
-    const char *detail;   /* a fixed word: other-customer, client-type, ... */
-};
-
-/* The grant is still there during the callback; after a failure it is removed when the callback returns. */
-typedef void (*proving_callback)(struct grant *grant, const struct proving_result *result, void *userdata);
+/* LOGIN_R_LINKED: the grant is in its account. The grant is still there during the callback; after a failure
+ * it is removed when the callback returns. */
+typedef void (*proving_callback)(struct grant *grant, enum login_reason reason, void *userdata);
 
 /* Begins; callback may be NULL (nobody waits: then a refusal of the client id is no end either). */
 int proving_start(struct grant *grant, proving_callback callback, void *userdata);
 /* Nobody waits any more. */
 void proving_detach(struct proving *p);
-/* Ends it as failed, with this error and detail. Does nothing while the link is being written: the store
+/* Ends it as failed, for this reason. Does nothing while the link is being written: the store
  * cannot be called back, and the callback tells how that went. */
-void proving_cancel(struct proving *p, enum bus_error error, const char *detail);
+void proving_cancel(struct proving *p, enum login_reason reason);
 void proving_free(struct proving *p);

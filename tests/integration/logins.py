@@ -91,11 +91,13 @@ class Login:
         return self
 
     def finish(self, timeout=15):
-        """(outcome, details); all states up to there are in `states`."""
+        """(outcome, details); all states up to there are in `states`, and the sentence is in `message`."""
         self.wait_state("done", timeout=timeout)
         outcome, details = self.client.wait_signal(REQUEST, "Finished", timeout=timeout, path=self.path)
         if "error" in details:
             details["error"] = details["error"].rsplit(".", 1)[-1]
+        self.message = details.pop("message", "")
+        assert bool(self.message) == (outcome in ("denied", "expired", "failed")), (outcome, details, self.message)
         return outcome, details
 
     def cancel(self):

@@ -188,7 +188,7 @@ def test_failed_logins_are_recorded(quick):
     fits(wait_trail(root, "login-failed", detail="denied"), app="user:alice", asked=LIBRARY, owner="alice")
     quick.sim.fault("codepair", "status-500")
     assert Login(alice, [LIBRARY]).finish()[0] == "failed"
-    fits(wait_trail(root, "login-failed", detail="transient"), app="user:alice")
+    fits(wait_trail(root, "login-failed", detail="provider"), app="user:alice")
     assert trail(root, "login-finished") == []
 
 

@@ -237,7 +237,7 @@ def test_login_on_a_full_disk(world, disk):
     login = Login(alice, [LIBRARY]).wait_state("waiting")
     disk.fill()
     world.sim.approve(login.code)
-    assert login.finish() == ("failed", {"error": "StoreUnavailable"})
+    assert login.finish() == ("failed", {"error": "StoreUnavailable", "reason": "store"})
     assert accounts(alice) == {}
     disk.free()
     link(world, "alice", [LIBRARY], client=alice)

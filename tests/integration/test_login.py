@@ -66,6 +66,7 @@ def test_states_come_in_order(quick):
         "UserCode": login.code,
         "VerificationUri": login.uri,
         "AuthorizeUri": "",
+        "Notice": "",
         "ExpiresAt": login.expires_at,
     }
     assert accounts(alice) == {}
@@ -277,7 +278,8 @@ def test_expiry(quick):
     quick.sim.set(code_lifetime=2)
     login = Login(quick.client("alice"), [LIBRARY])
     began = time.monotonic()
-    assert login.finish() == ("expired", {})
+    assert login.finish() == ("expired", {"reason": "expired"})
+    assert "again" in login.message
     assert time.monotonic() - began < 5 * quick.slowness
     wait_trail(quick.client("root"), "login-failed", detail="expired", app="user:alice")
 
@@ -285,7 +287,7 @@ def test_expiry(quick):
 def test_denial(quick):
     login = Login(quick.client("alice"), [LIBRARY])
     approve(quick, login, answer="deny")
-    assert login.finish() == ("denied", {})
+    assert login.finish() == ("denied", {"reason": "denied"})
     assert accounts(login.client) == {}
 
 
@@ -425,29 +427,29 @@ def test_open_logins_are_limited(quick):
 # --- what the provider refuses ---
 
 CODEPAIR = [
-    ("status-500", {}, "ProviderUnavailable"),
-    ("status-503", {}, "ProviderUnavailable"),
-    ("html-502", {}, "ProviderUnavailable"),
-    ("html-200", {}, "ProviderUnavailable"),
-    ("http-429", {}, "ProviderUnavailable"),
-    ("huge", {}, "ProviderUnavailable"),
-    ("nested", {}, "ProviderUnavailable"),
-    ("duplicate-keys", {}, "ProviderUnavailable"),
-    ("wrong-types", {}, "ProviderUnavailable"),
-    ("empty-200", {}, "ProviderUnavailable"),
-    ("nul-and-percent", {}, "ProviderUnavailable"),
-    ("redirect", {"location": "https://localhost/elsewhere"}, "ProviderUnavailable"),
-    ("reset", {}, "ProviderUnavailable"),
-    ("reset-after", {}, "ProviderUnavailable"),
-    ("truncated", {}, "ProviderUnavailable"),
-    ("error", {"error": "server_error"}, "ProviderUnavailable"),
-    ("error", {"error": "invalid_client", "status": 401}, "ProviderMisconfigured"),
-    ("error", {"error": "unauthorized_client"}, "ProviderMisconfigured"),
-    ("error", {"error": "invalid_request"}, "ProviderMisconfigured"),
-    ("error", {"error": "unheard_of"}, "ProviderMisconfigured"),
-    ("error", {"error": "invalid_scope"}, "InvalidScope"),
+    ("status-500", {}, "ProviderUnavailable", "provider"),
+    ("status-503", {}, "ProviderUnavailable", "provider"),
+    ("html-502", {}, "ProviderUnavailable", "provider"),
+    ("html-200", {}, "ProviderUnavailable", "captive-portal"),
+    ("http-429", {}, "ProviderUnavailable", "provider"),
+    ("huge", {}, "ProviderUnavailable", "provider"),
+    ("nested", {}, "ProviderUnavailable", "provider"),
+    ("duplicate-keys", {}, "ProviderUnavailable", "provider"),
+    ("wrong-types", {}, "ProviderUnavailable", "provider"),
+    ("empty-200", {}, "ProviderUnavailable", "provider"),
+    ("nul-and-percent", {}, "ProviderUnavailable", "provider"),
+    ("redirect", {"location": "https://localhost/elsewhere"}, "ProviderUnavailable", "captive-portal"),
+    ("reset", {}, "ProviderUnavailable", "provider"),
+    ("reset-after", {}, "ProviderUnavailable", "provider"),
+    ("truncated", {}, "ProviderUnavailable", "provider"),
+    ("error", {"error": "server_error"}, "ProviderUnavailable", "provider"),
+    ("error", {"error": "invalid_client", "status": 401}, "ProviderMisconfigured", "client"),
+    ("error", {"error": "unauthorized_client"}, "ProviderMisconfigured", "client"),
+    ("error", {"error": "invalid_request"}, "ProviderMisconfigured", "request"),
+    ("error", {"error": "unheard_of"}, "ProviderMisconfigured", "request"),
+    ("error", {"error": "invalid_scope"}, "InvalidScope", "scope"),
     # invalid_grant makes no sense here: it is no dead login
-    ("error", {"error": "invalid_grant"}, "ProviderMisconfigured"),
+    ("error", {"error": "invalid_grant"}, "ProviderMisconfigured", "request"),
 ]
 
 
@@ -455,17 +457,17 @@ def test_provider_errors_at_codepair(quick):
     """Each ends the login at once, with a name, and with nothing of the provider's text."""
     alice = quick.client("alice")
     wrong = []
-    for kind, more, expected in CODEPAIR:
+    for kind, more, expected, reason in CODEPAIR:
         quick.sim.fault("codepair", kind, **more)
         began = time.monotonic()
         outcome, details = Login(alice, [LIBRARY]).finish()
-        if (outcome, details) != ("failed", {"error": expected}) or time.monotonic() - began > 3 * quick.slowness:
+        if (outcome, details) != ("failed", {"error": expected, "reason": reason}) or time.monotonic() - began > 3 * quick.slowness:
             wrong.append((kind, more, outcome, details, time.monotonic() - began))
         assert quick.sim.state()["faults"] == []
     assert wrong == []
     assert counter(quick, "elsewhere.requests") == 0
     quick.sim.fault("codepair", "error", error="access_denied")
-    assert Login(alice, [LIBRARY]).finish() == ("denied", {})
+    assert Login(alice, [LIBRARY]).finish() == ("denied", {"reason": "denied"})
 
 
 def test_hanging_provider_is_given_up(quick):
@@ -473,7 +475,10 @@ def test_hanging_provider_is_given_up(quick):
     quick.reload()
     quick.sim.fault("codepair", "hang-before")
     login = Login(quick.client("alice"), [LIBRARY])
-    assert login.finish(timeout=5 * quick.slowness) == ("failed", {"error": "ProviderUnavailable"})
+    assert login.finish(timeout=5 * quick.slowness) == (
+        "failed",
+        {"error": "ProviderUnavailable", "reason": "provider"},
+    )
 
 
 def test_web_client_id(quick):
@@ -481,7 +486,7 @@ def test_web_client_id(quick):
     quick.sim.set(client_type="web")
     login = Login(quick.client("alice"), [LIBRARY])
     approve(quick, login)
-    assert login.finish() == ("failed", {"error": "ProviderMisconfigured"})
+    assert login.finish() == ("failed", {"error": "ProviderMisconfigured", "reason": "client-type"})
     assert "proving" in login.states
     assert accounts(login.client) == {} and grants(login.client) == []
     wait_trail(quick.client("root"), "login-failed", detail="client-type")
@@ -490,7 +495,8 @@ def test_web_client_id(quick):
 def test_scope_that_the_profile_does_not_have(quick):
     quick.sim.set(disabled_scopes="postal_code")
     login = Login(quick.client("alice"), ["postal_code"])
-    assert login.finish() == ("failed", {"error": "InvalidScope"})
+    assert login.finish() == ("failed", {"error": "InvalidScope", "reason": "scope"})
+    assert "Amazon Music" in login.message and "enabled for the profile by Amazon" in login.message
 
 
 # --- several logins ---
@@ -541,7 +547,8 @@ def test_extending_with_another_customer_is_refused(quick):
     before = take(alice)[0]
     login = Login(alice, [LIBRARY], account="main")
     approve(quick, login, "carol")
-    assert login.finish() == ("failed", {"error": "AccessDenied"})
+    assert login.finish() == ("failed", {"error": "AccessDenied", "reason": "other-customer"})
+    assert "another Amazon customer" in login.message
     wait_trail(quick.client("root"), "login-failed", detail="other-customer", account="main")
     assert list(accounts(alice)) == ["main"] and len(grants(alice)) == 1
     assert take(alice)[0] == before

@@ -391,11 +391,12 @@ def test_certificate_that_is_not_good(linked, certs):
     assert error_of(take, alice).short == "ProviderUnavailable"
     grant = the_grant(alice)
     in_time = certs in ("--other-host", "--same")
-    assert grant["error"] == ("transient" if in_time else "clock")
+    assert grant["error"] == ("offline" if in_time else "clock")
     assert not accounts(alice)["main"]["needs_login"]
     assert refreshes(linked) == 0
     login = Login(alice, [LIBRARY])
-    assert login.finish() == ("failed", {"error": "ProviderUnavailable"})
+    assert login.finish() == ("failed", {"error": "ProviderUnavailable", "reason": "offline" if in_time else "clock"})
+    assert ("clock" in login.message) == (not in_time)
     assert counter(linked, "codepair.requests") == 0
 
 

@@ -28,87 +28,94 @@ static void assert_outcome(enum lwa_outcome outcome, enum lwa_outcome expected, 
 #define IT LWA_E_INVALID_TOKEN
 #define R LWA_E_REQUEST
 #define T LWA_E_TRANSIENT
+#define O LWA_E_OFFLINE
+#define PO LWA_E_PORTAL
 #define A LWA_E_AMBIGUOUS
 
-/* Per case the outcome for codepair, poll, refresh, tokeninfo: the order of enum lwa_request_kind. */
+/* Per case the outcome for codepair, poll, refresh, tokeninfo, exchange: the order of enum lwa_request_kind.
+ */
 static const struct {
     long status;
     const char *body;
-    enum lwa_outcome outcomes[4];
+    enum lwa_outcome outcomes[5];
 } replies[] = {
     /* to a poll */
-    {400, ERROR_BODY("authorization_pending", "The code pair has not been authorized"), {T, P, T, T}},
-    {400, "{\"error\":\"slow_down\"}", {T, SD, T, T}},
-    {400, "{\"error\":\"expired_token\"}", {R, E, R, R}},
-    {400, "{\"error\":\"invalid_code_pair\"}", {R, E, R, R}},
-    {400, "{\"error\":\"access_denied\"}", {D, D, R, R}},
-    {400, "{\"error\":\"unsupported_response_type\"}", {R, R, R, R}},
-    {400, "{\"error\":\"InvalidValue\"}", {R, R, R, R}},
-    {400, "{\"error\":\"servererror\"}", {T, T, T, T}},
-    {400, "{\"error\":\"server_error\"}", {T, T, T, T}},
-    {400, "{\"error\":\"ServerError\"}", {T, T, T, T}},
-    {400, "{\"error\":\"SERVER__ERROR_\"}", {T, T, T, T}},
-    {400, "{\"error\":\"servererrors\"}", {R, R, R, R}},
-    {400, "{\"error\":\"server\"}", {R, R, R, R}},
-    {400, "{\"error\":\"temporarily_unavailable\"}", {T, T, T, T}},
+    {400, ERROR_BODY("authorization_pending", "The code pair has not been authorized"), {T, P, T, T, T}},
+    {400, "{\"error\":\"slow_down\"}", {T, SD, T, T, T}},
+    {400, "{\"error\":\"expired_token\"}", {R, E, R, R, R}},
+    {400, "{\"error\":\"invalid_code_pair\"}", {R, E, R, R, R}},
+    {400, "{\"error\":\"access_denied\"}", {D, D, R, R, D}},
+    {400, "{\"error\":\"unsupported_response_type\"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"InvalidValue\"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"servererror\"}", {T, T, T, T, T}},
+    {400, "{\"error\":\"server_error\"}", {T, T, T, T, T}},
+    {400, "{\"error\":\"ServerError\"}", {T, T, T, T, T}},
+    {400, "{\"error\":\"SERVER__ERROR_\"}", {T, T, T, T, T}},
+    {400, "{\"error\":\"servererrors\"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"server\"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"temporarily_unavailable\"}", {T, T, T, T, T}},
     /* of the token endpoint */
     {400,
      ERROR_BODY("invalid_grant", "The request has an invalid grant parameter : refresh_token"),
-     {R, R, IG, R}},
-    {400, "{\"error_index\":\"Ab0=\",\"request_id\":\"x\",\"error\":\"invalid_grant\"}", {R, R, IG, R}},
-    {401, "{\"error\":\"invalid_grant\"}", {R, R, IG, R}},
+     {R, R, IG, R, E}},
+    {400, "{\"error_index\":\"Ab0=\",\"request_id\":\"x\",\"error\":\"invalid_grant\"}", {R, R, IG, R, E}},
+    {401, "{\"error\":\"invalid_grant\"}", {R, R, IG, R, E}},
     {400,
      ERROR_BODY("invalid_request", "The request is missing a required parameter : client_secret"),
-     {R, CT, CT, R}},
+     {R, CT, CT, R, CT}},
     {400,
      ERROR_BODY("invalid_request", "The request is missing a required parameter : refresh_token"),
-     {R, R, R, R}},
-    {400, ERROR_BODY("invalid_request", "Malformed request"), {R, R, R, R}},
-    {400, ERROR_BODY("invalid_request", "invalid parameter : access_token"), {R, R, R, IT}},
-    {400, "{\"error\":\"invalid_request\",\"error_description\":[\"client_secret\"]}", {R, R, R, R}},
-    {400, "{\"error\":\"unsupported_grant_type\"}", {R, R, R, R}},
-    {401, ERROR_BODY("invalid_client", "Client authentication failed"), {C, C, C, C}},
-    {400, "{\"error\":\"invalid_client\"}", {C, C, C, C}},
-    {400, ERROR_BODY("unauthorized_client", "Not authorized for requested operation"), {C, C, C, C}},
-    {400, ERROR_BODY("invalid_scope", "The request has an invalid parameter : scope"), {S, S, S, S}},
-    {401, "{\"error\":\"insufficient_scope\"}", {S, S, S, S}},
-    {400, "{\"error\":\"invalid_token\"}", {R, R, R, IT}},
-    {400, "{\"error\":\"%s%n\"}", {R, R, R, R}},
+     {R, R, R, R, R}},
+    {400, ERROR_BODY("invalid_request", "Malformed request"), {R, R, R, R, R}},
+    {400, ERROR_BODY("invalid_request", "invalid parameter : access_token"), {R, R, R, IT, R}},
+    {400, "{\"error\":\"invalid_request\",\"error_description\":[\"client_secret\"]}", {R, R, R, R, R}},
+    {400, "{\"error\":\"unsupported_grant_type\"}", {R, R, R, R, R}},
+    {401, ERROR_BODY("invalid_client", "Client authentication failed"), {C, C, C, C, C}},
+    {400, "{\"error\":\"invalid_client\"}", {C, C, C, C, C}},
+    {400, ERROR_BODY("unauthorized_client", "Not authorized for requested operation"), {C, C, C, C, C}},
+    {400, ERROR_BODY("invalid_scope", "The request has an invalid parameter : scope"), {S, S, S, S, S}},
+    {401, "{\"error\":\"insufficient_scope\"}", {S, S, S, S, S}},
+    {400, "{\"error\":\"invalid_token\"}", {R, R, R, IT, R}},
+    {400, "{\"error\":\"%s%n\"}", {R, R, R, R, R}},
     /* I6: what only looks terminal */
-    {500, "{\"error\":\"invalid_grant\"}", {T, T, T, T}},
-    {503, "{\"error\":\"invalid_grant\"}", {T, T, T, T}},
-    {502, "<html>bad gateway: invalid_grant</html>", {T, T, T, T}},
-    {504, "", {T, T, T, T}},
-    {429, "{\"error\":\"invalid_grant\"}", {T, T, T, T}},
-    {429, "{\"error\":\"slow_down\"}", {T, SD, T, T}},
-    {429, "", {T, T, T, T}},
-    {302, "{\"error\":\"invalid_grant\"}", {T, T, T, T}},
-    {511, "<html>log in to the network</html>", {T, T, T, T}},
-    {400, "{\"error\":\"Invalid_Grant\"}", {R, R, R, R}},
-    {400, "{\"error\":\"invalid_grant \"}", {R, R, R, R}},
-    {400, "{\"error\":\"invalid_grant\",\"error\":\"invalid_grant\"}", {T, T, T, T}},
-    {400, "{\"error\":\"invalid_grant\\u0000\"}", {T, T, T, T}},
-    {400, "{\"error\":[\"invalid_grant\"]}", {T, T, T, T}},
-    {400, "{\"error\":{\"code\":\"invalid_grant\"}}", {T, T, T, T}},
-    {400, "[{\"error\":\"invalid_grant\"}]", {T, T, T, T}},
-    {400, "{\"error\":\"invalid_grant\"", {T, T, T, T}},
-    {400, "{\"error\":\"invalid_grant\"}<!-- -->", {T, T, T, T}},
-    {400, "{\"error\":\"\"}", {T, T, T, T}},
-    {400, "{\"error\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", {T, T, T, T}},
-    {400, "{\"message\":\"no\"}", {T, T, T, T}},
-    {400, "{}", {T, T, T, T}},
-    {404, "<html>not found</html>", {T, T, T, T}},
-    {403, "", {T, T, T, T}},
+    {500, "{\"error\":\"invalid_grant\"}", {T, T, T, T, T}},
+    {503, "{\"error\":\"invalid_grant\"}", {T, T, T, T, T}},
+    {502, "<html>bad gateway: invalid_grant</html>", {T, T, T, T, T}},
+    {504, "", {T, T, T, T, T}},
+    {429, "{\"error\":\"invalid_grant\"}", {T, T, T, T, T}},
+    {429, "{\"error\":\"slow_down\"}", {T, SD, T, T, T}},
+    {429, "", {T, T, T, T, T}},
+    {302, "{\"error\":\"invalid_grant\"}", {PO, PO, PO, PO, PO}},
+    {307, "", {PO, PO, PO, PO, PO}},
+    {399, "", {PO, PO, PO, PO, PO}},
+    {511, "<html>log in to the network</html>", {T, T, T, T, T}},
+    {400, "{\"error\":\"Invalid_Grant\"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"invalid_grant \"}", {R, R, R, R, R}},
+    {400, "{\"error\":\"invalid_grant\",\"error\":\"invalid_grant\"}", {T, T, T, T, T}},
+    {400, "{\"error\":\"invalid_grant\\u0000\"}", {T, T, T, T, T}},
+    {400, "{\"error\":[\"invalid_grant\"]}", {T, T, T, T, T}},
+    {400, "{\"error\":{\"code\":\"invalid_grant\"}}", {T, T, T, T, T}},
+    {400, "[{\"error\":\"invalid_grant\"}]", {T, T, T, T, T}},
+    {400, "{\"error\":\"invalid_grant\"", {T, T, T, T, T}},
+    {400, "{\"error\":\"invalid_grant\"}<!-- -->", {T, T, T, T, T}},
+    {400, "{\"error\":\"\"}", {T, T, T, T, T}},
+    {400,
+     "{\"error\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+     {T, T, T, T, T}},
+    {400, "{\"message\":\"no\"}", {T, T, T, T, T}},
+    {400, "{}", {T, T, T, T, T}},
+    {404, "<html>not found</html>", {T, T, T, T, T}},
+    {403, "", {T, T, T, T, T}},
     /* not what a good reply looks like, and yet something may have been issued */
-    {200, "anything: the parser decides", {LWA_OK, LWA_OK, LWA_OK, LWA_OK}},
-    {204, "", {T, A, A, T}},
-    {202, "{}", {T, A, A, T}},
+    {200, "anything: the parser decides", {LWA_OK, LWA_OK, LWA_OK, LWA_OK, LWA_OK}},
+    {204, "", {T, A, A, T, A}},
+    {202, "{}", {T, A, A, T, A}},
 };
 
 static void test_replies(void **state _unused_)
 {
     for (size_t i = 0; i < ARRAY_SIZE(replies); i++)
-        for (unsigned kind = LWA_CODEPAIR; kind <= LWA_TOKENINFO; kind++) {
+        for (unsigned kind = LWA_CODEPAIR; kind <= LWA_EXCHANGE; kind++) {
             struct http_reply reply = {
                 .failure = HTTP_OK,
                 .sent = true,
@@ -122,7 +129,7 @@ static void test_replies(void **state _unused_)
             assert_outcome(lwa_classify(kind, &reply), replies[i].outcomes[kind], what);
 
             reply.is_json = false; /* the same bytes as a page: never an answer of the service */
-            enum lwa_outcome expected = reply.status < 300 ? replies[i].outcomes[kind] : LWA_E_TRANSIENT;
+            enum lwa_outcome expected = reply.status < 400 ? replies[i].outcomes[kind] : LWA_E_TRANSIENT;
             assert_outcome(lwa_classify(kind, &reply), expected, what);
         }
 }
@@ -135,8 +142,8 @@ static void test_failures(void **state _unused_)
         enum lwa_outcome token;
         enum lwa_outcome other;
     } cases[] = {
-        {HTTP_E_RESOLVE, false, T, T},  {HTTP_E_CONNECT, false, T, T},
-        {HTTP_E_TLS, false, T, T},      {HTTP_E_TLS_TIME, false, LWA_E_CLOCK, LWA_E_CLOCK},
+        {HTTP_E_RESOLVE, false, O, O},  {HTTP_E_CONNECT, false, O, O},
+        {HTTP_E_TLS, false, O, O},      {HTTP_E_TLS_TIME, false, LWA_E_CLOCK, LWA_E_CLOCK},
         {HTTP_E_INTERNAL, false, T, T}, {HTTP_E_LOST, true, A, T},
         {HTTP_E_TOO_LARGE, true, A, T}, {HTTP_E_INTERNAL, true, A, T},
     };
@@ -145,6 +152,7 @@ static void test_failures(void **state _unused_)
         const char *what = http_failure_name(reply.failure);
         assert_outcome(lwa_classify(LWA_POLL, &reply), cases[i].token, what);
         assert_outcome(lwa_classify(LWA_REFRESH, &reply), cases[i].token, what);
+        assert_outcome(lwa_classify(LWA_EXCHANGE, &reply), cases[i].token, what);
         assert_outcome(lwa_classify(LWA_CODEPAIR, &reply), cases[i].other, what);
         assert_outcome(lwa_classify(LWA_TOKENINFO, &reply), cases[i].other, what);
     }
