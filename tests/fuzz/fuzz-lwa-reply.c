@@ -5,24 +5,7 @@
  * sees a read beyond it. Not only crashes count: what is promised of good results is checked. */
 
 #include "broker/lwa.h"
-
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static void require_printable(const char *text, size_t size)
-{
-    size_t n = strnlen(text, size);
-    require(n < size);
-    for (size_t i = 0; i < n; i++)
-        require(text[i] >= 0x20 && text[i] < 0x7f);
-}
+#include "tests/fuzz/fuzz.h"
 
 static void try_classify(unsigned char choice, const char *body, size_t n)
 {

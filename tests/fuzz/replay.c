@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs a fuzz entry over each file of a folder, so that `make check` replays the corpus without a fuzzer:
- * TAP on standard output. It fails on an empty folder: a corpus that got lost is not a corpus that passes. */
+/* Runs a fuzz entry over its corpus, CORPORA/NAME for a program fuzz-NAME, so that `make check` replays it
+ * without a fuzzer: TAP on standard output. It fails on an empty folder: a corpus that got lost is not a
+ * corpus that passes. */
 
-#include "util/cleanup.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdint.h>
 
 #define INPUT_BYTES_MAX (1 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#define PREFIX "fuzz-"
 
 static void closedirp(DIR **d)
 {
@@ -29,9 +28,19 @@ static int replay_file(int folder, const char *name)
     return LLVMFuzzerTestOneInput(input, (size_t)n);
 }
 
+static DIR *open_corpus(void)
+{
+    const char *name = program_invocation_short_name;
+    char path[512];
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return NULL;
+    (void)snprintf(path, sizeof(path), "%s/%s", CORPORA, name + strlen(PREFIX));
+    return opendir(path);
+}
+
 int main(void)
 {
-    _cleanup_(closedirp) DIR *folder = opendir(CORPUS);
+    _cleanup_(closedirp) DIR *folder = open_corpus();
     unsigned n = 0, failed = 0;
     for (const struct dirent *entry; folder && (entry = readdir(folder));) {
         if (entry->d_name[0] == '.')
