@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define WATCHES_PER_FD 4
+#define MEMORY_RETRY_MSEC 20
 
 /* One descriptor of libdbus and all its watches. Freed when libuv has closed the poll handle. */
 struct bus_fd {
@@ -24,6 +25,12 @@ struct bus_timeout {
     DBusTimeout *timeout;
 };
 
+/* What memory could not hold when it was due. */
+struct late {
+    DBusMessage *message;
+    bool is_refusal; /* it is a call, to be answered with NoMemory; else it is to be sent */
+};
+
 struct bus {
     uv_loop_t *loop;
     DBusConnection *connection;
@@ -32,6 +39,9 @@ struct bus {
     struct list fds;
     uv_prepare_t *prepare;
     uv_idle_t *idle;
+    uv_timer_t *memory_timer; /* runs while libdbus or what is late waits for memory */
+    struct late late[LIMIT_BUS_LATE];
+    size_t n_late;
     bool is_lost;
 };
 
@@ -210,6 +220,55 @@ static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
     uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
 }
 
+/* --- without memory --------------------------------------------------------------------------------------
+ */
+
+static void on_memory_timer(uv_timer_t *timer _unused_)
+{
+    /* It only wakes the loop: the work is done before the next poll. */
+}
+
+static void wait_for_memory(struct bus *b)
+{
+    (void)uv_timer_start(b->memory_timer, on_memory_timer, MEMORY_RETRY_MSEC, 0);
+}
+
+static bool send_late(struct bus *b, const struct late *late)
+{
+    if (!late->is_refusal)
+        return dbus_connection_send(b->connection, late->message, NULL);
+    DBusMessage *error = dbus_message_new_error(late->message, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
+    bool sent = error && dbus_connection_send(b->connection, error, NULL);
+    if (error)
+        dbus_message_unref(error);
+    return sent;
+}
+
+/* In the order in which they were due. */
+static void send_all_late(struct bus *b)
+{
+    size_t n = 0;
+    while (n < b->n_late && send_late(b, &b->late[n]))
+        dbus_message_unref(b->late[n++].message);
+    b->n_late -= n;
+    memmove(b->late, b->late + n, b->n_late * sizeof(b->late[0]));
+    if (b->n_late > 0)
+        wait_for_memory(b);
+}
+
+static void send_or_keep(struct bus *b, DBusMessage *message, bool is_refusal)
+{
+    const struct late late = {message, is_refusal};
+    if (b->is_lost || (b->n_late == 0 && send_late(b, &late)))
+        return;
+    if (b->n_late == LIMIT_BUS_LATE) {
+        log_error("no memory for a message on the bus; whom it was for is left to its own time-out");
+        return;
+    }
+    b->late[b->n_late++] = (struct late){dbus_message_ref(message), is_refusal};
+    wait_for_memory(b);
+}
+
 /* --- dispatch ------------------------------------------------------------------------------------------ */
 
 static void on_idle(uv_idle_t *idle _unused_)
@@ -223,16 +282,19 @@ static void on_prepare(uv_prepare_t *prepare)
     if (b->is_lost)
         return;
 
+    send_all_late(b);
     DBusConnection *connection = dbus_connection_ref(b->connection);
     uv_idle_t *idle = b->idle;
     DBusDispatchStatus status = dbus_connection_get_dispatch_status(connection);
     for (unsigned n = 0; n < LIMIT_DISPATCH_PER_ROUND && status == DBUS_DISPATCH_DATA_REMAINS; n++)
         status = dbus_connection_dispatch(connection);
 
-    if (status == DBUS_DISPATCH_COMPLETE)
-        (void)uv_idle_stop(idle);
-    else
+    if (status == DBUS_DISPATCH_DATA_REMAINS)
         (void)uv_idle_start(idle, on_idle);
+    else
+        (void)uv_idle_stop(idle);
+    if (status == DBUS_DISPATCH_NEED_MEMORY && !b->is_lost)
+        wait_for_memory(b);
     dbus_connection_unref(connection);
 }
 
@@ -269,15 +331,19 @@ static int attach(struct bus *b)
 {
     b->prepare = calloc(1, sizeof(*b->prepare));
     b->idle = calloc(1, sizeof(*b->idle));
-    if (!b->prepare || !b->idle) {
+    b->memory_timer = calloc(1, sizeof(*b->memory_timer));
+    if (!b->prepare || !b->idle || !b->memory_timer) {
         free(b->prepare);
         free(b->idle);
+        free(b->memory_timer);
         b->prepare = NULL;
         b->idle = NULL;
+        b->memory_timer = NULL;
         return -ENOMEM;
     }
     (void)uv_prepare_init(b->loop, b->prepare);
     (void)uv_idle_init(b->loop, b->idle);
+    (void)uv_timer_init(b->loop, b->memory_timer);
     b->prepare->data = b;
     (void)uv_prepare_start(b->prepare, on_prepare);
 
@@ -336,6 +402,8 @@ void bus_close(struct bus *b)
     if (!b)
         return;
     b->is_lost = true;
+    while (b->n_late > 0)
+        dbus_message_unref(b->late[--b->n_late].message);
     if (b->connection) {
         dbus_connection_remove_filter(b->connection, filter, b);
         dbus_connection_close(b->connection);
@@ -347,6 +415,8 @@ void bus_close(struct bus *b)
         uv_close((uv_handle_t *)b->prepare, on_handle_closed);
     if (b->idle)
         uv_close((uv_handle_t *)b->idle, on_handle_closed);
+    if (b->memory_timer)
+        uv_close((uv_handle_t *)b->memory_timer, on_handle_closed);
     free(b);
 }
 
@@ -374,14 +444,25 @@ bool bus_is_lost(const struct bus *b)
 
 void bus_send(struct bus *b, DBusMessage *message)
 {
-    if (!b->is_lost)
-        (void)dbus_connection_send(b->connection, message, NULL);
+    send_or_keep(b, message, false);
+}
+
+void bus_reply(struct bus *b, DBusMessage *call, DBusMessage *reply)
+{
+    if (dbus_message_get_no_reply(call))
+        return;
+    if (reply)
+        send_or_keep(b, reply, false);
+    else
+        send_or_keep(b, call, true);
 }
 
 void bus_flush(struct bus *b)
 {
-    if (!b->is_lost)
-        dbus_connection_flush(b->connection);
+    if (b->is_lost)
+        return;
+    send_all_late(b);
+    dbus_connection_flush(b->connection);
 }
 
 /* --- calls ------------------------------------------------------------------------------------------- */

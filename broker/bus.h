@@ -7,6 +7,7 @@
  * - libdbus adds several watches for one descriptor: they share one uv_poll_t.
  * - Messages can be queued while the socket is silent: dispatch runs before the loop sleeps, at most
  *   LIMIT_DISPATCH_PER_ROUND messages a round, and keeps the loop awake while more are there.
+ * - What waits for memory, in libdbus or here, is tried again every few milliseconds.
  * - No connection method is called from a watch function; a handle is freed by libuv after the round. */
 
 #include "util/cleanup.h"
@@ -38,8 +39,14 @@ int bus_add_match(struct bus *b, const char *rule) _must_check_;
 /* The connection is gone; the bus is only good to be closed. */
 bool bus_is_lost(const struct bus *b);
 
-/* Queues the message; writes what the socket takes. A message that cannot be queued is dropped. */
+#define BUS_NO_MEMORY_SENTENCE "Out of memory; try again."
+
+/* Queues the message; writes what the socket takes. One that memory cannot hold in the queue is kept and sent
+ * when it can, as are those after it; beyond LIMIT_BUS_LATE of them they are dropped. */
 void bus_send(struct bus *b, DBusMessage *message);
+/* Sends the reply to a call that wants one. NULL, for one that could not be made, becomes the error NoMemory
+ * as soon as there is memory for that: a caller is never left without an answer for want of it. */
+void bus_reply(struct bus *b, DBusMessage *call, DBusMessage *reply);
 /* Blocks until what is queued has been written: at the end only. */
 void bus_flush(struct bus *b);
 

@@ -105,8 +105,7 @@ DBusMessage *call_reply(struct call *call, struct writer *w)
 
 static void send_and_drop(struct call *call, DBusMessage *reply)
 {
-    if (reply && !dbus_message_get_no_reply(call->message))
-        bus_send(call->broker->bus, reply);
+    bus_reply(call->broker->bus, call->message, reply);
     call_drop(call);
 }
 
@@ -115,7 +114,7 @@ void call_send(struct call *call, DBusMessage *reply, struct writer *w)
     if (!reply || writer_end(w) < 0) {
         if (reply)
             dbus_message_unref(reply);
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
         return;
     }
     send_and_drop(call, reply);
@@ -142,15 +141,12 @@ void call_fail(struct call *call, enum bus_error error, const char *format, ...)
 
 static void send_error(struct broker *broker, DBusMessage *message, const char *name, const char *sentence)
 {
-    if (dbus_message_get_no_reply(message))
-        return;
     if (!dbus_validate_utf8(sentence, NULL))
         sentence = "Refused."; /* cannot be: sentences quote ASCII only; but libdbus would abort() */
     DBusMessage *reply = dbus_message_new_error(message, name, sentence);
-    if (!reply)
-        return;
-    bus_send(broker->bus, reply);
-    dbus_message_unref(reply);
+    bus_reply(broker->bus, message, reply);
+    if (reply)
+        dbus_message_unref(reply);
 }
 
 void call_fail_dbus(struct call *call, const char *name, const char *sentence)

@@ -27,7 +27,7 @@ bool handlers_read_options(struct call *call, unsigned index, struct reader_opti
     else if (r == READER_E_TWICE)
         call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" is given twice.", quoted);
     else if (r < 0)
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
     else
         call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" has another type or too many elements.",
                   quoted);
@@ -64,7 +64,7 @@ bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *r
     int r = find_argument(call, index, &array) ? reader_strv(&array, LWA_SCOPES_PER_CALL_MAX, &names)
                                                : READER_E_TYPE;
     if (r < 0) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
         return false;
     }
     if (r != 0 || names.n == 0) {

@@ -10,7 +10,8 @@
 #define LIMIT_CALLS_PER_UID 1024    /* of all connections of one user */
 #define LIMIT_CALLS 4096            /* of all connections together */
 #define LIMIT_PEERS 4096            /* connections tracked at once */
-#define LIMIT_IDENTITY_LOOKUPS 2    /* name-service look-ups under way at once: the others wait */
+#define LIMIT_BUS_LATE 64 /* messages that wait because memory could not hold them when they were due */
+#define LIMIT_IDENTITY_LOOKUPS 2 /* name-service look-ups under way at once: the others wait */
 
 /* --- polkit ------------------------------------------------------------------------------------------ */
 #define LIMIT_POLKIT_IN_FLIGHT 64   /* a bus allows 128 pending replies; the rest wait in our queue */
