@@ -53,15 +53,18 @@ static int read_value(DBusMessageIter *value, int type, void *ret)
     return 0;
 }
 
-static bool is_options_dict(DBusMessageIter *dict)
+/* 0, READER_E_TYPE or -ENOMEM. */
+static int check_dict(DBusMessageIter *dict)
 {
     if (dbus_message_iter_get_arg_type(dict) != DBUS_TYPE_ARRAY ||
         dbus_message_iter_get_element_type(dict) != DBUS_TYPE_DICT_ENTRY)
-        return false;
+        return READER_E_TYPE;
     char *signature = dbus_message_iter_get_signature(dict);
-    bool fits = signature && (strcmp(signature, "a{sv}") == 0 || strcmp(signature, "a{ss}") == 0);
+    if (!signature)
+        return -ENOMEM;
+    bool fits = strcmp(signature, "a{sv}") == 0 || strcmp(signature, "a{ss}") == 0;
     dbus_free(signature);
-    return fits;
+    return fits ? 0 : READER_E_TYPE;
 }
 
 static struct reader_option *find_option(struct reader_option *options, size_t n, const char *name)
@@ -74,9 +77,10 @@ static struct reader_option *find_option(struct reader_option *options, size_t n
 
 int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t n, const char **ret_name)
 {
-    if (!is_options_dict(dict)) {
+    int checked = check_dict(dict);
+    if (checked != 0) {
         *ret_name = "";
-        return READER_E_TYPE;
+        return checked;
     }
 
     DBusMessageIter item, value;
@@ -98,8 +102,9 @@ int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t 
 
 int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret)
 {
-    if (!is_options_dict(dict))
-        return READER_E_TYPE;
+    int checked = check_dict(dict);
+    if (checked != 0)
+        return checked;
 
     DBusMessageIter item, value;
     for (dbus_message_iter_recurse(dict, &item);
