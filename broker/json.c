@@ -1,119 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Three things json-c does not do by itself are done here.
+/* A parser of our own, for two properties that json-c 0.16 has not: it crashes, or drops a member silently,
+ * when memory ends while it parses, which for the answer to a refresh is the login; and it leaves copies of
+ * tokens behind.
  *
- * Syntax: it takes single quotes for double ones, NaN and Infinity for numbers, control characters in
- * strings, and surrogates in UTF-8. They are refused before json-c sees the text.
+ * Grammar: RFC 8259, by descent, a function for each of its rules. Each takes what it is for off the front of
+ * the text, or says false, and then the text is malformed as a whole.
  *
- * Doubled members: it keeps the last one silently, so that two readers of one reply could see two replies,
- * and frees the first as it is. scan() refuses them, before json-c too. It compares the names as
- * they are written; so a name of the root that is written with an escape is refused too.
- *
- * Wiping: json-c frees without wiping, in three places: the values of the finished tree, the values of a tree
- * that a syntax error cut short, and the tokener's scratch buffer. Both trees are walked before they are
- * freed. The scratch is grown once, before the first byte, to what the whole text could need, so that it
- * never moves and leaves a copy behind. For the last two the tokener's fields must be read: they are
- * published in json-c's header, though json-c asks users to keep out; there is no other way to reach the
- * memory. Names of members are not wiped: none is a secret. */
+ * Memory: one block for everything, made before the first byte is read. The strings are unescaped into its
+ * end; one with its NUL is never longer than it was with its quotes, so n bytes are enough for all. It is
+ * wiped as a whole. */
 
 #include "broker/json.h"
 
 #include "broker/secret.h"
 
-#include <json-c/json.h>
-#include <json-c/printbuf.h>
-#include <limits.h>
 #include <string.h>
 
-struct json {
-    struct json_object *root;
-};
+enum type { TYPE_STRING, TYPE_INTEGER, TYPE_NULL, TYPE_OTHER };
 
-static void wipe_tree(struct json_object *o)
-{
-    if (json_object_is_type(o, json_type_string)) {
-        secret_wipe((char *)(uintptr_t)json_object_get_string(o), (size_t)json_object_get_string_len(o));
-    } else if (json_object_is_type(o, json_type_object)) {
-        struct json_object_iterator end = json_object_iter_end(o);
-        for (struct json_object_iterator i = json_object_iter_begin(o); !json_object_iter_equal(&i, &end);
-             json_object_iter_next(&i)) {
-            wipe_tree(json_object_iter_peek_value(&i));
-        }
-    } else if (json_object_is_type(o, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(o); i++)
-            wipe_tree(json_object_array_get_idx(o, i));
-    }
-}
-
-static void tokener_freep(struct json_tokener **p)
-{
-    struct json_tokener *t = *p;
-    if (!t)
-        return;
-    for (int i = 0; i <= t->depth; i++)
-        wipe_tree(t->stack[i].current);
-    secret_wipe(t->pb->buf, (size_t)t->pb->size);
-    json_tokener_free(t);
-}
-
-/* The names of the root's members so far. */
-struct members {
+struct value {
+    enum type type;
+    const char *text; /* of a string, with its NUL */
     size_t n;
-    struct {
-        const char *name;
-        size_t n;
-    } seen[JSON_MEMBERS_MAX];
+    int64_t number; /* of an integer; what is beyond the type is cut to its limits */
 };
 
-static bool members_add(struct members *m, const char *name, size_t n)
-{
-    if (m->n == JSON_MEMBERS_MAX || memchr(name, '\\', n))
-        return false;
-    for (size_t i = 0; i < m->n; i++)
-        if (m->seen[i].n == n && memcmp(m->seen[i].name, name, n) == 0)
-            return false;
-    m->seen[m->n].name = name;
-    m->seen[m->n++].n = n;
-    return true;
-}
+struct member {
+    const char *name;
+    size_t n_name;
+    struct value value;
+};
 
-/* The length of the string that begins at `text`, behind its quote; n when it does not end. */
-static size_t string_length(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            return i;
-    }
-    return n;
-}
+struct json {
+    struct member members[JSON_MEMBERS_MAX]; /* of the root */
+    size_t n_members;
+    size_t size;
+    size_t n_bytes;
+    char bytes[];
+};
 
-/* Refuses what json-c would let pass. Reads right every text that json-c accepts after it; of others it may
- * say anything. A string before a colon at depth 1 is a name of the root. */
-static bool scan(const char *text, size_t n)
-{
-    struct members members = {0};
-    const char *string = text;
-    size_t length = 0, depth = 0;
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        if (strchr("'NI", c))
-            return false;
-        if (c == '"') {
-            string = text + i + 1;
-            length = string_length(string, n - i - 1);
-            i += length + 1;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        } else if (c == ':' && depth == 1 && !members_add(&members, string, length)) {
-            return false;
-        }
-    }
-    return true;
-}
+struct parser {
+    const char *at;
+    const char *end;
+    unsigned depth;
+    struct json *json;
+};
+
+/* --- text ---------------------------------------------------------------------------------------------- */
 
 /* The length of the character at p, 0 if it is not one of UTF-8 (RFC 3629), or a control character that has
  * no place in JSON: a NUL above all. */
@@ -148,31 +82,274 @@ static bool is_text(const char *text, size_t n)
     return true;
 }
 
-static bool only_space_follows(const char *text, size_t n)
+/* --- strings ------------------------------------------------------------------------------------------- */
+
+static void skip_space(struct parser *p)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!strchr(" \t\r\n", text[i]))
-            return false;
+    while (p->at < p->end && strchr(" \t\r\n", *p->at))
+        p->at++;
+}
+
+static bool take(struct parser *p, char c)
+{
+    if (p->at == p->end || *p->at != c)
+        return false;
+    p->at++;
     return true;
 }
 
+static void put(struct parser *p, unsigned byte)
+{
+    p->json->bytes[p->json->n_bytes++] = (char)byte;
+}
+
+static void put_character(struct parser *p, unsigned code)
+{
+    if (code < 0x80) {
+        put(p, code);
+    } else if (code < 0x800) {
+        put(p, 0xc0 | code >> 6);
+        put(p, 0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+        put(p, 0xe0 | code >> 12);
+        put(p, 0x80 | (code >> 6 & 0x3f));
+        put(p, 0x80 | (code & 0x3f));
+    } else {
+        put(p, 0xf0 | code >> 18);
+        put(p, 0x80 | (code >> 12 & 0x3f));
+        put(p, 0x80 | (code >> 6 & 0x3f));
+        put(p, 0x80 | (code & 0x3f));
+    }
+}
+
+static bool parse_hex(struct parser *p, unsigned *ret)
+{
+    static const char digits[] = {'0', '1', '2', '3', '4', '5', '6', '7',
+                                  '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
+    unsigned code = 0;
+    if (p->end - p->at < 4)
+        return false;
+    for (int i = 0; i < 4; i++) {
+        char c = *p->at++;
+        const char *digit = memchr(digits, c >= 'A' && c <= 'F' ? c | 0x20 : c, sizeof(digits));
+        if (!digit)
+            return false;
+        code = code << 4 | (unsigned)(digit - digits);
+    }
+    *ret = code;
+    return true;
+}
+
+/* Behind \u. Half of a pair of surrogates is no character, and becomes the one that stands for that. */
+static bool parse_unicode(struct parser *p)
+{
+    unsigned code, low;
+    if (!parse_hex(p, &code))
+        return false;
+    const char *behind = p->at;
+    if ((code & 0xfc00) == 0xd800 && take(p, '\\') && take(p, 'u') && parse_hex(p, &low) &&
+        (low & 0xfc00) == 0xdc00)
+        code = 0x10000 + ((code & 0x3ff) << 10) + (low & 0x3ff);
+    else
+        p->at = behind;
+    put_character(p, (code & 0xfffff800) == 0xd800 ? 0xfffd : code);
+    return true;
+}
+
+static bool parse_escape(struct parser *p)
+{
+    static const char letters[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
+    static const char meanings[] = {'"', '\\', '/', '\b', '\f', '\n', '\r', '\t'};
+    if (p->at == p->end)
+        return false;
+    char c = *p->at++;
+    if (c == 'u')
+        return parse_unicode(p);
+    const char *letter = memchr(letters, c, sizeof(letters));
+    if (letter)
+        put(p, (unsigned char)meanings[letter - letters]);
+    return letter != NULL;
+}
+
+/* From its quote on. */
+static bool parse_string(struct parser *p, const char **ret, size_t *ret_n)
+{
+    if (!take(p, '"'))
+        return false;
+    const char *text = p->json->bytes + p->json->n_bytes;
+    while (p->at < p->end && *p->at != '"') {
+        unsigned char c = (unsigned char)*p->at++;
+        if (c < 0x20 || (c == '\\' && !parse_escape(p)))
+            return false;
+        if (c != '\\')
+            put(p, c);
+    }
+    *ret = text;
+    *ret_n = (size_t)(p->json->bytes + p->json->n_bytes - text);
+    put(p, 0);
+    return take(p, '"');
+}
+
+/* --- other values -------------------------------------------------------------------------------------- */
+
+static size_t take_digits(struct parser *p, int64_t *ret)
+{
+    const char *begin = p->at;
+    int64_t number = 0;
+    for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++)
+        number = number > (INT64_MAX - 9) / 10 ? INT64_MAX : number * 10 + (*p->at - '0');
+    *ret = number;
+    return (size_t)(p->at - begin);
+}
+
+static bool parse_number(struct parser *p, struct value *ret)
+{
+    int64_t rest;
+    bool is_negative = take(p, '-');
+    const char *digits = p->at;
+    size_t n = take_digits(p, &ret->number);
+    if (n == 0 || (n > 1 && *digits == '0'))
+        return false;
+    if (is_negative)
+        ret->number = -ret->number;
+    ret->type = TYPE_INTEGER;
+    if (take(p, '.')) {
+        ret->type = TYPE_OTHER;
+        if (take_digits(p, &rest) == 0)
+            return false;
+    }
+    if (take(p, 'e') || take(p, 'E')) {
+        ret->type = TYPE_OTHER;
+        (void)(take(p, '+') || take(p, '-'));
+        return take_digits(p, &rest) > 0;
+    }
+    return true;
+}
+
+static bool parse_word(struct parser *p, struct value *ret)
+{
+    static const char *const words[] = {"null", "true", "false"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        size_t n = strlen(words[i]);
+        if ((size_t)(p->end - p->at) < n || memcmp(p->at, words[i], n) != 0)
+            continue;
+        p->at += n;
+        ret->type = i == 0 ? TYPE_NULL : TYPE_OTHER;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_object(struct parser *p);
+static bool parse_array(struct parser *p);
+
+static bool parse_value(struct parser *p, struct value *ret) /* NOLINT(misc-no-recursion) */
+{
+    *ret = (struct value){.type = TYPE_OTHER};
+    switch (p->at < p->end ? *p->at : '\0') {
+    case '{':
+        return parse_object(p);
+    case '[':
+        return parse_array(p);
+    case '"':
+        ret->type = TYPE_STRING;
+        return parse_string(p, &ret->text, &ret->n);
+    case 'n':
+    case 't':
+    case 'f':
+        return parse_word(p, ret);
+    default:
+        return parse_number(p, ret);
+    }
+}
+
+/* --- objects and arrays: JSON_DEPTH_MAX bounds the descent --------------------------------------------- */
+
+static bool parse_array(struct parser *p) /* NOLINT(misc-no-recursion) */
+{
+    struct value ignored;
+    if (!take(p, '[') || ++p->depth > JSON_DEPTH_MAX)
+        return false;
+    skip_space(p);
+    bool is_empty = take(p, ']');
+    while (!is_empty) {
+        skip_space(p);
+        if (!parse_value(p, &ignored))
+            return false;
+        skip_space(p);
+        if (take(p, ']'))
+            break;
+        if (!take(p, ','))
+            return false;
+    }
+    p->depth--;
+    return true;
+}
+
+static const struct member *find(const struct json *j, const char *name, size_t n)
+{
+    for (size_t i = 0; i < j->n_members; i++)
+        if (j->members[i].n_name == n && memcmp(j->members[i].name, name, n) == 0)
+            return &j->members[i];
+    return NULL;
+}
+
+static bool parse_member(struct parser *p) /* NOLINT(misc-no-recursion) */
+{
+    struct member m;
+    skip_space(p);
+    if (!parse_string(p, &m.name, &m.n_name))
+        return false;
+    skip_space(p);
+    if (!take(p, ':'))
+        return false;
+    skip_space(p);
+    if (!parse_value(p, &m.value))
+        return false;
+    skip_space(p);
+    if (p->depth > 1)
+        return true;
+    struct json *j = p->json;
+    if (j->n_members == JSON_MEMBERS_MAX || find(j, m.name, m.n_name))
+        return false;
+    j->members[j->n_members++] = m;
+    return true;
+}
+
+static bool parse_object(struct parser *p) /* NOLINT(misc-no-recursion) */
+{
+    if (!take(p, '{') || ++p->depth > JSON_DEPTH_MAX)
+        return false;
+    skip_space(p);
+    bool is_empty = take(p, '}');
+    while (!is_empty) {
+        if (!parse_member(p))
+            return false;
+        if (take(p, '}'))
+            break;
+        if (!take(p, ','))
+            return false;
+    }
+    p->depth--;
+    return true;
+}
+
+/* --- the whole ----------------------------------------------------------------------------------------- */
+
 int json_parse(const char *text, size_t n, struct json **ret)
 {
-    if (n == 0 || n >= INT_MAX / 2 || !is_text(text, n) || !scan(text, n))
+    if (!is_text(text, n))
         return JSON_E_MALFORMED;
-
-    _cleanup_(tokener_freep) struct json_tokener *t = json_tokener_new_ex(JSON_DEPTH_MAX);
-    if (!t || printbuf_memset(t->pb, 0, 0, (int)n + 1) < 0)
-        return -ENOMEM;
-    printbuf_reset(t->pb);
-    json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-
-    _cleanup_(json_freep) struct json *j = calloc(1, sizeof(*j));
+    _cleanup_(json_freep) struct json *j = calloc(1, sizeof(*j) + n);
     if (!j)
         return -ENOMEM;
-    j->root = json_tokener_parse_ex(t, text, (int)n);
-    size_t end = json_tokener_get_parse_end(t);
-    if (!json_object_is_type(j->root, json_type_object) || !only_space_follows(text + end, n - end))
+    j->size = sizeof(*j) + n;
+
+    struct parser p = {text, text + n, 0, j};
+    skip_space(&p);
+    bool is_good = parse_object(&p);
+    skip_space(&p);
+    if (!is_good || p.at != p.end)
         return JSON_E_MALFORMED;
     *ret = TAKE_PTR(j);
     return 0;
@@ -180,27 +357,20 @@ int json_parse(const char *text, size_t n, struct json **ret)
 
 void json_free(struct json *j)
 {
-    if (!j)
-        return;
-    wipe_tree(j->root);
-    (void)json_object_put(j->root);
+    if (j)
+        secret_wipe(j, j->size);
     free(j);
 }
 
 int json_get_string(const struct json *j, const char *key, const char **ret, size_t *ret_n)
 {
-    struct json_object *member = NULL;
-    if (!json_object_object_get_ex(j->root, key, &member) || !member)
+    const struct member *m = find(j, key, strlen(key));
+    if (!m || m->value.type == TYPE_NULL)
         return JSON_E_ABSENT;
-    if (!json_object_is_type(member, json_type_string))
-        return JSON_E_TYPE;
-
-    const char *text = json_object_get_string(member);
-    size_t n = (size_t)json_object_get_string_len(member);
-    if (strlen(text) != n)
-        return JSON_E_TYPE; /* a NUL, written as an escape */
-    *ret = text;
-    *ret_n = n;
+    if (m->value.type != TYPE_STRING || strlen(m->value.text) != m->value.n)
+        return JSON_E_TYPE; /* a NUL can be written as an escape */
+    *ret = m->value.text;
+    *ret_n = m->value.n;
     return 0;
 }
 
@@ -220,17 +390,13 @@ static int parse_digits(const char *text, uint64_t *ret)
 
 int json_get_uint(const struct json *j, const char *key, uint64_t *ret)
 {
-    struct json_object *member = NULL;
-    if (!json_object_object_get_ex(j->root, key, &member) || !member)
-        return JSON_E_ABSENT;
-    if (json_object_is_type(member, json_type_int)) {
-        int64_t value = json_object_get_int64(member); /* saturates at INT64_MAX */
-        if (value < 0)
+    const struct member *m = find(j, key, strlen(key));
+    if (m && m->value.type == TYPE_INTEGER) {
+        if (m->value.number < 0)
             return JSON_E_TYPE;
-        *ret = (uint64_t)value;
+        *ret = (uint64_t)m->value.number;
         return 0;
     }
-
     const char *text;
     size_t n;
     int r = json_get_string(j, key, &text, &n);

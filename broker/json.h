@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A JSON object from the network, read strictly: the only module that knows json-c. What is not exactly one
+/* A JSON object from the network, read strictly. What is not exactly one
  * object of RFC 8259 in valid UTF-8, nests deeper than JSON_DEPTH_MAX, or has a root with a member named
  * twice or with more than JSON_MEMBERS_MAX of them, is malformed as a whole. Only members of the root are
- * read; whatever else is in it is ignored. The values that json-c copied out of the text are wiped before
- * they are freed, on every path. */
+ * read; whatever else is in it is ignored. What was copied out of the text is wiped before it is freed, on
+ * every path. */
 
 #include "util/cleanup.h"
 
