@@ -395,6 +395,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     list_init(&broker->unproven);
     list_init(&broker->tokens);
     list_init(&broker->identity.waiting);
+    broker->identity.own_uid = geteuid();
 
     int r = load_files(broker);
     if (r == 0)

@@ -61,6 +61,7 @@ struct broker {
     struct {
         struct list waiting;
         unsigned n_running;
+        uid_t own_uid;
     } identity;
 
     struct denials denials;

@@ -27,9 +27,9 @@ struct name_work {
     struct identity_lookup *lookup; /* NULL once dropped; read and written on the loop's thread only */
     struct broker *broker;
     uid_t uid;
-    bool failed; /* not "no such user": it could not be told */
-    bool found;
-    char name[IDENTITY_USER_SIZE];
+    uid_t broker_uid;
+    bool failed;                   /* not "no such user": it could not be told */
+    char name[IDENTITY_USER_SIZE]; /* "" when it has none */
 };
 
 struct identity_lookup {
@@ -68,27 +68,35 @@ static bool is_usable_name(const char *name)
     return true;
 }
 
-/* How the C library may say that there is no such user (getpwuid_r(3)). Whatever else it says is a failure,
- * and who cannot be identified gets nothing: a uid whose name cannot be read is no uid without a name, for
- * which the table may have another section. */
-static bool says_unknown(int error)
+/* 0 with or without a name in `ret`, "" then; else an error. */
+static int read_name(uid_t uid, char *buffer, char ret[static IDENTITY_USER_SIZE])
 {
-    return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+    struct passwd entry, *found;
+    ret[0] = '\0';
+    int r = getpwuid_r(uid, &entry, buffer, NAME_BUFFER_BYTES, &found);
+    if (r == 0 && found && is_usable_name(found->pw_name))
+        memcpy(ret, found->pw_name, strlen(found->pw_name) + 1);
+    return r;
 }
 
+/* Who cannot be identified gets nothing: a uid whose name cannot be read is no uid without a name, for which
+ * the table may have another section. But the C library says "no such user", and no error, when a source of
+ * names that has the user cannot be read (no descriptor is free, memory is out) and the next one does not
+ * know it. So this is believed only if it is said twice, and if our own name, which is there, is found in
+ * between. */
 static void look_name_up(uv_work_t *work)
 {
     struct name_work *w = work->data;
     _cleanup_free_ char *buffer = malloc(NAME_BUFFER_BYTES);
-    struct passwd entry, *found = NULL;
-    int r = buffer ? getpwuid_r(w->uid, &entry, buffer, NAME_BUFFER_BYTES, &found) : ENOMEM;
-    w->failed = r != 0 && !says_unknown(r);
-    if (r != 0 || !found)
+    char own[IDENTITY_USER_SIZE];
+    w->failed = true;
+    if (!buffer || read_name(w->uid, buffer, w->name) != 0)
         return;
-    if (!is_usable_name(found->pw_name))
+    w->failed = false;
+    if (w->name[0])
         return;
-    memcpy(w->name, found->pw_name, strlen(found->pw_name) + 1);
-    w->found = true;
+    w->failed =
+        read_name(w->broker_uid, buffer, own) != 0 || !own[0] || read_name(w->uid, buffer, w->name) != 0;
 }
 
 static void finish(struct identity_lookup *l, bool known)
@@ -111,7 +119,7 @@ static void on_name(uv_work_t *work, int status)
     if (l) {
         l->work = NULL;
         struct identity *id = &l->identity;
-        if (w->found) {
+        if (w->name[0]) {
             memcpy(id->user, w->name, sizeof(w->name));
             (void)snprintf(id->app, sizeof(id->app), "user:%s", w->name);
         } else {
@@ -131,6 +139,7 @@ static int start_work(struct identity_lookup *l)
     w->lookup = l;
     w->broker = l->broker;
     w->uid = l->identity.uid;
+    w->broker_uid = l->broker->identity.own_uid;
     if (uv_queue_work(l->broker->loop, &w->work, look_name_up, on_name) < 0) {
         free(w);
         return -ENOMEM;
