@@ -32,6 +32,7 @@ class Shim:
             file.truncate(mmap.PAGESIZE)
         with open(self.path, "r+b") as file:
             self.control = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self.maps = None
 
     def environment(self):
         env = {"LD_PRELOAD": self.world.program("tests/shim/shim.so"), "LWA_SHIM_CONTROL": self.path}
@@ -68,6 +69,7 @@ class Shim:
     def arm(self, n, without_tls=False):
         """The n-th allocation from now on fails, once. without_tls: of those that OpenSSL does not make itself."""
         self.disarm()
+        self.maps = self.maps or self.read_maps()
         for field in ("count", "failed", "n_stack"):
             self.put(field, 0)
         self.put("without_tls", int(without_tls))
@@ -85,16 +87,20 @@ class Shim:
         """Allocations since arming."""
         return self.get("count")
 
-    def stack(self):
-        """[(library or program, offset in it)] of where it failed, innermost first; while the broker lives."""
-        frames = struct.unpack_from(f"={self.get('n_stack')}Q", self.control, 8 * len(FIELDS))
+    def read_maps(self):
         maps = []
         with open(f"/proc/{self.world.broker.pid}/maps", encoding="utf-8") as file:
             for line in file:
                 part = line.split(maxsplit=5)
                 begin, end = (int(number, 16) for number in part[0].split("-"))
                 maps.append((begin, end, int(part[2], 16), os.path.basename(part[5].strip()) if len(part) > 5 else "?"))
+        return maps
+
+    def stack(self):
+        """[(library or program, offset in it)] of where it failed, innermost first; of the broker that was there when
+        it was armed for the first time."""
+        frames = struct.unpack_from(f"={self.get('n_stack')}Q", self.control, 8 * len(FIELDS))
         return [
-            next(((name, at - begin + offset) for begin, end, offset, name in maps if begin <= at < end), ("?", at))
+            next(((name, at - low + offset) for low, high, offset, name in self.maps if low <= at < high), ("?", at))
             for at in frames
         ]
