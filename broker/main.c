@@ -7,11 +7,14 @@
  *     2. no core dumps, not dumpable, no new privileges
  *     3. becomes lwa-broker, without any capability
  *   lwa-broker
- *     4. reads the configuration and the key, opens the store, connects, takes the bus name, serves */
+ *     4. loads the libraries that could not be loaded later, and gives up all system calls but those it needs
+ *     5. reads the configuration and the key, opens the store, connects, takes the bus name, serves */
 
 #include "autoconf.h"
 #include "broker/broker.h"
 #include "broker/harden.h"
+#include "broker/http-memory.h"
+#include "broker/seccomp.h"
 #include "util/log.h"
 
 #include <getopt.h>
@@ -110,6 +113,19 @@ static int give_up_privileges(const char *user)
     return r;
 }
 
+/* The TLS library loads what the machine's openssl.cnf names, a FIPS module for instance, when it starts. */
+static int confine(void)
+{
+    seccomp_preload_names();
+    int r = http_memory_init();
+    if (r == 0)
+        r = seccomp_confine();
+    if (r < 0)
+        log_error("the system call filter cannot be set up: %s; the kernel must have CONFIG_SECCOMP_FILTER",
+                  strerror(-r));
+    return r;
+}
+
 /* Handles are closed by libuv in the rounds after they were given up; a few are enough. False when something
  * is still there: a worker that waits for the name service. */
 static bool close_loop(uv_loop_t *loop)
@@ -132,7 +148,7 @@ int main(int argc, char **argv)
     int code = read_command_line(argc, argv, &options);
     if (code >= 0)
         return code;
-    if (give_up_privileges(options.user) < 0)
+    if (give_up_privileges(options.user) < 0 || confine() < 0)
         return EXIT_FAILURE;
     options.credentials = getenv("CREDENTIALS_DIRECTORY");
     if (sodium_init() < 0) {

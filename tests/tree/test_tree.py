@@ -29,6 +29,7 @@ FOREIGN = {
     "json.h": ["client/*"],
     "sodium.h": ["broker/*.c"],
     "cap-ng.h": ["broker/harden.c"],
+    "seccomp.h": ["broker/seccomp.c"],
     "qrencode.h": ["client/*.c"],
 }
 
