@@ -6,6 +6,7 @@
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
+#include "broker/limits.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/trail.h"
@@ -251,14 +252,17 @@ static void authorize(struct call *call)
     memcpy(question.account, account->id, sizeof(account->id));
     question.owner = account->owner;
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    if (authorize_action(call->peer, ACTION_MANAGE, &question, may_prompt, on_authorized, c, &c->check) < 0)
-        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+    int r = authorize_action(call->peer, ACTION_MANAGE, &question, may_prompt, on_authorized, c, &c->check);
+    if (r < 0)
+        authorize_fail(call, r);
 }
 
 static void begin_change(struct call *call, enum change_kind kind)
 {
     const char *account = "", *label = NULL;
     DBusMessageIter args;
+    if (!call_pay(call, COST_CHANGE))
+        return;
     (void)dbus_message_iter_init(call->message, &args);
     dbus_message_iter_get_basic(&args, &account);
     if (kind == CHANGE_RENAME && dbus_message_iter_next(&args))

@@ -114,14 +114,17 @@ static void authorize(struct call *call)
         (void)snprintf(question.owner.name, sizeof(question.owner.name), "%s", id->user);
     }
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    if (authorize_action(call->peer, q->is_own ? ACTION_READ_OWN : ACTION_READ, &question, may_prompt,
-                         on_authorized, q, &q->check) < 0)
-        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+    int r = authorize_action(call->peer, q->is_own ? ACTION_READ_OWN : ACTION_READ, &question, may_prompt,
+                             on_authorized, q, &q->check);
+    if (r < 0)
+        authorize_fail(call, r);
 }
 
 static void begin_query(struct call *call)
 {
     dbus_bool_t is_newest = FALSE, is_own = FALSE;
+    if (!call_pay(call, COST_AUDIT))
+        return;
     struct reader_option filter[] = {
         {"newest", DBUS_TYPE_BOOLEAN, &is_newest, false},
         {"own", DBUS_TYPE_BOOLEAN, &is_own, false},

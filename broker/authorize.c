@@ -2,6 +2,7 @@
 #include "broker/authorize.h"
 
 #include "broker/broker.h"
+#include "broker/call.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "util/clock.h"
@@ -236,6 +237,7 @@ static int start_check(struct decision *d, const struct facts *facts, int scope,
     if (scope != SCOPE_NONE)
         add_fact(&own, "scope", catalogue_get(d->peer->broker->catalogue, scope)->name);
 
+    quota_force(&d->peer->quota, COST_POLKIT_CHECK, boottime_usec());
     struct scope_check *check = &d->checks[d->n_checks];
     *check = (struct scope_check){d, scope, NULL};
     int r = polkit_check(d->peer->broker->polkit, d->peer->name, d->peer->identity.uid, action, own.details,
@@ -346,6 +348,15 @@ void authorize_wait_drop(struct authorize_wait *wait)
     free(wait);
 }
 
+void authorize_fail(struct call *call, int error)
+{
+    const struct refusal refusal = {
+        .what = "Too many questions wait for polkit",
+        .wait_usec = polkit_wait_usec(call->broker->polkit),
+    };
+    call_fail_errno(call, error, &refusal);
+}
+
 void authorize_forget_peer(struct peer *peer)
 {
     while (!list_is_empty(&peer->decisions))
@@ -363,6 +374,7 @@ int authorize_action(struct peer *peer, const char *action, const struct authori
         return r;
     if (!scope_set_is_empty(question->scopes))
         add_fact(&facts, "verdict", verdict_name(verdicts_least(&question->verdicts, question->scopes)));
+    quota_force(&peer->quota, COST_POLKIT_CHECK, boottime_usec());
     unsigned prompt = may_prompt ? peer->broker->config->prompt_timeout_sec : 0;
     return polkit_check(peer->broker->polkit, peer->name, peer->identity.uid, action, facts.details, facts.n,
                         prompt, callback, userdata, ret);

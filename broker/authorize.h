@@ -20,6 +20,7 @@
 #include "policy/table.h"
 
 struct broker;
+struct call;
 struct peer;
 struct authorize_wait;
 
@@ -70,6 +71,9 @@ DEFINE_CLEANUP(struct authorize_wait, authorize_wait_drop);
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata,
                      struct polkit_check **ret) _must_check_;
+
+/* Answers the call whose question could not be asked. */
+void authorize_fail(struct call *call, int error);
 
 /* The peer is going: all waits have been dropped. */
 void authorize_forget_peer(struct peer *peer);

@@ -100,6 +100,13 @@ static struct http_options http_options_of(const struct config *config)
     };
 }
 
+static void apply_limits(struct broker *broker)
+{
+    const struct config_limits *limits = &broker->config->limits;
+    quotas_set_limits(&broker->quotas, limits);
+    polkit_set_limits(broker->polkit, limits->prompts, limits->prompts_per_uid);
+}
+
 static int try_reload(struct broker *broker, struct config_problem *problem)
 {
     _cleanup_(config_freep) struct config *config = NULL;
@@ -121,6 +128,7 @@ static int try_reload(struct broker *broker, struct config_problem *problem)
     broker->config = TAKE_PTR(config);
     broker->catalogue = TAKE_PTR(catalogue);
     broker->table = TAKE_PTR(table);
+    apply_limits(broker);
     return 0;
 }
 
@@ -164,7 +172,8 @@ static bool is_renewing(const struct broker *broker)
 
 static void finish_if_idle(struct broker *broker)
 {
-    if (broker->is_stopping && !broker->is_finished && broker->n_calls == 0 && !is_renewing(broker)) {
+    if (broker->is_stopping && !broker->is_finished && quotas_count(&broker->quotas, QUOTA_CALLS) == 0 &&
+        !is_renewing(broker)) {
         broker->is_finished = true;
         uv_stop(broker->loop);
     }
@@ -181,7 +190,7 @@ static void on_stop_timeout(void *userdata)
 {
     struct broker *broker = userdata;
     broker->flush_timer = NULL;
-    log_warning("stopping with %u calls unanswered", broker->n_calls);
+    log_warning("stopping with %u calls unanswered", quotas_count(&broker->quotas, QUOTA_CALLS));
     broker->is_finished = true;
     uv_stop(broker->loop);
 }
@@ -356,9 +365,10 @@ static int connect_bus(struct broker *broker)
                                    "',interface='" DBUS_INTERFACE_DBUS "',member='NameOwnerChanged',arg2=''");
     if (r == 0)
         r = polkit_new(broker->loop, broker->bus, on_polkit_changed, broker, &broker->polkit);
-    if (r == 0)
-        r = expect_actions(broker);
-    return r;
+    if (r < 0)
+        return r;
+    apply_limits(broker);
+    return expect_actions(broker);
 }
 
 static void on_flush(void *userdata)
@@ -368,6 +378,7 @@ static void on_flush(void *userdata)
     tokens_prune(broker);
     tokens_flush_repeats(broker);
     denials_flush(broker);
+    quotas_prune(&broker->quotas, boottime_usec());
     if (timer_start(broker->loop, LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC, on_flush, broker,
                     &broker->flush_timer) < 0)
         log_warning("no memory for a timer; repeated deliveries are counted when the broker stops");
@@ -396,10 +407,13 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     list_init(&broker->tokens);
     list_init(&broker->identity.waiting);
     broker->identity.own_uid = geteuid();
+    list_init(&broker->peers_by_use);
 
     int r = load_files(broker);
-    if (r == 0)
-        r = open_store(broker);
+    if (r < 0)
+        return r;
+    quotas_init(&broker->quotas, &broker->config->limits);
+    r = open_store(broker);
     if (r == 0)
         r = accounts_load(broker);
     if (r < 0)
@@ -449,6 +463,7 @@ void broker_free(struct broker *broker)
     bus_close(broker->bus);
     http_free(broker->http);
     timer_drop(broker->flush_timer);
+    quotas_free(&broker->quotas);
     for (size_t i = 0; i < ARRAY_SIZE(broker->signals); i++)
         if (broker->signals[i])
             uv_close((uv_handle_t *)broker->signals[i], on_handle_closed);

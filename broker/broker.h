@@ -9,6 +9,8 @@
 #include "broker/denials.h"
 #include "broker/http.h"
 #include "broker/polkit.h"
+#include "broker/quota.h"
+#include "broker/reporters.h"
 #include "broker/store.h"
 #include "dbus/names.h"
 #include "dbus/reader.h"
@@ -52,9 +54,8 @@ struct broker {
     struct list unproven;             /* struct grant of logins not proven yet */
     struct list tokens;               /* struct token */
     void *peers;                      /* tree of struct peer, by name */
-    unsigned n_peers;
-    unsigned n_calls;
-    unsigned n_logins;
+    struct list peers_by_use;         /* the same ones */
+    struct quotas quotas;             /* what they, their apps and users cause */
     uint64_t last_login;
     uint64_t n_refreshes; /* since start: that succeeded */
     uint64_t n_waits;     /* GetToken calls that had to wait for one */
@@ -65,6 +66,7 @@ struct broker {
     } identity;
 
     struct denials denials;
+    struct reporters reporters;
     struct timer *flush_timer;
     uv_signal_t *signals[3];
     bool is_stopping;

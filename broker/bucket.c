@@ -27,14 +27,19 @@ struct bucket_size bucket_size_of(unsigned per_sec, unsigned burst)
     return (struct bucket_size){.interval_usec = USEC_PER_SEC / per_sec, .burst = burst};
 }
 
-uint64_t bucket_take(struct bucket *b, const struct bucket_size *size, unsigned n, uint64_t now)
+uint64_t bucket_wait(const struct bucket *b, const struct bucket_size *size, unsigned n, uint64_t now)
 {
     uint64_t all = worth(size, UINT64_MAX, 1);
     uint64_t wanted = gone(b, size, now) + worth(size, n, 1);
-    if (wanted > all)
-        return wanted - all;
-    b->full_usec = now + wanted;
-    return 0;
+    return wanted > all ? wanted - all : 0;
+}
+
+uint64_t bucket_take(struct bucket *b, const struct bucket_size *size, unsigned n, uint64_t now)
+{
+    uint64_t wait = bucket_wait(b, size, n, now);
+    if (wait == 0)
+        b->full_usec = now + gone(b, size, now) + worth(size, n, 1);
+    return wait;
 }
 
 void bucket_force(struct bucket *b, const struct bucket_size *size, unsigned n, uint64_t now)

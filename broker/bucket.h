@@ -23,8 +23,9 @@ struct bucket_size {
 
 struct bucket_size bucket_size_of(unsigned per_sec, unsigned burst);
 
-/* Takes n units, or none: then returns in how many microseconds (at least 1) n units will be there. What
- * costs more than a burst costs a burst. */
+/* In how many microseconds n units will be there; 0: they are. What costs more than a burst costs a burst. */
+uint64_t bucket_wait(const struct bucket *b, const struct bucket_size *size, unsigned n, uint64_t now_usec);
+/* Takes n units and returns 0; or takes none and returns what bucket_wait() says. */
 uint64_t bucket_take(struct bucket *b, const struct bucket_size *size, unsigned n,
                      uint64_t now_usec) _must_check_;
 /* Takes n units whether or not they are there. */

@@ -4,60 +4,50 @@
 #include "broker/broker.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
+#include "util/clock.h"
 
 #include <stdarg.h>
 
 #define SENTENCE_SIZE 1024
 
-struct count {
-    uid_t uid;
-    unsigned n;
-};
-
-static void count_calls(struct peer *peer, void *userdata)
+int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret,
+             struct refusal *ret_refusal)
 {
-    struct count *c = userdata;
-    if (peer->is_known && peer->identity.uid == c->uid)
-        c->n += peer->n_calls;
-}
-
-/* Counted only when so many are under way in all that it may be. */
-static bool has_too_many(const struct peer *peer)
-{
-    struct count count = {peer->identity.uid, 0};
-    if (peer->broker->n_calls < LIMIT_CALLS_PER_UID || !peer->is_known)
-        return false;
-    peers_foreach(peer->broker, count_calls, &count);
-    return count.n >= LIMIT_CALLS_PER_UID;
-}
-
-struct call *call_new(struct broker *broker, struct peer *peer, DBusMessage *message)
-{
-    if (peer->n_calls >= LIMIT_CALLS_PER_PEER || broker->n_calls >= LIMIT_CALLS || has_too_many(peer))
-        return NULL;
     struct call *call = calloc(1, sizeof(*call));
     if (!call)
-        return NULL;
+        return -ENOMEM;
+    int r = quota_charge(&peer->quota, QUOTA_CALLS, &call->charge, ret_refusal);
+    if (r < 0) {
+        free(call);
+        return r;
+    }
     call->broker = broker;
     call->peer = peer;
     call->message = dbus_message_ref(message);
     list_append(&peer->calls, &call->node);
-    peer->n_calls++;
-    broker->n_calls++;
-    return call;
+    *ret = call;
+    return 0;
 }
 
 void call_drop(struct call *call)
 {
     list_remove(&call->node);
-    call->peer->n_calls--;
-    call->broker->n_calls--;
+    charge_release(&call->charge);
     if (call->state)
         call->drop_state(call->state);
     dbus_message_unref(call->message);
     struct broker *broker = call->broker;
     free(call);
     broker_work_ended(broker);
+}
+
+bool call_pay(struct call *call, unsigned units)
+{
+    struct refusal refusal;
+    if (quota_take(&call->peer->quota, units, boottime_usec(), &refusal) == 0)
+        return true;
+    call_fail_limited(call, &refusal);
+    return false;
 }
 
 static void go_on(struct call *call)
@@ -117,6 +107,9 @@ void call_send(struct call *call, DBusMessage *reply, struct writer *w)
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
         return;
     }
+    /* The bus holds an answer against us until it is read: who asks for much pays for it. */
+    if (w->n_bytes > COST_REPLY_BYTES)
+        quota_force(&call->peer->quota, (unsigned)(w->n_bytes / COST_REPLY_BYTES), boottime_usec());
     send_and_drop(call, reply);
     dbus_message_unref(reply);
 }
@@ -147,6 +140,23 @@ static void send_error(struct broker *broker, DBusMessage *message, const char *
     bus_reply(broker->bus, message, reply);
     if (reply)
         dbus_message_unref(reply);
+}
+
+void call_fail_limited(struct call *call, const struct refusal *refusal)
+{
+    char sentence[REFUSAL_SENTENCE_SIZE];
+    refusal_explain(refusal, sentence);
+    call_fail_dbus(call, bus_error_name(BUS_E_RATE_LIMITED), sentence);
+}
+
+void call_fail_errno(struct call *call, int error, const struct refusal *refusal)
+{
+    if (error == -EUSERS)
+        call_fail_limited(call, refusal);
+    else if (error == -ENOMEM)
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+    else
+        call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
 }
 
 void call_fail_dbus(struct call *call, const char *name, const char *sentence)

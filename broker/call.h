@@ -5,6 +5,7 @@
  * its state is dropped, and with that whatever it was waiting for. A handler goes: parse, validate, identify,
  * authorise, act, reply. */
 
+#include "broker/quota.h"
 #include "dbus/errors.h"
 #include "dbus/writer.h"
 #include "util/list.h"
@@ -17,16 +18,22 @@ struct call {
     struct broker *broker;
     struct peer *peer;
     DBusMessage *message;
+    struct charge charge;
     void (*next)(struct call *call); /* while it waits for the caller's identity */
     bool is_closed_to_sandboxes;
     void *state; /* the handler's own */
     void (*drop_state)(void *state);
 };
 
-/* Takes the call in; the peer owns it. NULL when a limit is met. */
-struct call *call_new(struct broker *broker, struct peer *peer, DBusMessage *message) _must_check_;
+/* Takes the call in; the peer owns it. -EUSERS with *ret_refusal when too many are under way; or -ENOMEM. */
+int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, struct call **ret,
+             struct refusal *ret_refusal) _must_check_;
 /* Ends it without an answer. */
 void call_drop(struct call *call);
+
+/* For a call that is dear to answer: takes units from the caller's app and user. If they are not there, the
+ * call is answered RateLimited, and it is false. */
+bool call_pay(struct call *call, unsigned units) _must_check_;
 
 /* Goes on with `next` when it is known who the caller is; at once if it is already. A caller who cannot be
  * identified is answered AccessDenied (I5). */
@@ -42,6 +49,10 @@ void call_send(struct call *call, DBusMessage *reply, struct writer *w);
 void call_done(struct call *call);
 /* Ends the call with an error. The sentence says what to do next and quotes validated values only. */
 void call_fail(struct call *call, enum bus_error error, const char *format, ...) _printf_(3, 4);
+/* RateLimited, for this reason. */
+void call_fail_limited(struct call *call, const struct refusal *refusal);
+/* -EUSERS with its refusal, -ENOMEM, or whatever else keeps the broker from answering. */
+void call_fail_errno(struct call *call, int error, const struct refusal *refusal);
 /* As call_fail(), with one of D-Bus's own error names. */
 void call_fail_dbus(struct call *call, const char *name, const char *sentence);
 /* Answers a message that never became a call. */

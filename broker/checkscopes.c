@@ -166,7 +166,7 @@ static void begin(struct call *call)
     if (r == AUTHORIZE_ANSWERED)
         reply(c, &answer);
     else if (r < 0)
-        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+        authorize_fail(call, r);
 }
 
 void broker1_check_scopes(struct call *call)

@@ -25,6 +25,7 @@ enum kind {
     KIND_CREDENTIAL,
     KIND_BOOL,
     KIND_SECONDS,
+    KIND_COUNT,
     KIND_VERDICT,
 };
 
@@ -35,7 +36,7 @@ struct config_key {
     size_t offset;
     const char *default_text;
     const char *meaning;
-    unsigned min, max; /* of KIND_SECONDS */
+    unsigned min, max; /* of a number */
 };
 
 #define FIELD(name) offsetof(struct config, name)
@@ -93,9 +94,18 @@ static const struct config_key keys[] = {
      "File of the master key, which is made if there is none and nothing is sealed yet."},
     {"store", "key_credential", KIND_CREDENTIAL, FIELD(key_credential), "",
      "Name of the systemd credential that holds the master key, instead of the file."},
+#define LIMIT_KEY(name, value, least, most, meaning)                                                         \
+    {"limits", #name, KIND_COUNT, FIELD(limits.name), #value, meaning, least, most},
+    LIMITS_CONFIGURED(LIMIT_KEY)
+#undef LIMIT_KEY
 };
 
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "arrays by key have this many members");
+
+static bool is_number(enum kind kind)
+{
+    return kind == KIND_SECONDS || kind == KIND_COUNT;
+}
 
 size_t config_count_keys(void)
 {
@@ -109,7 +119,7 @@ struct config_key_info config_get_key(size_t i)
         .key = keys[i].key,
         .default_text = keys[i].default_text,
         .meaning = keys[i].meaning,
-        .is_seconds = keys[i].kind == KIND_SECONDS,
+        .is_number = is_number(keys[i].kind),
         .min = keys[i].min,
         .max = keys[i].max,
     };
@@ -339,15 +349,16 @@ static const char *check_text(enum kind kind, const char *text)
     case KIND_VERDICT:
         return strcmp(text, "ask") == 0 || strcmp(text, "deny") == 0 ? NULL : "must be ask or deny";
     case KIND_SECONDS:
+    case KIND_COUNT:
         return NULL;
     }
     return NULL;
 }
 
-static bool parse_seconds(const struct config_key *key, const char *text, unsigned *ret)
+static bool parse_number(const struct config_key *key, const char *text, unsigned *ret)
 {
     size_t n = strspn(text, "0123456789");
-    if (n == 0 || n > 6 || text[n] != '\0')
+    if (n == 0 || n > 9 || text[n] != '\0')
         return false;
     unsigned value = (unsigned)strtoul(text, NULL, 10);
     if (value < key->min || value > key->max)
@@ -368,7 +379,7 @@ static int set_string(char **field, const char *text)
 
 static bool is_string(enum kind kind)
 {
-    return kind != KIND_BOOL && kind != KIND_SECONDS && kind != KIND_VERDICT;
+    return kind != KIND_BOOL && kind != KIND_VERDICT && !is_number(kind);
 }
 
 int config_key_set(struct config *c, const struct config_key *key, const char *text,
@@ -385,9 +396,9 @@ int config_key_set(struct config *c, const struct config_key *key, const char *t
         *(bool *)field = strcmp(text, "yes") == 0;
     else if (key->kind == KIND_VERDICT)
         *(enum verdict *)field = strcmp(text, "ask") == 0 ? VERDICT_ASK : VERDICT_DENY;
-    else if (!parse_seconds(key, text, field))
-        return ini_refuse(problem, "%s must be a whole number of seconds from %u to %u", key->key, key->min,
-                          key->max);
+    else if (!parse_number(key, text, field))
+        return ini_refuse(problem, "%s must be a whole number %sfrom %u to %u", key->key,
+                          key->kind == KIND_SECONDS ? "of seconds " : "", key->min, key->max);
     return 0;
 }
 

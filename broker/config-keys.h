@@ -26,5 +26,8 @@ int config_key_set(struct config *c, const struct config_key *key, const char *t
  * follow the region. 0 or -ENOMEM. */
 int config_set_defaults(struct config *c, const bool *is_set) _must_check_;
 
+/* Two keys of [limits] that contradict each other: `less` is above `more`. False when there are none. */
+bool config_limits_clash(const struct config_limits *limits, const char **ret_less, const char **ret_more);
+
 /* Frees the fields. */
 void config_clear_fields(struct config *c);

@@ -41,7 +41,7 @@ int config_print_defaults(FILE *out)
             (void)fputc('\n', out);
         section = key.section;
         print_comment(out, key.meaning);
-        if (key.is_seconds)
+        if (key.is_number)
             (void)fprintf(out, "# From %u to %u.\n", key.min, key.max);
         /* What follows the region cannot be written down as one value. */
         bool has_value = strcmp(key.default_text, CONFIG_FROM_REGION) != 0 && key.default_text[0];

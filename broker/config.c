@@ -158,6 +158,21 @@ static int load_client_secret(struct loading *l)
                      : refuse_key(l, "provider", "client_secret_file", "it does not hold one line of text");
 }
 
+/* Blames the key that a file set; of two, the one that should be less. */
+static int check_limits(struct loading *l)
+{
+    const char *less, *more;
+    if (!config_limits_clash(&l->c->limits, &less, &more))
+        return 0;
+    struct ini_problem none;
+    const struct config_key *first = config_key_find("limits", less, &none);
+    bool is_set = first && l->is_set[config_key_index(first)];
+    char reason[128];
+    (void)snprintf(reason, sizeof(reason), "%s may not be above %s", is_set ? "it" : less,
+                   is_set ? more : "it");
+    return refuse_key(l, "limits", is_set ? less : more, reason);
+}
+
 static int finish(struct loading *l)
 {
     int r = config_set_defaults(l->c, l->is_set);
@@ -169,7 +184,8 @@ static int finish(struct loading *l)
     }
     if (l->c->ca_file[0] != '\0' && access(l->c->ca_file, R_OK) < 0)
         return refuse_key(l, "provider", "ca_file", explain(-errno));
-    return load_client_secret(l);
+    r = check_limits(l);
+    return r != 0 ? r : load_client_secret(l);
 }
 
 static int load(struct loading *l, const char *path)

@@ -6,11 +6,18 @@
  * they mean stand in one table (config-keys.c), which config-print.c shows and the man page is tested
  * against. */
 
+#include "broker/limits.h"
 #include "broker/secret.h"
 #include "policy/table.h"
 #include "util/ini.h"
 
 #include <stdio.h>
+
+struct config_limits {
+#define CONFIG_LIMIT(name, ...) unsigned name;
+    LIMITS_CONFIGURED(CONFIG_LIMIT)
+#undef CONFIG_LIMIT
+};
 
 struct config {
     /* [provider] */
@@ -44,6 +51,8 @@ struct config {
     /* [store] */
     char *key_file;
     char *key_credential; /* name of a systemd credential; "" for none */
+    /* [limits] */
+    struct config_limits limits;
 };
 
 enum { CONFIG_E_MALFORMED = 1 };
@@ -69,8 +78,8 @@ struct config_key_info {
     const char *key;
     const char *default_text;
     const char *meaning;
-    bool is_seconds;
-    unsigned min, max; /* of one in seconds */
+    bool is_number;
+    unsigned min, max; /* of a number */
 };
 size_t config_count_keys(void);
 struct config_key_info config_get_key(size_t i);

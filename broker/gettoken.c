@@ -73,16 +73,6 @@ static struct account *find_account(struct get_token *g)
 
 /* --- answers ----------------------------------------------------------------------------------------- */
 
-static void fail_errno(struct get_token *g, int error)
-{
-    if (error == -ENOMEM)
-        call_fail_dbus(g->call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
-    else if (error == -EUSERS)
-        call_fail(g->call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
-    else
-        call_fail(g->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
-}
-
 /* The app cannot log in; who can is told that a login is missing. */
 static void tell_owner(struct get_token *g)
 {
@@ -162,7 +152,7 @@ static void deliver(struct get_token *g, struct disclosure *d)
     if (r >= 0)
         r = token_hold(g->grant->token, g->call->peer);
     if (r < 0) {
-        fail_errno(g, r);
+        authorize_fail(g->call, r);
         return;
     }
     disclosure_count_delivery(d);
@@ -209,7 +199,7 @@ static void disclose(struct get_token *g)
     if (r == DISCLOSURE_ANSWERED)
         deliver(g, d);
     else if (r < 0)
-        fail_errno(g, r);
+        authorize_fail(g->call, r);
 }
 
 /* --- token ------------------------------------------------------------------------------------------- */
@@ -274,7 +264,7 @@ static void ensure_token(struct get_token *g)
     enum renewal_result result;
     int r = renewal_ensure(g->grant, min_valid * USEC_PER_SEC, on_renewed, g, &result, &g->renewal_wait);
     if (r < 0)
-        fail_errno(g, r);
+        authorize_fail(g->call, r);
     else if (r == RENEWAL_ANSWERED && result == RENEWAL_OK)
         disclose(g);
     else if (r == RENEWAL_ANSWERED)
@@ -317,7 +307,7 @@ static void decide_extras(struct get_token *g, struct scope_set may_carry)
     struct authorize_answer answer;
     int r = authorize_scopes(g->call->peer, &question, on_extras_decided, g, &answer, &g->authorize_wait);
     if (r < 0) {
-        fail_errno(g, r);
+        authorize_fail(g->call, r);
     } else if (r == AUTHORIZE_ANSWERED && answer.result == AUTHORIZE_YES) {
         ensure_token(g);
     } else if (r == AUTHORIZE_ANSWERED && answer.result == AUTHORIZE_NO) {
@@ -470,7 +460,7 @@ static void decide(struct get_token *g)
     struct authorize_answer answer;
     int r = authorize_scopes(g->call->peer, &g->question, on_decided, g, &answer, &g->authorize_wait);
     if (r < 0)
-        fail_errno(g, r);
+        authorize_fail(g->call, r);
     else if (r == AUTHORIZE_ANSWERED)
         on_answer(g, &answer);
 }

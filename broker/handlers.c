@@ -61,14 +61,14 @@ bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *r
 {
     DBusMessageIter array;
     _cleanup_strv_ struct strv names = STRV_EMPTY;
-    int r = find_argument(call, index, &array) ? reader_strv(&array, LWA_SCOPES_PER_CALL_MAX, &names)
-                                               : READER_E_TYPE;
+    unsigned max = call->broker->config->limits.scopes_per_call;
+    int r = find_argument(call, index, &array) ? reader_strv(&array, max, &names) : READER_E_TYPE;
     if (r < 0) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
         return false;
     }
     if (r != 0 || names.n == 0) {
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "Ask for 1 to %d scopes.", LWA_SCOPES_PER_CALL_MAX);
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "Ask for 1 to %u scopes.", max);
         return false;
     }
     return find_scopes(call, &names, ret);

@@ -21,8 +21,9 @@ extern const struct method accounts1_methods[];
 extern const struct method audit1_methods[];
 extern const struct method status1_methods[];
 
-/* The two of Broker1 that have files of their own: gettoken.c, checkscopes.c. */
+/* Those of Broker1 that have files of their own: gettoken.c, reportrejected.c, checkscopes.c. */
 void broker1_get_token(struct call *call);
+void broker1_report_rejected(struct call *call);
 void broker1_check_scopes(struct call *call);
 
 /* The properties of an interface on a path, written as entries of an open a{sv}; NULL `name` for all.

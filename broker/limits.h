@@ -4,37 +4,72 @@
 /* The bounds on what a peer, the provider or a file can cause. Those that belong to a format or an interface
  * stand with it: dbus/names.h, lwa.h, http.h. */
 
+/* --- what an administrator may set ------------------------------------------------------------------- */
+
+/* The keys of [limits] in broker.conf, each with its default, its bounds, and what it limits, as
+ * --print-config and the manual page say it. They become the members of struct config_limits. */
+#define LIMITS_CONFIGURED(X)                                                                                 \
+    X(calls, 4096, 16, 65536, "Calls of all apps together that may be under way at once.")                   \
+    X(calls_per_uid, 1024, 8, 65536, "Of these, the calls of one user.")                                     \
+    X(calls_per_app, 1024, 4, 65536, "Of these, the calls of one app.")                                      \
+    X(calls_per_connection, 256, 2, 65536, "Of these, the calls of one connection to the bus.")              \
+    X(connections, 4096, 16, 65536, "Connections to the bus that are remembered at once.")                   \
+    X(connections_per_uid, 256, 2, 65536, "Of these, the connections of one user.")                          \
+    X(app_rate, 300, 1, 100000,                                                                              \
+      "Calls per second that one app may make for long. A call that is dear to answer counts as several.")   \
+    X(app_burst, 6000, 10, 1000000, "Calls that one app may make at once after it was quiet.")               \
+    X(uid_rate, 600, 1, 100000, "Calls per second of all apps of one user, counted in the same way.")        \
+    X(uid_burst, 12000, 10, 1000000, "Calls of all apps of one user at once.")                               \
+    X(scopes_per_call, 32, 1, 32, "Scopes that one call may name.")                                          \
+    X(logins, 32, 1, 1024, "Logins that may be open at once.")                                               \
+    X(logins_per_uid, 4, 1, 1024, "Of these, the logins of one user.")                                       \
+    X(prompts, 16, 1, 64, "Questions that may wait at once for a person to answer them.")                    \
+    X(prompts_per_uid, 4, 1, 64, "Of these, the questions to one user.")                                     \
+    X(accounts_per_owner, 256, 1, 1024, "Accounts that one user, or the device, may have.")                  \
+    X(app_report_burst, 5, 1, 1000,                                                                          \
+      "Renewals of one login that one app may cause at once by reporting tokens as rejected.")               \
+    X(app_report_interval, 30, 1, 3600, "Seconds until such an app may cause one more.")                     \
+    X(grant_report_burst, 20, 1, 1000, "Renewals of one login that all apps together may cause so at once.") \
+    X(grant_report_interval, 10, 1, 3600, "Seconds until they may cause one more.")
+
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
-#define LIMIT_CALLS_PER_PEER 256    /* method calls of one connection under way at once */
-#define LIMIT_CALLS_PER_UID 1024    /* of all connections of one user */
-#define LIMIT_CALLS 4096            /* of all connections together */
-#define LIMIT_PEERS 4096            /* connections tracked at once */
 #define LIMIT_BUS_LATE 64 /* messages that wait because memory could not hold them when they were due */
-#define LIMIT_IDENTITY_LOOKUPS 2 /* name-service look-ups under way at once: the others wait */
+#define LIMIT_IDENTITY_LOOKUPS 2   /* name-service look-ups under way at once: the others wait */
+#define LIMIT_QUOTAS 1024          /* users and apps whose use is remembered; those at rest go first */
+#define LIMIT_STRANGER_CALLS 8     /* what a connection may always ask before it is known whose it is */
+#define LIMIT_STRANGER_RATE 2000   /* beyond that: calls per second of all such connections together ... */
+#define LIMIT_STRANGER_BURST 20000 /* ... and so many at once */
+#define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user; beyond, there is none, */
+#define LIMIT_REFUSAL_BURST 1000   /* and the bus stops who leaves 128 calls unanswered */
+
+/* What a call costs beside the one unit of app_rate and uid_rate that each does. */
+#define COST_CONNECTION 4     /* the first one of a connection: it is looked up whose it is */
+#define COST_REPLY_BYTES 1024 /* one more unit for each of these in the answer */
+#define COST_POLKIT_CHECK 9   /* polkitd answers some 300 a second */
+#define COST_LOGIN 49         /* Begin: a request to the provider, and polls */
+#define COST_CHANGE 19        /* what is written to the store */
+#define COST_REPORT 4         /* ReportRejected */
+#define COST_AUDIT 19         /* a query of the trail */
 
 /* --- polkit ------------------------------------------------------------------------------------------ */
 #define LIMIT_POLKIT_IN_FLIGHT 64   /* a bus allows 128 pending replies; the rest wait in our queue */
 #define LIMIT_POLKIT_QUEUE 8192     /* checks that wait: beyond, the answer is no */
 #define LIMIT_POLKIT_PER_UID 2048   /* of these, the ones of one user's connections */
-#define LIMIT_PROMPTS 16            /* checks that a person is to answer; beside those in flight */
-#define LIMIT_PROMPTS_PER_UID 4     /* of these, the ones of one user's connections */
+#define LIMIT_POLKIT_RATE 250       /* what polkitd answers in a second, to say when to come back */
 #define LIMIT_POLKIT_TIMEOUT_SEC 20 /* without interaction; then the answer is no */
 #define LIMIT_DECISIONS_PER_PEER 8  /* remembered plain yes answers of one connection */
 
 /* --- tokens ------------------------------------------------------------------------------------------ */
-#define LIMIT_HOLDS_PER_PEER 32      /* tokens remembered as held by one connection; the oldest goes first */
-#define LIMIT_RESTARTS_PER_CALL 4    /* a GetToken starts over when the world changed while it waited */
-#define LIMIT_REPORTS_BURST 5        /* ReportRejected refreshes of one grant in a row ... */
-#define LIMIT_REPORT_INTERVAL_SEC 30 /* ... then one per this many seconds */
-#define LIMIT_REPEATS_FLUSH_SEC 60   /* how lazily repeats are written to the trail */
-#define LIMIT_DENIALS_REMEMBERED 64  /* refusals whose repetition is counted and not recorded anew */
-#define LIMIT_DENIALS_PER_UID 16     /* of them, of one user; beyond, the rest is one record with a count */
+#define LIMIT_HOLDS_PER_PEER 32     /* tokens remembered as held by one connection; the oldest goes first */
+#define LIMIT_RESTARTS_PER_CALL 4   /* a GetToken starts over when the world changed while it waited */
+#define LIMIT_REPORTERS_PER_UID 64  /* of them, those of one user */
+#define LIMIT_REPORTERS 256         /* apps whose reports are counted at once, by login */
+#define LIMIT_REPEATS_FLUSH_SEC 60  /* how lazily repeats are written to the trail */
+#define LIMIT_DENIALS_REMEMBERED 64 /* refusals whose repetition is counted and not recorded anew */
+#define LIMIT_DENIALS_PER_UID 16    /* of them, of one user; beyond, the rest is one record with a count */
 
 /* --- logins ------------------------------------------------------------------------------------------ */
-#define LIMIT_LOGINS_PER_UID 4 /* open login requests */
-#define LIMIT_LOGINS 32
-#define LIMIT_ACCOUNTS_PER_OWNER 256
 #define LIMIT_GRANTS_PER_ACCOUNT 64 /* GetToken looks at every one of them */
 #define LIMIT_SCOPE_DATA_BYTES 4096
 #define LIMIT_LOCALE_BYTES 35  /* BCP 47, longest registered tag with room */

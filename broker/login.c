@@ -3,7 +3,6 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
-#include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/proving.h"
 #include "broker/timer.h"
@@ -20,7 +19,7 @@ static const char *const state_names[] = {"starting", "waiting", "exchanging", "
 static void login_free(struct login *login)
 {
     list_remove(&login->in_peer);
-    login->broker->n_logins--;
+    charge_release(&login->charge);
     lwa_request_drop(login->request);
     timer_drop(login->timer);
     store_op_drop(login->op);
@@ -33,32 +32,19 @@ static void login_free(struct login *login)
     free(login);
 }
 
-struct count {
-    uid_t uid;
-    unsigned n;
-};
-
-static void count_logins(struct peer *peer, void *userdata)
-{
-    struct count *c = userdata;
-    struct login *login;
-    if (!peer->is_known || peer->identity.uid != c->uid)
-        return;
-    LIST_FOREACH (login, &peer->logins, in_peer)
-        c->n++;
-}
-
-int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret)
+int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
+              struct refusal *ret_refusal)
 {
     struct broker *broker = peer->broker;
-    struct count count = {peer->identity.uid, 0};
-    peers_foreach(broker, count_logins, &count);
-    if (count.n >= LIMIT_LOGINS_PER_UID || broker->n_logins >= LIMIT_LOGINS)
-        return -EUSERS;
-
     struct login *login = calloc(1, sizeof(*login));
     if (!login)
         return -ENOMEM;
+    /* At the app: a login can outlive its connection. */
+    int r = quota_charge(peer->quota.parent, QUOTA_LOGINS, &login->charge, ret_refusal);
+    if (r < 0) {
+        free(login);
+        return r;
+    }
     login->broker = broker;
     login->peer = peer;
     login->flow = flow;
@@ -66,7 +52,6 @@ int login_new(struct peer *peer, const struct login_flow *flow, struct login **r
     (void)snprintf(login->path, sizeof(login->path), "%s%llu", LWA_LOGIN_PATH_PREFIX,
                    (unsigned long long)login->number);
     list_append(&peer->logins, &login->in_peer);
-    broker->n_logins++;
 
     login->label = strdup("");
     login->endpoint = strdup(broker->config->token_endpoint);

@@ -36,6 +36,7 @@ struct login {
     struct list in_peer; /* peer->logins */
     struct broker *broker;
     struct peer *peer; /* NULL when the creator left while the refresh token was being stored */
+    struct charge charge;
     const struct login_flow *flow;
     uint64_t number;
     char path[64];
@@ -65,8 +66,10 @@ struct login {
     int64_t expires_sec;
 };
 
-/* A new request of this peer, in state `starting`; its flow has not begun. -EUSERS beyond the limits. */
-int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret) _must_check_;
+/* A new request of this peer, in state `starting`; its flow has not begun. -EUSERS with *ret_refusal beyond
+ * the limits; or -ENOMEM. */
+int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
+              struct refusal *ret_refusal) _must_check_;
 /* Its creator has left: what the person has already agreed to is still proven, everything else ends. */
 void login_abandon(struct login *login);
 /* Its creator wants no login. One whose account is being written comes too late: it ends as `linked`. */

@@ -55,9 +55,10 @@ static void start_login(struct begin *b)
 {
     struct call *call = b->call;
     struct login *login;
-    int r = login_new(call->peer, b->flow, &login);
+    struct refusal refusal;
+    int r = login_new(call->peer, b->flow, &login, &refusal);
     if (r < 0) {
-        call_fail(call, BUS_E_RATE_LIMITED, "Too many logins are open; finish or cancel one first.");
+        call_fail_errno(call, r, &refusal);
         return;
     }
     login->scopes = b->scopes;
@@ -144,8 +145,9 @@ static void authorize(struct call *call)
     question.owner = b->owner;
     question.asked = b->scopes;
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    if (authorize_action(call->peer, ACTION_LOGIN, &question, may_prompt, on_authorized, b, &b->check) < 0)
-        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+    int r = authorize_action(call->peer, ACTION_LOGIN, &question, may_prompt, on_authorized, b, &b->check);
+    if (r < 0)
+        authorize_fail(call, r);
 }
 
 /* --- read -------------------------------------------------------------------------------------------- */
@@ -210,6 +212,8 @@ static void begin(struct call *call)
         {"label", DBUS_TYPE_STRING, &label, false},           {"locale", DBUS_TYPE_STRING, &locale, false},
         {"scope_data", DBUS_TYPE_STRING, &scope_data, false},
     };
+    if (!call_pay(call, COST_LOGIN))
+        return;
     struct begin *b = calloc(1, sizeof(*b));
     if (!b) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");

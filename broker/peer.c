@@ -3,9 +3,9 @@
 
 #include "broker/broker.h"
 #include "broker/call.h"
-#include "broker/limits.h"
 #include "broker/login.h"
 #include "broker/token.h"
+#include "util/clock.h"
 
 #include <search.h>
 #include <string.h>
@@ -38,55 +38,114 @@ static void peer_free(struct peer *peer)
     authorize_forget_peer(peer);
     token_release_all(peer);
     (void)tdelete(peer, &broker->peers, compare);
-    broker->n_peers--;
+    list_remove(&peer->by_use);
+    charge_release(&peer->tracked);
     free(peer);
+}
+
+static bool is_idle(const struct peer *peer)
+{
+    return list_is_empty(&peer->calls) && list_is_empty(&peer->holds) && list_is_empty(&peer->logins) &&
+           !peer->wants_accounts_changed && !peer->wants_attention;
+}
+
+/* Of this user, or with -1 of anyone, the one that has been idle for longest. */
+static bool forget_idle(struct broker *broker, uid_t uid)
+{
+    struct peer *peer;
+    LIST_FOREACH (peer, &broker->peers_by_use, by_use)
+        if (is_idle(peer) && (uid == (uid_t)-1 || (peer->is_known && peer->identity.uid == uid))) {
+            peer_free(peer);
+            return true;
+        }
+    return false;
+}
+
+static int identify(struct peer *peer, const struct identity *identity, struct refusal *ret_refusal)
+{
+    int r = quota_identify(&peer->quota, identity, boottime_usec(), ret_refusal);
+    if (r == -EUSERS && ret_refusal->level == QUOTA_USER && forget_idle(peer->broker, identity->uid))
+        r = quota_identify(&peer->quota, identity, boottime_usec(), ret_refusal);
+    return r;
+}
+
+/* There is no room for it: what waits is refused, and it is forgotten, to be tried again. */
+static void turn_away(struct peer *peer, int error, const struct refusal *refusal)
+{
+    while (!list_is_empty(&peer->calls))
+        call_fail_errno(LIST_ENTRY(peer->calls.next, struct call, node), error, refusal);
+    peer_free(peer);
 }
 
 static void on_identity(const struct identity *identity, void *userdata)
 {
     struct peer *peer = userdata;
     peer->lookup = NULL;
-    if (identity) {
-        peer->identity = *identity;
-        peer->is_known = true;
-    } else {
+    if (!identity) {
         peer->is_refused = true;
+        call_resume_identified(peer);
+        return;
     }
+    struct refusal refusal;
+    int r = identify(peer, identity, &refusal);
+    if (r < 0) {
+        turn_away(peer, r, &refusal);
+        return;
+    }
+    peer->identity = *identity;
+    peer->is_known = true;
     call_resume_identified(peer);
 }
 
-int peer_get(struct broker *broker, const char *sender, struct peer **ret)
+static int charge(struct peer *peer, struct refusal *ret_refusal)
 {
-    struct peer *known = peer_find(broker, sender);
-    if (known) {
-        *ret = known;
-        return 0;
-    }
-    if (broker->n_peers >= LIMIT_PEERS || strlen(sender) >= PEER_NAME_SIZE)
-        return -EUSERS;
+    int r = quota_charge(&peer->quota, QUOTA_CONNECTIONS, &peer->tracked, ret_refusal);
+    if (r == -EUSERS && forget_idle(peer->broker, (uid_t)-1))
+        r = quota_charge(&peer->quota, QUOTA_CONNECTIONS, &peer->tracked, ret_refusal);
+    return r;
+}
 
+static int peer_new(struct broker *broker, const char *sender, struct peer **ret, struct refusal *ret_refusal)
+{
+    if (strlen(sender) >= PEER_NAME_SIZE)
+        return -ENAMETOOLONG;
     struct peer *peer = calloc(1, sizeof(*peer));
     if (!peer)
         return -ENOMEM;
     peer->broker = broker;
+    quota_init(&broker->quotas, &peer->quota);
     peer->identity.uid = (uid_t)-1;
     list_init(&peer->calls);
     list_init(&peer->decisions);
     list_init(&peer->holds);
     list_init(&peer->logins);
     memcpy(peer->name, sender, strlen(sender) + 1);
-    if (!tsearch(peer, &broker->peers, compare)) {
+    int r = charge(peer, ret_refusal);
+    if (r < 0) {
         free(peer);
-        return -ENOMEM;
+        return r;
     }
-    broker->n_peers++;
-
-    int r = identity_look_up(broker, sender, on_identity, peer, &peer->lookup);
+    list_append(&broker->peers_by_use, &peer->by_use);
+    if (!tsearch(peer, &broker->peers, compare))
+        r = -ENOMEM;
+    if (r == 0)
+        r = identity_look_up(broker, sender, on_identity, peer, &peer->lookup);
     if (r < 0) {
         peer_free(peer);
         return r;
     }
     *ret = peer;
+    return 0;
+}
+
+int peer_get(struct broker *broker, const char *sender, struct peer **ret, struct refusal *ret_refusal)
+{
+    struct peer *known = peer_find(broker, sender);
+    if (!known)
+        return peer_new(broker, sender, ret, ret_refusal);
+    list_remove(&known->by_use);
+    list_append(&broker->peers_by_use, &known->by_use);
+    *ret = known;
     return 0;
 }
 

@@ -3,10 +3,12 @@
 
 /* A connection that has called us, from its first call until its unique name vanishes from the bus.
  * Everything that exists because of it hangs from here and dies with it: its calls, the decisions remembered
- * for it, the tokens it holds, its logins. */
+ * for it, the tokens it holds, its logins. One from which nothing hangs may be forgotten when there is no
+ * room for another: its next call makes it anew. */
 
 #include "broker/authorize.h"
 #include "broker/identity.h"
+#include "broker/quota.h"
 #include "util/list.h"
 
 #include <stdint.h>
@@ -18,12 +20,14 @@ struct call;
 
 struct peer {
     struct broker *broker;
+    struct list by_use; /* in broker->peers_by_use, the one that called last is the last */
+    struct quota quota;
+    struct charge tracked;
     struct identity_lookup *lookup; /* while it is not known who this is */
     bool is_known;
     bool is_refused; /* could not be identified */
     struct identity identity;
-    struct list calls; /* struct call, all of them */
-    unsigned n_calls;
+    struct list calls;     /* struct call, all of them */
     struct list decisions; /* struct decision, newest last */
     struct list holds;     /* struct hold, newest last */
     unsigned n_holds;
@@ -33,8 +37,10 @@ struct peer {
     char name[PEER_NAME_SIZE];   /* unique name, ":1.42" */
 };
 
-/* The peer of this sender, made and looked up if it is new. -EUSERS when too many are tracked. */
-int peer_get(struct broker *broker, const char *sender, struct peer **ret) _must_check_;
+/* The peer of this sender, who calls now; made and looked up if it is new. -EUSERS with *ret_refusal when too
+ * many hold something; or another negative errno. */
+int peer_get(struct broker *broker, const char *sender, struct peer **ret,
+             struct refusal *ret_refusal) _must_check_;
 /* The peer of this sender if it has called, else NULL. */
 struct peer *peer_find(struct broker *broker, const char *sender);
 /* The name left the bus: drops all that hangs from it, its calls unanswered. */

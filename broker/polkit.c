@@ -6,6 +6,7 @@
 #include "broker/timer.h"
 #include "dbus/reader.h"
 #include "dbus/writer.h"
+#include "util/clock.h"
 #include "util/list.h"
 
 #include <string.h>
@@ -26,6 +27,8 @@ struct polkit {
     unsigned n_queued;
     unsigned n_in_flight; /* without interaction */
     struct list prompts;  /* checks with interaction */
+    unsigned prompts_max;
+    unsigned prompts_per_uid_max;
     uint64_t last_cancellation;
     struct polkit_self_check *self_check;
 };
@@ -260,7 +263,7 @@ static bool may_prompt(const struct polkit *p, uid_t uid)
         n++;
         n_own += c->uid == uid ? 1 : 0;
     }
-    return n < LIMIT_PROMPTS && n_own < LIMIT_PROMPTS_PER_UID;
+    return n < p->prompts_max && n_own < p->prompts_per_uid_max;
 }
 
 static int begin_prompt(struct polkit_check *c, unsigned timeout_sec)
@@ -357,6 +360,17 @@ void polkit_free(struct polkit *p)
         return;
     polkit_self_check_free(p->self_check);
     free(p);
+}
+
+void polkit_set_limits(struct polkit *p, unsigned prompts, unsigned prompts_per_uid)
+{
+    p->prompts_max = prompts;
+    p->prompts_per_uid_max = prompts_per_uid;
+}
+
+uint64_t polkit_wait_usec(const struct polkit *p)
+{
+    return p->n_queued * USEC_PER_SEC / LIMIT_POLKIT_RATE;
 }
 
 void polkit_set_expected_actions(struct polkit *p, const struct strv *action_ids, const char *owner)

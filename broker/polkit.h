@@ -55,6 +55,11 @@ int polkit_check(struct polkit *p, const char *subject, uid_t uid, const char *a
 void polkit_check_drop(struct polkit_check *c);
 DEFINE_CLEANUP(struct polkit_check, polkit_check_drop);
 
+/* How many questions may wait for a person, in all and of one user. */
+void polkit_set_limits(struct polkit *p, unsigned prompts, unsigned prompts_per_uid);
+/* After -EUSERS: when the checks that wait will have been answered. */
+uint64_t polkit_wait_usec(const struct polkit *p);
+
 /* Asks polkit which actions it knows (an action it does not know, or one that does not name us as its owner,
  * gives the very error that a foreign subject gives) and compares. polkit_health() tells what was found:
  * "ok", or what is wrong. Runs by itself whenever polkit appears. */

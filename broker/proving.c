@@ -196,7 +196,8 @@ static void link_to(struct proving *p, struct account *account)
 {
     struct grant *grant = p->grant;
     if (!account &&
-        (account_count_of(grant->broker, &grant->owner) >= LIMIT_ACCOUNTS_PER_OWNER || make_account(p) < 0)) {
+        (account_count_of(grant->broker, &grant->owner) >= grant->broker->config->limits.accounts_per_owner ||
+         make_account(p) < 0)) {
         proving_cancel(p, LOGIN_R_TOO_MANY_ACCOUNTS);
         return;
     }

@@ -447,9 +447,9 @@ static int join(struct grant *grant, renewal_callback callback, void *userdata, 
 }
 
 /* What can be said without a refresh, if anything. */
-static bool is_decided(struct grant *grant, uint64_t now, enum renewal_result *ret)
+static bool is_decided(const struct grant *grant, uint64_t now, enum renewal_result *ret)
 {
-    struct renewal *r = &grant->renewal;
+    const struct renewal *r = &grant->renewal;
     if (grant->is_dead)
         *ret = RENEWAL_DEAD;
     else if (renewal_is_foreign(grant))
@@ -494,16 +494,14 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
     uint64_t now = boottime_usec();
     if (is_decided(grant, now, ret_result))
         return RENEWAL_ANSWERED;
-    if (r->state != RENEWAL_RUNNING) {
-        /* A bucket of LIMIT_REPORTS_BURST refreshes that fills by one every LIMIT_REPORT_INTERVAL_SEC. */
-        uint64_t interval = LIMIT_REPORT_INTERVAL_SEC * USEC_PER_SEC;
-        uint64_t full_at = r->report_tokens_usec > now ? r->report_tokens_usec : now;
-        if (full_at + interval > now + LIMIT_REPORTS_BURST * interval)
-            return -EUSERS;
-        r->report_tokens_usec = full_at + interval;
-    }
     r->is_wanted = true;
     return join(grant, callback, userdata, ret);
+}
+
+bool renewal_would_refresh(const struct grant *grant)
+{
+    enum renewal_result unused;
+    return grant->renewal.state != RENEWAL_RUNNING && !is_decided(grant, boottime_usec(), &unused);
 }
 
 bool renewal_is_under_way(const struct grant *grant)

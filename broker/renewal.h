@@ -18,6 +18,7 @@
  * A result applies only to the generation it was begun with: a grant that was removed meanwhile is gone, and
  * its slots with it. */
 
+#include "broker/bucket.h"
 #include "broker/bus.h"
 #include "broker/lwa.h"
 #include "util/list.h"
@@ -56,8 +57,8 @@ struct renewal {
     enum renewal_result failed_as; /* while waiting: what is answered until the next try */
     uint64_t sent_usec;
     uint64_t next_try_usec;
-    uint64_t refreshes;          /* since start */
-    uint64_t report_tokens_usec; /* rate limit of ReportRejected: when its bucket is full again */
+    uint64_t refreshes;    /* since start */
+    struct bucket reports; /* how often apps may have it renewed by ReportRejected */
 };
 
 void renewal_init(struct renewal *r);
@@ -73,10 +74,11 @@ enum { RENEWAL_ANSWERED = 1 };
  * it); 0 when the callback will run; or a negative errno. */
 int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callback callback, void *userdata,
                    enum renewal_result *ret_result, struct renewal_wait **ret) _must_check_;
-/* The API refused the current token: renews it, whatever its age. As renewal_ensure(); -EUSERS when this
- * grant's budget for it is spent. */
+/* The API refused the current token: renews it, whatever its age. As renewal_ensure(). */
 int renewal_force(struct grant *grant, renewal_callback callback, void *userdata,
                   enum renewal_result *ret_result, struct renewal_wait **ret) _must_check_;
+/* Whether renewal_force() would send a refresh: none is under way, nor is it decided what the answer is. */
+bool renewal_would_refresh(const struct grant *grant);
 void renewal_wait_drop(struct renewal_wait *wait);
 DEFINE_CLEANUP(struct renewal_wait, renewal_wait_drop);
 

@@ -6,6 +6,7 @@
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "dbus/interfaces.h"
+#include "util/clock.h"
 
 #include <string.h>
 
@@ -310,31 +311,68 @@ static void dispatch(struct call *call)
         handle_own(call, object, interface, member);
 }
 
+/* Messages that never become calls, each with its fault. */
+static const char *find_fault(DBusMessage *message, const char **ret_error)
+{
+    if (!dbus_message_get_interface(message)) {
+        *ret_error = DBUS_ERROR_UNKNOWN_METHOD;
+        return "Name the interface.";
+    }
+    /* No method takes a descriptor, and a call that waits would keep them open. The bus policy stops them
+     * already, on a bus that can tell. */
+    if (dbus_message_contains_unix_fds(message)) {
+        *ret_error = bus_error_name(BUS_E_INVALID_ARGUMENT);
+        return "No method takes a descriptor.";
+    }
+    return NULL;
+}
+
+static void refuse(struct broker *broker, struct peer *peer, DBusMessage *message, int error,
+                   const struct refusal *refusal)
+{
+    char sentence[REFUSAL_SENTENCE_SIZE];
+    struct quota *quota = peer ? &peer->quota : &broker->quotas.strangers;
+    if (error != -EUSERS) {
+        call_refuse(broker, message, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+    } else if (refusal->remedy || quota_answers_refusal(quota, boottime_usec())) {
+        refusal_explain(refusal, sentence);
+        call_refuse(broker, message, bus_error_name(BUS_E_RATE_LIMITED), sentence);
+    }
+}
+
+/* The call, charged to its caller, or NULL when it has been refused. What is refused costs next to nothing:
+ * it is neither read nor, as long as the caller is known, is anything looked up. */
+static struct call *take_in(struct broker *broker, DBusMessage *message, const char *sender)
+{
+    struct peer *peer = NULL;
+    struct call *call = NULL;
+    struct refusal refusal;
+    int r = peer_get(broker, sender, &peer, &refusal);
+    if (r == 0)
+        r = quota_take(&peer->quota, 1, boottime_usec(), &refusal);
+    const char *error = NULL;
+    const char *fault = r == 0 ? find_fault(message, &error) : NULL;
+    if (fault) {
+        call_refuse(broker, message, error, fault);
+        return NULL;
+    }
+    if (r == 0)
+        r = call_new(broker, peer, message, &call, &refusal);
+    if (r < 0)
+        refuse(broker, peer, message, r, &refusal);
+    return call;
+}
+
 void server_handle(struct broker *broker, DBusMessage *message)
 {
     const char *sender = dbus_message_get_sender(message);
     if (!sender || !dbus_message_get_path(message) || !dbus_message_get_member(message))
         return;
-    if (!dbus_message_get_interface(message)) {
-        call_refuse(broker, message, DBUS_ERROR_UNKNOWN_METHOD, "Name the interface.");
-        return;
-    }
-    /* No method takes a descriptor, and a call that waits would keep them open. The bus policy stops them
-     * already, on a bus that can tell. */
-    if (dbus_message_contains_unix_fds(message)) {
-        call_refuse(broker, message, bus_error_name(BUS_E_INVALID_ARGUMENT), "No method takes a descriptor.");
-        return;
-    }
     if (broker->is_stopping) {
         call_refuse(broker, message, DBUS_ERROR_NO_REPLY, "The broker is stopping; call again.");
         return;
     }
-    struct peer *peer = NULL;
-    struct call *call = peer_get(broker, sender, &peer) == 0 ? call_new(broker, peer, message) : NULL;
-    if (!call) {
-        call_refuse(broker, message, bus_error_name(BUS_E_RATE_LIMITED),
-                    "Too many calls are under way; try again in a second.");
-        return;
-    }
-    dispatch(call);
+    struct call *call = take_in(broker, message, sender);
+    if (call)
+        dispatch(call);
 }

@@ -103,9 +103,9 @@ static void get(struct call *call)
         writer_entry_string(&w, "polkit", polkit_health(broker->polkit));
         write_store(broker, &w);
         writer_entry_uint64(&w, "uptime", (boottime_usec() - broker->started_usec) / USEC_PER_SEC);
-        writer_entry_uint32(&w, "connections", broker->n_peers);
-        writer_entry_uint32(&w, "calls", broker->n_calls);
-        writer_entry_uint32(&w, "logins", broker->n_logins);
+        writer_entry_uint32(&w, "connections", quotas_count(&broker->quotas, QUOTA_CONNECTIONS));
+        writer_entry_uint32(&w, "calls", quotas_count(&broker->quotas, QUOTA_CALLS));
+        writer_entry_uint32(&w, "logins", quotas_count(&broker->quotas, QUOTA_LOGINS));
         writer_entry_uint64(&w, "refreshes", broker->n_refreshes);
         writer_entry_uint64(&w, "waits", broker->n_waits);
         write_grants(broker, &call->peer->identity, &w);

@@ -2,6 +2,7 @@
 #include "dbus/writer.h"
 
 #include <assert.h>
+#include <string.h>
 
 void writer_begin(struct writer *w, DBusMessage *message)
 {
@@ -24,8 +25,12 @@ static void check(struct writer *w, dbus_bool_t done)
         w->error = -ENOMEM;
 }
 
+#define BASIC_BYTES 8 /* a number, or the length, end and padding of a text */
+
 static void append(struct writer *w, int type, const void *value)
 {
+    bool is_text = type == DBUS_TYPE_STRING || type == DBUS_TYPE_OBJECT_PATH;
+    w->n_bytes += BASIC_BYTES + (is_text ? strlen(*(const char *const *)value) : 0);
     if (w->error == 0)
         check(w, dbus_message_iter_append_basic(&w->stack[w->depth], type, value));
 }

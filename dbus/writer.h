@@ -16,7 +16,8 @@
 struct writer {
     DBusMessageIter stack[WRITER_DEPTH_MAX];
     unsigned depth;
-    int error; /* 0 or a negative errno */
+    int error;      /* 0 or a negative errno */
+    size_t n_bytes; /* about as long as the message is by now */
 };
 
 /* Each begin needs its end, which also frees what a failure left half-built. */

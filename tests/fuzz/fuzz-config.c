@@ -37,12 +37,12 @@ static void require_https(const char *url)
         require(*p > 0x20 && *p < 0x7f);
 }
 
-static void require_seconds(const char *key, unsigned value)
+static void require_number(const char *key, unsigned value)
 {
     for (size_t i = 0; i < config_count_keys(); i++) {
         struct config_key_info info = config_get_key(i);
         if (strcmp(info.key, key) == 0)
-            require(info.is_seconds && value >= info.min && value <= info.max);
+            require(info.is_number && value >= info.min && value <= info.max);
     }
 }
 
@@ -59,12 +59,16 @@ static void check(const struct config *c)
     require(c->grants_dir[0] == '/' && c->scopes_dir[0] == '/' && c->scopes_file[0] == '/');
     require(c->key_file[0] == '/' && !strchr(c->key_credential, '/'));
     require(c->default_verdict == VERDICT_ASK || c->default_verdict == VERDICT_DENY);
-    require_seconds("connect_timeout", c->connect_timeout_sec);
-    require_seconds("request_timeout", c->request_timeout_sec);
-    require_seconds("refresh_margin", c->refresh_margin_sec);
-    require_seconds("min_valid", c->min_valid_sec);
-    require_seconds("decision_cache_seconds", c->decision_cache_sec);
-    require_seconds("prompt_timeout", c->prompt_timeout_sec);
+    require_number("connect_timeout", c->connect_timeout_sec);
+    require_number("request_timeout", c->request_timeout_sec);
+    require_number("refresh_margin", c->refresh_margin_sec);
+    require_number("min_valid", c->min_valid_sec);
+    require_number("decision_cache_seconds", c->decision_cache_sec);
+    require_number("prompt_timeout", c->prompt_timeout_sec);
+#define REQUIRE_LIMIT(name, ...) require_number(#name, c->limits.name);
+    LIMITS_CONFIGURED(REQUIRE_LIMIT)
+#undef REQUIRE_LIMIT
+    require(c->limits.calls_per_app <= c->limits.calls_per_uid && c->limits.calls_per_uid <= c->limits.calls);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -25,7 +25,7 @@ from logins import (
     take,
     trail,
 )
-from world import NAME, PATH, DBusError, wait_until
+from world import NAME, NO_RATES, PATH, DBusError, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
 POLKIT = "org.freedesktop.PolicyKit1.Authority"
@@ -35,6 +35,14 @@ BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
 @pytest.fixture
 def quick(world):
     return settle(world)
+
+
+@pytest.fixture
+def unhurried(quick):
+    """Where the rate of calls does not stop an attacker before what is to stop him is reached."""
+    quick.write_config(limits=NO_RATES)
+    quick.reload()
+    return quick
 
 
 def open_descriptors(world):
@@ -196,25 +204,25 @@ def test_prompts_that_nobody_answers_block_nobody(quick):
     wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the prompts to be cancelled")
 
 
-def test_one_users_questions_do_not_delay_the_others(quick):
+def test_one_users_questions_do_not_delay_the_others(unhurried):
     """polkitd answers some hundred questions a second: those who ask take turns."""
-    link_device(quick, [LIBRARY])
-    for attacker in connections_of(quick, "carol", 32):
+    link_device(unhurried, [LIBRARY])
+    for attacker in connections_of(unhurried, "carol", 32):
         for _ in range(120):
             attacker.send(*BEGIN)
     began = time.monotonic()
-    quick.client("musicd").get_token([LIBRARY], timeout=20 * quick.slowness).close()
-    assert time.monotonic() - began < 2 * quick.slowness
+    unhurried.client("musicd").get_token([LIBRARY], timeout=20 * unhurried.slowness).close()
+    assert time.monotonic() - began < 2 * unhurried.slowness
 
 
-def test_one_user_does_not_take_all_calls(quick):
-    link_device(quick, [LIBRARY])
-    musicd = quick.client("musicd")
+def test_one_user_does_not_take_all_calls(unhurried):
+    link_device(unhurried, [LIBRARY])
+    musicd = unhurried.client("musicd")
     take(musicd)
-    attackers = connections_of(quick, "carol", 40)
+    attackers = connections_of(unhurried, "carol", 40)
     for attacker in attackers:
         attacker.call(PEER, "Ping")
-    quick.polkitd.pause()
+    unhurried.polkitd.pause()
     for attacker in attackers:
         for _ in range(120):
             attacker.send(*BEGIN)
@@ -222,7 +230,7 @@ def test_one_user_does_not_take_all_calls(quick):
         for _ in range(10):
             take(musicd)
     finally:
-        quick.polkitd.cont()
+        unhurried.polkitd.cont()
 
 
 def test_bus_goes_while_checks_wait(quick):

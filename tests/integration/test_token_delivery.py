@@ -239,7 +239,7 @@ def test_reports_are_rate_limited(linked):
     for _ in range(5):
         assert report(alice, take(alice, [SCOPE]).info["token_id"]) is True
     last = take(alice, [SCOPE])
-    with refused("RateLimited", "half a minute"):
+    with refused("RateLimited", "This app had this login renewed often lately; try again in ", " s."):
         report(alice, last.info["token_id"])
     assert refreshes(linked) == before + 5
     # The token is still served, and the other login is not limited by it.
@@ -499,7 +499,7 @@ def test_too_many_calls_of_one_connection(linked):
         send_unanswered(greedy, 400)
         await_calls(linked, 256)
         for _ in range(3):
-            with refused("RateLimited", "try again"):
+            with refused("RateLimited", "(256); wait for their answers."):
                 greedy.get_token([SCOPE])
         # Others are served, and who was refused is still counted only once.
         take(other, [SCOPE])

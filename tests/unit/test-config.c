@@ -106,6 +106,11 @@ static void test_defaults(void **state)
     assert_string_equal(c->grants_dir, CONFDIR "/grants.d");
     assert_string_equal(c->key_file, CONFDIR "/keys/master.key");
     assert_string_equal(c->key_credential, "");
+    assert_int_equal(c->limits.calls, 4096);
+    assert_int_equal(c->limits.calls_per_connection, 256);
+    assert_int_equal(c->limits.app_rate, 300);
+    assert_int_equal(c->limits.uid_burst, 12000);
+    assert_int_equal(c->limits.grant_report_interval, 10);
 }
 
 static void test_regions(void **state)
@@ -225,7 +230,12 @@ static void test_refused_values(void **state)
         {CLIENT, "[providers]", "nearest is [provider]"},
         {CLIENT, "[plicy]", "nearest is [policy]"},
         {CLIENT, "[audit]", "unknown section [audit]"},
-        {CLIENT, "[limits]", "unknown section [limits]"},
+        {CLIENT, "[limit]", "nearest is [limits]"},
+        {"[limits]\n\n", "calls = 15", "a whole number from 16 to 65536"},
+        {"[limits]\n\n", "calls = 65537", "from 16 to 65536"},
+        {"[limits]\n\n", "calls = 1e3", "from 16 to 65536"},
+        {"[limits]\n\n", "calls = 4294967312", "from 16 to 65536"},
+        {"[limits]\n\n", "call = 100", "nearest is \"calls\" in [limits]"},
         {CLIENT, "no equals", "\"=\""},
         {"[provider]\n\n", "client_id =", "1 to 100"},
         {"[provider]\n\n", "client_id = a b", "1 to 100"},
@@ -248,6 +258,39 @@ static void test_refused_values(void **state)
         put(main_file, text);
         assert_refused(main_file, 3, cases[i].reason);
     }
+}
+
+/* A part that is allowed more than the whole: blamed is the line that was written. */
+static void test_limits_that_contradict(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines; /* the second is to blame */
+        const char *reason;
+    } cases[] = {
+        {"calls = 5000\ncalls_per_uid = 5001\n", "calls_per_uid cannot be used: it may not be above calls"},
+        {"\ncalls = 100\n", "calls cannot be used: calls_per_uid may not be above it"},
+        {"\ncalls_per_connection = 2000\n",
+         "calls_per_connection cannot be used: it may not be above calls_per_app"},
+        {"\ncalls_per_app = 2000\n", "it may not be above calls_per_uid"},
+        {"\nconnections = 100\n", "connections_per_uid may not be above it"},
+        {"\napp_rate = 601\n", "it may not be above uid_rate"},
+        {"\nuid_burst = 10\n", "app_burst may not be above it"},
+        {"\nlogins = 3\n", "logins_per_uid may not be above it"},
+        {"\nprompts_per_uid = 17\n", "it may not be above prompts"},
+        {"\ngrant_report_burst = 4\n", "app_report_burst may not be above it"},
+        {"\napp_report_interval = 9\n", "grant_report_interval may not be above it"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char text[512];
+        (void)snprintf(text, sizeof(text), CLIENT "[limits]\n%s", cases[i].lines);
+        put(main_file, text);
+        assert_refused(main_file, 5, cases[i].reason);
+    }
+    put(main_file, CLIENT "[limits]\ncalls = 100\ncalls_per_uid = 100\ncalls_per_app = 100\n"
+                          "calls_per_connection = 100\n");
+    _cleanup_(config_freep) struct config *c = load();
+    assert_int_equal(c->limits.calls_per_app, 100);
 }
 
 static void test_refused_files(void **state)
@@ -363,9 +406,9 @@ static void test_table_of_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),       TEST(test_regions),       TEST(test_all_keys),
-        TEST(test_refused_values), TEST(test_refused_files), TEST(test_drop_ins_in_order),
-        TEST(test_client_secret),  TEST(test_table_of_keys),
+        TEST(test_defaults),          TEST(test_regions),       TEST(test_all_keys),
+        TEST(test_refused_values),    TEST(test_refused_files), TEST(test_limits_that_contradict),
+        TEST(test_drop_ins_in_order), TEST(test_client_secret), TEST(test_table_of_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

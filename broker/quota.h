@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Who causes how much (I9). What is held, and how often is called, is counted in a tree:
+ *
+ *     all  <-  user  <-  app  <-  connection
+ *     all  <-  strangers  <-  connection, until it is known whose it is
+ *
+ * - What a connection causes holds a charge: a charge counts at its own place and at all above it, each of
+ *   which has a limit, and is released once, by whoever holds it.
+ * - Users and apps have a token bucket each for their calls. Both outlive the connection: who leaves and
+ *   comes back finds them as he left them. A place is forgotten when nothing is held there and its buckets
+ *   are full, so that forgetting changes nothing.
+ * - Strangers share one bucket, and what one of them used up is put on his account when he is known. Who left
+ *   before that has it taken out of the strangers' bucket; when that is empty, each connection still has a
+ * few calls, so that nobody is kept from becoming known.
+ *
+ * The limits are those of [limits]; a change holds for the next charge. */
+
+#include "broker/bucket.h"
+#include "broker/config.h"
+#include "broker/identity.h"
+#include "util/list.h"
+
+enum quota_kind { QUOTA_CALLS, QUOTA_CONNECTIONS, QUOTA_LOGINS, QUOTA_KINDS };
+enum quota_level { QUOTA_ALL, QUOTA_STRANGERS, QUOTA_USER, QUOTA_APP, QUOTA_CONNECTION, QUOTA_LEVELS };
+
+struct quota {
+    struct quotas *quotas;
+    struct quota *parent; /* NULL for all */
+    enum quota_level level;
+    unsigned n[QUOTA_KINDS]; /* held here and below */
+    unsigned n_children;     /* apps of a user */
+    unsigned n_spent;        /* units that a connection took as a stranger */
+    struct bucket rate;      /* of strangers, users and apps */
+    struct bucket refusals;  /* of strangers and users */
+    struct list node;        /* users and apps: in quotas->known */
+    uid_t uid;
+    char app[IDENTITY_APP_SIZE]; /* "" for a user */
+};
+
+struct quotas {
+    struct config_limits limits;
+    struct quota all;
+    struct quota strangers;
+    struct list known;
+    unsigned n_known;
+};
+
+/* Something held. Zeroed, it holds nothing. */
+struct charge {
+    struct quota *quota;
+    enum quota_kind kind;
+};
+
+/* Why not, for the one function that words it. */
+struct refusal {
+    const char *what;   /* "This app calls too often" */
+    const char *remedy; /* of a count: what to end; NULL where waiting helps */
+    unsigned n;         /* of a count */
+    uint64_t wait_usec;
+    enum quota_level level;
+};
+
+#define REFUSAL_SENTENCE_SIZE 192
+
+/* The sentence of every RateLimited: when to come back, or what to end first. */
+void refusal_explain(const struct refusal *refusal, char ret[REFUSAL_SENTENCE_SIZE]);
+
+void quotas_init(struct quotas *q, const struct config_limits *limits);
+void quotas_set_limits(struct quotas *q, const struct config_limits *limits);
+unsigned quotas_count(const struct quotas *q, enum quota_kind kind);
+/* Forgets users and apps that are at rest. */
+void quotas_prune(struct quotas *q, uint64_t now_usec);
+/* At the end: nothing may be held any more. */
+void quotas_free(struct quotas *q);
+
+/* A connection, which is a stranger. */
+void quota_init(struct quotas *q, struct quota *connection);
+/* It is known whose the connection is: what it holds counts there. -EUSERS with *ret_refusal when this user
+ * has too many, or too many users are known; or -ENOMEM. */
+int quota_identify(struct quota *connection, const struct identity *identity, uint64_t now_usec,
+                   struct refusal *ret_refusal) _must_check_;
+
+/* -EUSERS with *ret_refusal when a limit is met, from the connection upwards. */
+int quota_charge(struct quota *quota, enum quota_kind kind, struct charge *ret,
+                 struct refusal *ret_refusal) _must_check_;
+/* Harmless when nothing is held. */
+void charge_release(struct charge *charge);
+
+/* Takes units from the connection's app and user, from both or from none: then -EUSERS with *ret_refusal. */
+int quota_take(struct quota *connection, unsigned units, uint64_t now_usec,
+               struct refusal *ret_refusal) _must_check_;
+/* For what was known to be dear only when it was done. */
+void quota_force(struct quota *connection, unsigned units, uint64_t now_usec);
+/* Whether a refusal is answered: answers that nobody reads are what a flood is made of. */
+bool quota_answers_refusal(struct quota *connection, uint64_t now_usec);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Broker1.ReportRejected: the API refused a token.
+ *
+ * - Only who holds the token can report it: an id that is unknown or another's is `false`, without effect.
+ * - A token that is no longer the current one was renewed since, by whoever reported first: `true`.
+ * - A report while a refresh is under way waits for that one. So however many report a token, there is one
+ *   refresh, and one record of it on the trail.
+ * - A report that leads to a refresh is taken from the budget of its app and from that of the login, so that
+ *   no app can have tokens renewed for ever, nor use up what the others may (reporters.h). */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "broker/token.h"
+#include "broker/trail.h"
+#include "util/clock.h"
+
+#include <string.h>
+
+struct report {
+    struct call *call;
+    char token_id[TOKEN_ID_SIZE];
+    struct renewal_wait *wait;
+};
+
+static void report_free(void *state)
+{
+    struct report *r = state;
+    renewal_wait_drop(r->wait);
+    free(r);
+}
+
+static void reply_bool(struct call *call, bool value)
+{
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply)
+        writer_bool(&w, value);
+    call_send(call, reply, &w);
+}
+
+static void fail_unavailable(struct report *r)
+{
+    /* Looked up again: the caller may have released the token meanwhile. */
+    const struct token *token = token_find_held(r->call->peer, r->token_id);
+    unsigned sec = token && token->grant ? renewal_next_try_sec(token->grant) : 0;
+    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE,
+              "The provider cannot be reached or answers with errors; the next try is due in %u s.", sec);
+}
+
+static void reply_result(struct report *r, enum renewal_result result)
+{
+    struct call *call = r->call;
+    switch (result) {
+    case RENEWAL_OK:
+        reply_bool(call, true);
+        break;
+    case RENEWAL_DEAD:
+        call_fail(call, BUS_E_LOGIN_REQUIRED,
+                  "The login behind this token is over; log in again: lwactl login.");
+        break;
+    case RENEWAL_MISCONFIGURED:
+        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED,
+                  "The provider refuses this device's client id; an administrator must look at broker.conf.");
+        break;
+    case RENEWAL_STORE:
+        call_fail(call, BUS_E_STORE_UNAVAILABLE,
+                  "The login store cannot be written, so no renewal is made; see `lwactl status`.");
+        break;
+    case RENEWAL_UNAVAILABLE:
+        fail_unavailable(r);
+        break;
+    }
+}
+
+static void on_renewed(enum renewal_result result, void *userdata)
+{
+    struct report *r = userdata;
+    r->wait = NULL;
+    reply_result(r, result);
+}
+
+/* On the trail when it leads to a refresh: the others cannot fill it. */
+static void record_report(struct call *call, const struct token *token)
+{
+    const struct grant *grant = token->grant;
+    const struct trail_facts facts = {
+        .peer = call->peer,
+        .account = grant->account ? grant->account->id : NULL,
+        .owner = &grant->owner,
+        .grant = grant->row,
+        .token = token,
+    };
+    trail_write(call->broker, AUDIT_TOKEN_REJECTED, &facts);
+}
+
+static void report(struct call *call)
+{
+    struct report *r = call->state;
+    struct token *token = token_find_held(call->peer, r->token_id);
+    if (!token || !token->grant || !token->is_current) {
+        /* An older token of this caller: it was renewed since, by whoever reported first. */
+        reply_bool(call, token && token->grant && token->grant->token);
+        return;
+    }
+    struct grant *grant = token->grant;
+    struct broker *broker = call->broker;
+    bool is_first = renewal_would_refresh(grant);
+    struct refusal refusal;
+    if (is_first && reporters_take(&broker->reporters, &broker->config->limits, &call->peer->identity,
+                                   grant->row, &grant->renewal.reports, boottime_usec(), &refusal) < 0) {
+        call_fail_limited(call, &refusal);
+        return;
+    }
+    enum renewal_result result;
+    int e = renewal_force(grant, on_renewed, r, &result, &r->wait);
+    if (e < 0)
+        call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+    else if (e == RENEWAL_ANSWERED)
+        reply_result(r, result);
+    else if (is_first)
+        record_report(call, token);
+}
+
+void broker1_report_rejected(struct call *call)
+{
+    const char *token_id;
+    if (!call_pay(call, COST_REPORT))
+        return;
+    struct report *r = calloc(1, sizeof(*r));
+    if (!r || !dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
+        free(r);
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    r->call = call;
+    /* An id of another length is nobody's: it is cut, and found nowhere. */
+    (void)snprintf(r->token_id, sizeof(r->token_id), "%s", strlen(token_id) < TOKEN_ID_SIZE ? token_id : "");
+    call->state = r;
+    call->drop_state = report_free;
+    call_identify(call, report);
+}
