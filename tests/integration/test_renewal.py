@@ -215,13 +215,14 @@ def test_transient_trouble(linked, case):
     assert error.short == "ProviderUnavailable" and re.search(r"\b\d+ s\b", error.message)
     grant = the_grant(alice)
     assert grant["state"] in ("waiting", "renewing")
-    assert grant["error"] == ("captive-portal" if case is CAPTIVE else "transient")
+    expected = "captive-portal" if case is CAPTIVE else "transient"
+    assert grant["error"] == expected
     linked.sim.clear_faults()
     # By itself, and soon.
     wait_state(alice, "fresh", 15 * linked.slowness)
     assert take(alice)[0] != text
     assert counter(linked, "elsewhere.requests") == 0
-    wait_trail(linked.client("root"), "token-refresh-failed", detail="transient", account="main")
+    wait_trail(linked.client("root"), "token-refresh-failed", detail=expected, account="main")
     assert not accounts(alice)["main"]["needs_login"]
 
 
