@@ -115,6 +115,10 @@ class Part:
         self.log_path = os.path.join(world.run_dir, "log", name + ".log")
 
     @property
+    def environment(self):
+        return self.world.broker_environment if self is self.world.broker else {}
+
+    @property
     def pid(self):
         return self.process.pid if self.process else 0
 
@@ -136,7 +140,7 @@ class Part:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=self.world.environment(**(env or {})),
+                    env=self.world.environment(**self.environment, **(env or {})),
                     cwd="/",
                     start_new_session=True,
                 )
@@ -316,6 +320,9 @@ class World:
         self.polkitd = Part(self, "polkitd", lambda: self.has_owner(POLKIT_NAME), by_signal)
         self.simulator = Part(self, "lwa-sim", self.sim.ports, by_signal)
         self.broker = Part(self, "lwa-brokerd", lambda: self.has_owner(NAME))
+        # Another build of the broker, and what it finds in its environment; see tests/integration/faulty_disk.py.
+        self.broker_program = "lwa-brokerd"
+        self.broker_environment = {}
         self.parts = {"bus": self.bus, "polkit": self.polkitd, "sim": self.simulator, "broker": self.broker}
         self.prepare()
 
@@ -473,7 +480,7 @@ class World:
         if name == "lwa-sim":
             return self.sim_argv("certs")
         where = ["--config", self.config_path, "--state-dir", self.state_dir, "--bus-address", self.bus_address]
-        return [self.program("lwa-brokerd"), *where]
+        return [self.program(self.broker_program), *where]
 
     def sim_argv(self, certs, ports=None):
         files = ["--cert", self.path(certs + "/cert.pem"), "--key", self.path(certs + "/key.pem")]
