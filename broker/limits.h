@@ -103,5 +103,7 @@
 #define STORE_BUSY_MSEC 1000
 /* How often a WAL that could not be truncated after a removal, because a reader was in it, is tried again. */
 #define STORE_TRUNCATE_RETRY_SEC 1
+/* How often it is tried whether a store that could not write can again. */
+#define STORE_PROBE_SEC 2
 /* Records in one answer to an audit query. */
 #define STORE_QUERY_RECORDS_MAX 1000

@@ -14,7 +14,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define RETRY_USEC (5 * USEC_PER_SEC)
+#define RETRY_USEC (2 * USEC_PER_SEC)
 
 struct proving {
     struct grant *grant;

@@ -166,6 +166,7 @@ static void succeed(struct grant *grant)
     }
     r->state = RENEWAL_FRESH;
     r->error = LWA_OK;
+    r->failed_as = RENEWAL_OK;
     r->failures = 0;
     r->next_try_usec = 0;
     r->refreshes++;
@@ -253,7 +254,7 @@ static void fail_store(struct grant *grant, int error)
     r->error = LWA_E_TRANSIENT;
     r->failed_as = RENEWAL_STORE;
     r->failures++;
-    r->next_try_usec = boottime_usec() + 5 * USEC_PER_SEC;
+    r->next_try_usec = boottime_usec() + STORE_RETRY_SEC * USEC_PER_SEC;
     log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
               error < 0 ? strerror(-error) : "the login is not there");
     set_timer(grant, r->next_try_usec);

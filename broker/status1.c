@@ -79,11 +79,8 @@ static void write_problems(struct broker *broker, struct writer *w)
 
 static void write_store(struct broker *broker, struct writer *w)
 {
-    int r = store_health(broker->store);
-    char text[128] = "ok";
-    if (r < 0)
-        (void)snprintf(text, sizeof(text), "cannot be written: %s", strerrordesc_np(-r));
-    writer_entry_string(w, "store", text);
+    const char *trouble = store_health(broker->store);
+    writer_entry_string(w, "store", trouble ? trouble : "ok");
 }
 
 static void get(struct call *call)

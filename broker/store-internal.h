@@ -10,6 +10,7 @@
  *   store-read.c    load and audit query, on read-only connections of their own
  *   store-schema.c  tables, checks before opening, making and migrating a database
  *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
+ *   store-files.c   whether the open files still have their names
  *
  * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
  * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
@@ -98,12 +99,33 @@ int64_t statement_get_int(struct statement *st, int column);
 /* Valid until the next step; "" for a null. Out of memory shows in st->r. */
 const char *statement_get_text(struct statement *st, int column);
 
+/* --- store-files.c ----------------------------------------------------------------------------------- */
+
+/* Which files are open, by what they are and not by name. */
+struct store_files {
+    struct store_file {
+        dev_t device;
+        ino_t inode;
+    } database, wal, shm;
+};
+
+enum { STORE_FILES_E_WAL = 1 };
+
+/* Notes the files that the names stand for now: right after they were opened. */
+int store_files_note(struct store_files *ret, const char *path) _must_check_;
+/* 0; STORE_FILES_E_WAL when the WAL or its index is gone and nothing took its place; -ESTALE when the
+ * database itself is gone, or something else stands where the files were. */
+int store_files_check(const struct store_files *files, const char *path) _must_check_;
+
 /* --- store-schema.c ---------------------------------------------------------------------------------- */
 
 /* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
  */
 int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
                       struct secret **ret_index) _must_check_;
+/* A new connection to a database that was open before. */
+int store_schema_reopen(struct store_db *db, const char *path, const char *vfs,
+                        struct store_files *ret_files) _must_check_;
 
 /* --- operations -------------------------------------------------------------------------------------- */
 
@@ -112,7 +134,6 @@ struct store_op {
     store_callback callback; /* NULL once dropped */
     void *userdata;
     struct store_reply reply;
-    int commit; /* how its transaction went: 0 or a negative errno */
 
     /* What it does inside its savepoint, once; NULL: only the record. */
     int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
@@ -163,11 +184,17 @@ struct store {
     struct secret *master;
     struct secret *index; /* key of the keyed hashes */
     unsigned n_pending;   /* operations whose callback is still to come */
-    int health;           /* of the last transaction that the loop knows of */
+    int health;           /* what the loop knows of `reported` */
+    bool is_damaged;      /* a query has found it so */
     struct list queries;
 
-    struct store_db db; /* the worker's */
-    bool truncate_due;  /* the worker's */
+    /* the worker's: */
+    struct store_db db; /* closed while it could not be opened anew */
+    struct store_files files;
+    bool truncate_due;
+    int checkpoint_r;        /* how the last one went; that it has to wait is no failure */
+    int trouble;             /* 0, or the negative errno of what cannot be done at present */
+    uint64_t probe_due_usec; /* with trouble */
 
     uv_mutex_t mutex;
     uv_cond_t wake;           /* for the worker */
@@ -176,6 +203,7 @@ struct store {
     struct list queue;
     struct list done;
     bool stopping;
+    int reported;                 /* trouble, for the loop */
     struct store_repeat *repeats; /* sorted by sequence */
     size_t n_repeats, n_repeats_allocated;
     uint64_t repeats_due_usec;

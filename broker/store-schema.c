@@ -283,6 +283,19 @@ static int open_writer(struct store_db *db, const struct store_options *options)
     return r;
 }
 
+int store_schema_reopen(struct store_db *db, const char *path, const char *vfs, struct store_files *ret_files)
+{
+    int r = store_db_open(db, path, vfs, STORE_DB_WRITER);
+    if (r < 0)
+        return r;
+    r = store_db_exec(db, "PRAGMA journal_mode=WAL");
+    if (r == 0)
+        r = store_files_note(ret_files, path);
+    if (r < 0)
+        store_db_close(db);
+    return r;
+}
+
 /* Size of a regular file; -1 when there is none. */
 static int look(const char *path, int64_t *ret_size)
 {

@@ -10,9 +10,14 @@
  * 2. take all that is queued, up to a batch;
  * 3. BEGIN IMMEDIATE; each operation in a savepoint of its own, undone alone if it fails; some repeat
  * counters; COMMIT, which returns once the WAL is synced;
- * 4. only now hand the batch to the loop. If the transaction as a whole failed, every operation of it did,
+ * 4. see that the files that were written still have their names: what was committed into a file that is no
+ * longer in the folder is gone after a restart;
+ * 5. only now hand the batch to the loop. If the transaction as a whole failed, every operation of it did,
  * and the connection is rolled back: the next batch is tried anew, so a disk that has room again just works;
- * 5. checkpoint when the WAL is long, after the batch was handed over. */
+ * 6. checkpoint when the WAL is long, after the batch was handed over.
+ *
+ * While something fails a write of no consequence is tried every few seconds, so that it is known when the
+ * trouble is over though nobody asks for anything. */
 
 /* --- repeat counters --------------------------------------------------------------------------------- */
 
@@ -130,6 +135,14 @@ static int run_repeats(struct store *s, struct batch *batch)
     return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
 }
 
+/* Rewrites a row as it is. */
+static int run_probe(struct store *s)
+{
+    _cleanup_statement_ struct statement st =
+        statement_open(&s->db, SLOT_NONE, "UPDATE meta SET value = value WHERE name = 'key-id'");
+    return statement_run(&st);
+}
+
 static int run_transaction(struct store *s, struct batch *batch)
 {
     int r = store_db_exec_kept(&s->db, SLOT_BEGIN, "BEGIN IMMEDIATE");
@@ -142,9 +155,44 @@ static int run_transaction(struct store *s, struct batch *batch)
         }
     if (r == 0)
         r = run_repeats(s, batch);
+    if (r == 0 && s->trouble < 0)
+        r = run_probe(s);
     if (r == 0)
         r = store_db_exec_kept(&s->db, SLOT_COMMIT, "COMMIT");
     return r;
+}
+
+/* --- the files --------------------------------------------------------------------------------------- */
+
+/* All of the database's content is in the file itself afterwards, and synced. */
+static int checkpoint_all(struct store *s)
+{
+    int n_log, n_done;
+    int r = store_db_errno(
+        sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, SQLITE_CHECKPOINT_FULL, &n_log, &n_done));
+    return r == 0 && n_done != n_log ? -EBUSY : r;
+}
+
+/* The WAL or its index was removed. SQLite still has it open: its content goes into the database, and the
+ * database is opened anew, which makes new ones. */
+static int renew_connection(struct store *s)
+{
+    int r = checkpoint_all(s);
+    if (r < 0)
+        return r;
+    store_db_close(&s->db);
+    return store_schema_reopen(&s->db, s->path, s->vfs, &s->files);
+}
+
+static int ensure_connection(struct store *s)
+{
+    return s->db.sqlite ? 0 : store_schema_reopen(&s->db, s->path, s->vfs, &s->files);
+}
+
+static int ensure_files(struct store *s)
+{
+    int r = store_files_check(&s->files, s->path);
+    return r == STORE_FILES_E_WAL ? renew_connection(s) : r;
 }
 
 static void fail_all(struct batch *batch, int r)
@@ -156,51 +204,84 @@ static void fail_all(struct batch *batch, int r)
     }
 }
 
+/* The loop is told what is wrong, and gets the batch. */
 static void hand_over(struct store *s, struct batch *batch)
 {
-    if (list_is_empty(&batch->ops))
-        return;
     uv_mutex_lock(&s->mutex);
+    bool has_news = s->reported != s->trouble || !list_is_empty(&batch->ops);
+    s->reported = s->trouble;
     while (!list_is_empty(&batch->ops)) {
         struct list *first = batch->ops.next;
         list_remove(first);
         list_append(&s->done, first);
     }
     uv_mutex_unlock(&s->mutex);
-    (void)uv_async_send(&s->async);
+    if (has_news)
+        (void)uv_async_send(&s->async);
 }
 
 static void checkpoint(struct store *s)
 {
-    if (!s->truncate_due && s->db.n_wal_pages < STORE_WAL_PAGES)
+    if (!s->db.sqlite || (!s->truncate_due && s->db.n_wal_pages < STORE_WAL_PAGES))
         return;
     int mode = s->truncate_due ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     (void)sqlite3_busy_timeout(s->db.sqlite, 0); /* a reader in the WAL must not hold up the next commit */
-    if (sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, mode, NULL, NULL) == SQLITE_OK)
+    int r = store_db_errno(sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, mode, NULL, NULL));
+    if (r == 0)
         s->truncate_due = false;
+    s->checkpoint_r = r == -EBUSY ? 0 : r;
     (void)sqlite3_busy_timeout(s->db.sqlite, STORE_BUSY_MSEC);
+}
+
+/* An operation can fail where its transaction does not: at a page that cannot be read. */
+static int find_damage(const struct batch *batch)
+{
+    const struct store_op *op;
+    LIST_FOREACH (op, &batch->ops, link)
+        if (op->reply.r == -EUCLEAN || op->reply.r == -EIO)
+            return op->reply.r;
+    return 0;
+}
+
+/* Damage stays: what was read around it may be good, but nobody has looked since. */
+static void judge(struct store *s, const struct batch *batch, int r)
+{
+    if (s->trouble == -EUCLEAN)
+        return;
+    s->trouble = r < 0 ? r : find_damage(batch);
+    if (s->trouble == 0)
+        s->trouble = s->checkpoint_r;
+    s->probe_due_usec = boottime_usec() + STORE_PROBE_SEC * USEC_PER_SEC;
 }
 
 static void run_batch(struct store *s, struct batch *batch)
 {
     bool truncates = false;
-    int r = 0;
-    if (!list_is_empty(&batch->ops) || batch->n_repeats > 0)
+    int r = ensure_connection(s);
+    if (r == 0) /* before, too: nothing is done that would be found lost afterwards */
+        r = ensure_files(s);
+    if (r == 0 && (!list_is_empty(&batch->ops) || batch->n_repeats > 0 || s->trouble < 0))
         r = run_transaction(s, batch);
+    if (r == 0)
+        r = ensure_files(s);
     if (r < 0) {
-        store_db_rollback(&s->db);
+        if (s->db.sqlite)
+            store_db_rollback(&s->db);
         fail_all(batch, r);
     }
     if (r < 0 || batch->repeats_failed)
         return_repeats(s, batch);
     struct store_op *op;
-    LIST_FOREACH (op, &batch->ops, link) {
-        op->commit = r;
+    LIST_FOREACH (op, &batch->ops, link)
         truncates |= op->truncates && op->reply.r == 0;
-    }
     s->truncate_due |= truncates;
+    judge(s, batch, r);
     hand_over(s, batch);
     checkpoint(s);
+    if (s->checkpoint_r < 0 && s->trouble == 0) {
+        s->trouble = s->checkpoint_r;
+        hand_over(s, batch);
+    }
 }
 
 /* --- the thread -------------------------------------------------------------------------------------- */
@@ -217,6 +298,11 @@ static uint64_t idle_usec(const struct store *s)
     }
     if (s->truncate_due && idle > STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC)
         idle = STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC;
+    if (s->trouble < 0) {
+        uint64_t now = boottime_usec();
+        uint64_t until_probe = now >= s->probe_due_usec ? 0 : s->probe_due_usec - now;
+        idle = until_probe < idle ? until_probe : idle;
+    }
     return idle;
 }
 

@@ -49,8 +49,9 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store, store_close);
 
-/* 0, or the negative errno with which the last transaction failed. */
-int store_health(const struct store *s) _must_check_;
+/* NULL while it works, else what is wrong and what to do: "cannot be written: ...", to follow "the store". It
+ * is logged when it changes, and found out without being asked when it is over. */
+const char *store_health(const struct store *s) _must_check_;
 
 /* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
  * return ends the load and is handed up. Accounts come before grants. */
