@@ -6,7 +6,6 @@
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
-#include "broker/limits.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/trail.h"
@@ -261,8 +260,6 @@ static void begin_change(struct call *call, enum change_kind kind)
 {
     const char *account = "", *label = NULL;
     DBusMessageIter args;
-    if (!call_pay(call, COST_CHANGE))
-        return;
     (void)dbus_message_iter_init(call->message, &args);
     dbus_message_iter_get_basic(&args, &account);
     if (kind == CHANGE_RENAME && dbus_message_iter_next(&args))

@@ -123,8 +123,6 @@ static void authorize(struct call *call)
 static void begin_query(struct call *call)
 {
     dbus_bool_t is_newest = FALSE, is_own = FALSE;
-    if (!call_pay(call, COST_AUDIT))
-        return;
     struct reader_option filter[] = {
         {"newest", DBUS_TYPE_BOOLEAN, &is_newest, false},
         {"own", DBUS_TYPE_BOOLEAN, &is_own, false},

@@ -4,9 +4,9 @@
 /* A token bucket: up to `burst` units at once, and then one every `interval_usec`. Pure: the time (boot time)
  * is handed in.
  *
- * It is kept as the one moment at which it will be full again, so that an empty struct is a full bucket, a
- * bucket that has filled up needs no keeping, and a change of its size holds for the next call. A caller can
- * be made to pay for what could not be known before (bucket_force()): it then owes at most one burst. */
+ * It is kept as the one moment at which it will be full again, so that an empty struct is a full bucket, and
+ * a bucket that has filled up needs no keeping. A caller can be made to pay for what could not be known
+ * before (bucket_force()): it then owes at most one burst. */
 
 #include "util/cleanup.h"
 

@@ -389,6 +389,8 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
     if (!b->connection)
         return -ENOTCONN;
     dbus_connection_set_exit_on_disconnect(b->connection, FALSE);
+    /* libdbus would answer Ping by itself, past all limits. */
+    dbus_connection_set_route_peer_messages(b->connection, TRUE);
 
     int r = attach(b);
     if (r < 0)

@@ -41,15 +41,6 @@ void call_drop(struct call *call)
     broker_work_ended(broker);
 }
 
-bool call_pay(struct call *call, unsigned units)
-{
-    struct refusal refusal;
-    if (quota_take(&call->peer->quota, units, boottime_usec(), &refusal) == 0)
-        return true;
-    call_fail_limited(call, &refusal);
-    return false;
-}
-
 static void go_on(struct call *call)
 {
     void (*next)(struct call *) = call->next;

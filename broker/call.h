@@ -31,10 +31,6 @@ int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, str
 /* Ends it without an answer. */
 void call_drop(struct call *call);
 
-/* For a call that is dear to answer: takes units from the caller's app and user. If they are not there, the
- * call is answered RateLimited, and it is false. */
-bool call_pay(struct call *call, unsigned units) _must_check_;
-
 /* Goes on with `next` when it is known who the caller is; at once if it is already. A caller who cannot be
  * identified is answered AccessDenied (I5). */
 void call_identify(struct call *call, void (*next)(struct call *call));

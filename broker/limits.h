@@ -43,14 +43,14 @@
 #define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user; beyond, there is none, */
 #define LIMIT_REFUSAL_BURST 1000   /* and the bus stops who leaves 128 calls unanswered */
 
-/* What a call costs beside the one unit of app_rate and uid_rate that each does. */
+/* What is dear, in units of app_rate and uid_rate; any other call costs one. */
 #define COST_CONNECTION 4     /* the first one of a connection: it is looked up whose it is */
 #define COST_REPLY_BYTES 1024 /* one more unit for each of these in the answer */
-#define COST_POLKIT_CHECK 9   /* polkitd answers some 300 a second */
-#define COST_LOGIN 49         /* Begin: a request to the provider, and polls */
-#define COST_CHANGE 19        /* what is written to the store */
-#define COST_REPORT 4         /* ReportRejected */
-#define COST_AUDIT 19         /* a query of the trail */
+#define COST_POLKIT_CHECK 10  /* polkitd answers some 300 a second */
+#define COST_LOGIN 50         /* Begin: a request to the provider, and polls */
+#define COST_CHANGE 20        /* what is written to the store */
+#define COST_REPORT 5         /* ReportRejected */
+#define COST_AUDIT 20         /* a query of the trail */
 
 /* --- polkit ------------------------------------------------------------------------------------------ */
 #define LIMIT_POLKIT_IN_FLIGHT 64   /* a bus allows 128 pending replies; the rest wait in our queue */

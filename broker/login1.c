@@ -212,8 +212,6 @@ static void begin(struct call *call)
         {"label", DBUS_TYPE_STRING, &label, false},           {"locale", DBUS_TYPE_STRING, &locale, false},
         {"scope_data", DBUS_TYPE_STRING, &scope_data, false},
     };
-    if (!call_pay(call, COST_LOGIN))
-        return;
     struct begin *b = calloc(1, sizeof(*b));
     if (!b) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");

@@ -69,12 +69,10 @@ static int identify(struct peer *peer, const struct identity *identity, struct r
     return r;
 }
 
-/* There is no room for it: what waits is refused, and it is forgotten, to be tried again. */
-static void turn_away(struct peer *peer, int error, const struct refusal *refusal)
+static void refuse_calls(struct peer *peer, int error, const struct refusal *refusal)
 {
     while (!list_is_empty(&peer->calls))
         call_fail_errno(LIST_ENTRY(peer->calls.next, struct call, node), error, refusal);
-    peer_free(peer);
 }
 
 static void on_identity(const struct identity *identity, void *userdata)
@@ -89,12 +87,17 @@ static void on_identity(const struct identity *identity, void *userdata)
     struct refusal refusal;
     int r = identify(peer, identity, &refusal);
     if (r < 0) {
-        turn_away(peer, r, &refusal);
+        /* There is no room for it: it is forgotten, to be tried again. */
+        refuse_calls(peer, r, &refusal);
+        peer_free(peer);
         return;
     }
     peer->identity = *identity;
     peer->is_known = true;
-    call_resume_identified(peer);
+    if (r == QUOTA_E_SPENT)
+        refuse_calls(peer, -EUSERS, &refusal);
+    else
+        call_resume_identified(peer);
 }
 
 static int charge(struct peer *peer, struct refusal *ret_refusal)

@@ -88,8 +88,19 @@ void quotas_init(struct quotas *q, const struct config_limits *limits)
     q->n_known = 0;
 }
 
+static bool has_other_rates(const struct config_limits *a, const struct config_limits *b)
+{
+    return a->app_rate != b->app_rate || a->app_burst != b->app_burst || a->uid_rate != b->uid_rate ||
+           a->uid_burst != b->uid_burst;
+}
+
 void quotas_set_limits(struct quotas *q, const struct config_limits *limits)
 {
+    /* A bucket is kept as a time, which is worth another number of calls under another rate. */
+    struct quota *quota;
+    if (has_other_rates(&q->limits, limits))
+        LIST_FOREACH (quota, &q->known, node)
+            quota->rate = (struct bucket){0};
     q->limits = *limits;
 }
 
@@ -269,17 +280,27 @@ void quota_init(struct quotas *q, struct quota *connection)
     init_place(q, connection, QUOTA_CONNECTION, &q->strangers);
 }
 
-static void move(struct quota *connection, struct quota *app, uint64_t now)
+static void move_counts(struct quota *connection, struct quota *app)
 {
     struct quota *strangers = connection->parent;
     for (int kind = 0; kind < QUOTA_KINDS; kind++) {
         subtract(strangers, (enum quota_kind)kind, connection->n[kind]);
         add(app, (enum quota_kind)kind, connection->n[kind]);
     }
+    connection->parent = app;
+}
+
+static int settle_up(struct quota *connection, uint64_t now, struct refusal *ret_refusal)
+{
+    unsigned owed = connection->n_spent + COST_CONNECTION;
+    if (quota_take(connection, owed, now, ret_refusal) < 0) {
+        quota_force(connection, COST_CONNECTION, now);
+        return QUOTA_E_SPENT;
+    }
+    struct quota *strangers = &connection->quotas->strangers;
     struct bucket_size size = rate_of(strangers);
     bucket_return(&strangers->rate, &size, connection->n_spent, now);
-    connection->parent = app;
-    quota_force(connection, connection->n_spent + COST_CONNECTION, now);
+    return 0;
 }
 
 int quota_identify(struct quota *connection, const struct identity *identity, uint64_t now,
@@ -298,6 +319,6 @@ int quota_identify(struct quota *connection, const struct identity *identity, ui
         return -ENOMEM;
     if (user->n[QUOTA_CONNECTIONS] >= limit_of(user, QUOTA_CONNECTIONS))
         return refuse_count(user, QUOTA_CONNECTIONS, ret_refusal);
-    move(connection, app, now);
-    return 0;
+    move_counts(connection, app);
+    return settle_up(connection, now, ret_refusal);
 }

@@ -11,11 +11,12 @@
  * - Users and apps have a token bucket each for their calls. Both outlive the connection: who leaves and
  *   comes back finds them as he left them. A place is forgotten when nothing is held there and its buckets
  *   are full, so that forgetting changes nothing.
- * - Strangers share one bucket, and what one of them used up is put on his account when he is known. Who left
- *   before that has it taken out of the strangers' bucket; when that is empty, each connection still has a
- * few calls, so that nobody is kept from becoming known.
+ * - Strangers share one bucket, into which is put back what one of them took when he is known and pays for it
+ *   himself. Who leaves before that, or cannot pay, has it taken from the strangers; when their bucket is
+ *   empty, each connection still has a few calls, so that nobody is kept from becoming known.
  *
- * The limits are those of [limits]; a change holds for the next charge. */
+ * The limits are those of [limits]; a change holds for the next charge, and other rates begin with full
+ * buckets. */
 
 #include "broker/bucket.h"
 #include "broker/config.h"
@@ -77,8 +78,12 @@ void quotas_free(struct quotas *q);
 
 /* A connection, which is a stranger. */
 void quota_init(struct quotas *q, struct quota *connection);
-/* It is known whose the connection is: what it holds counts there. -EUSERS with *ret_refusal when this user
- * has too many, or too many users are known; or -ENOMEM. */
+enum { QUOTA_E_SPENT = 1 };
+
+/* It is known whose the connection is: what it holds and what it took counts there. QUOTA_E_SPENT with
+ * *ret_refusal when its app or user has no units left, and what it has asked is to be refused. -EUSERS with
+ * *ret_refusal when this user has too many connections, or too many users are known: it stays a stranger. Or
+ * -ENOMEM. */
 int quota_identify(struct quota *connection, const struct identity *identity, uint64_t now_usec,
                    struct refusal *ret_refusal) _must_check_;
 

@@ -12,7 +12,6 @@
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
-#include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/token.h"
 #include "broker/trail.h"
@@ -128,8 +127,6 @@ static void report(struct call *call)
 void broker1_report_rejected(struct call *call)
 {
     const char *token_id;
-    if (!call_pay(call, COST_REPORT))
-        return;
     struct report *r = calloc(1, sizeof(*r));
     if (!r || !dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
         free(r);

@@ -340,6 +340,24 @@ static void refuse(struct broker *broker, struct peer *peer, DBusMessage *messag
     }
 }
 
+/* What it costs to call this, by name alone: before anything else is read, and so that whoever is refused is
+ * told the time after which this very call can be made. */
+static unsigned cost_of(DBusMessage *message)
+{
+    static const struct {
+        const char *member;
+        unsigned cost;
+    } dear[] = {
+        {"Begin", COST_LOGIN},   {"Query", COST_AUDIT},       {"ReportRejected", COST_REPORT},
+        {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},
+    };
+    const char *member = dbus_message_get_member(message);
+    for (size_t i = 0; i < ARRAY_SIZE(dear); i++)
+        if (strcmp(dear[i].member, member) == 0)
+            return dear[i].cost;
+    return 1;
+}
+
 /* The call, charged to its caller, or NULL when it has been refused. What is refused costs next to nothing:
  * it is neither read nor, as long as the caller is known, is anything looked up. */
 static struct call *take_in(struct broker *broker, DBusMessage *message, const char *sender)
@@ -349,7 +367,7 @@ static struct call *take_in(struct broker *broker, DBusMessage *message, const c
     struct refusal refusal;
     int r = peer_get(broker, sender, &peer, &refusal);
     if (r == 0)
-        r = quota_take(&peer->quota, 1, boottime_usec(), &refusal);
+        r = quota_take(&peer->quota, cost_of(message), boottime_usec(), &refusal);
     const char *error = NULL;
     const char *fault = r == 0 ? find_fault(message, &error) : NULL;
     if (fault) {

@@ -205,12 +205,19 @@ static void rate_outlives_the_connection(void **state _unused_)
     quotas_init(&q, &few);
     unsigned n = 0;
     for (int i = 0; i < 1000; i++) {
-        connect_as(&q, &c, 1, "user:a");
-        n += quota_take(&c.quota, 1, START, &refusal) == 0 ? 1 : 0;
+        arrive(&q, &c);
+        assert_int_equal(quota_take(&c.quota, 1, START, &refusal), 0);
+        n += identify(&c, 1, "user:a", START) == 0 ? 1 : 0;
         charge_release(&c.tracked);
         quotas_prune(&q, START);
     }
     assert_int_equal(n, 20 / (COST_CONNECTION + 1));
+    assert_explained("This app calls too often; try again in 25 s.");
+    /* What was not paid for is still on the strangers. */
+    struct connection fresh;
+    arrive(&q, &fresh);
+    assert_int_equal(take_all(&fresh.quota, START), LIMIT_STRANGER_BURST - (1000 - n));
+    charge_release(&fresh.tracked);
     assert_int_equal(q.n_known, 2);
     quotas_prune(&q, START + 41 * USEC_PER_SEC);
     assert_int_equal(q.n_known, 0);
@@ -313,6 +320,15 @@ static void limits_change(void **state _unused_)
     charge_release(&charges[0]);
     charge_release(&charges[0]);
     assert_int_equal(quotas_count(&q, QUOTA_CALLS), 0);
+
+    /* The same rates leave the buckets as they are, other ones begin anew. */
+    assert_true(take_all(&c.quota, START) > 0);
+    quotas_set_limits(&q, &few);
+    assert_int_equal(take_all(&c.quota, START), 0);
+    other.app_rate = 10;
+    other.uid_rate = 10;
+    quotas_set_limits(&q, &other);
+    assert_int_equal(take_all(&c.quota, START), 20);
     charge_release(&c.tracked);
     quotas_free(&q);
 }
@@ -399,7 +415,7 @@ static void step(struct model *m, unsigned random, uint64_t now)
         break;
     case 2:
         if (m->is_there[i] && m->user[i] < 0 &&
-            identify(&m->connections[i], uids[k % 3], apps[k % 3], now) == 0)
+            identify(&m->connections[i], uids[k % 3], apps[k % 3], now) >= 0)
             m->user[i] = k % 3;
         break;
     case 3:
