@@ -63,7 +63,8 @@ void bus_hint_login(const struct bus_context *context)
 {
     const char *account = context ? context->account : NULL;
     _cleanup_free_ char *scopes = context && context->scopes ? strv_join(context->scopes, " ") : NULL;
-    report_hint("lwactl login %s%s%s%s", account ? "--account " : "", account ? account : "",
+    const char *options = context && context->login_options ? context->login_options : "";
+    report_hint("lwactl login %s%s%s%s%s", options, account ? "--account " : "", account ? account : "",
                 account ? " " : "", scopes && *scopes ? scopes : "SCOPE...");
 }
 

@@ -28,10 +28,11 @@ static inline void dbus_message_unrefp(DBusMessage **m)
 
 #define _cleanup_message_ _cleanup_(dbus_message_unrefp)
 
-/* What a hint can name. Both may be NULL. */
+/* What a hint can name. All may be NULL. */
 struct bus_context {
     const struct strv *scopes;
     const char *account;
+    const char *login_options; /* of `lwactl login`, with a blank at the end */
 };
 
 int bus_new_call(const char *path, const char *interface, const char *member, DBusMessage **ret) _must_check_;

@@ -11,15 +11,33 @@
 
 #define TICK_MSEC 1000
 
-static const struct {
-    const char *name;
-    const char *words;
-} states[LOGIN_STATE_COUNT] = {
-    [LOGIN_STARTING] = {"starting", "Asking Amazon for a code"},
-    [LOGIN_WAITING] = {"waiting", "Waiting for the code to be entered"},
-    [LOGIN_EXCHANGING] = {"exchanging", "The code was entered; fetching the login"},
-    [LOGIN_PROVING] = {"proving", "Checking the login"},
+static const char *const state_names[LOGIN_STATE_COUNT] = {
+    [LOGIN_STARTING] = "starting",
+    [LOGIN_WAITING] = "waiting",
+    [LOGIN_EXCHANGING] = "exchanging",
+    [LOGIN_PROVING] = "proving",
 };
+
+static const char *state_words(const struct login_view *v)
+{
+    static const char *const words[LOGIN_FLOW_COUNT][LOGIN_STATE_COUNT] = {
+        [LOGIN_BY_CODE] = {"Asking Amazon for a code", "Waiting for the code to be entered",
+                           "The code was entered; fetching the login", "Checking the login"},
+        [LOGIN_BY_BROWSER] = {"Beginning", "Waiting for the browser",
+                              "The answer has come; fetching the login", "Checking the login"},
+        [LOGIN_BY_PASTE] = {"Beginning", "Waiting for the answer", "The answer has come; fetching the login",
+                            "Checking the login"},
+        [LOGIN_BY_IMPORT] = {"Beginning", "Handing over the token", "Keeping the token",
+                             "Checking the token"},
+    };
+    return words[v->flow][v->state];
+}
+
+void login_view_clear(struct login_view *v)
+{
+    free(v->authorize_uri);
+    v->authorize_uri = NULL;
+}
 
 static void take_text(struct json_object *properties, const char *key, char *field, size_t size)
 {
@@ -49,23 +67,93 @@ static void show_code(struct login_view *v)
         (void)putchar('\n');
     }
     (void)printf("    Code: %s\n\n", v->code);
-    v->has_shown_code = true;
+}
+
+/* The address stands alone on its line, whatever the width: so it can be copied as a whole. */
+static void show_authorize_uri(struct login_view *v)
+{
+    struct terminal t = terminal_get();
+    bool is_here = v->flow == LOGIN_BY_BROWSER;
+    (void)printf("To link this device, open this address in a browser %s, and log in to Amazon:\n\n%s\n\n",
+                 is_here ? "on this computer" : "on any phone or computer", v->authorize_uri);
+    if (is_here)
+        return;
+    if (v->wants_qr && qr_print(&t, v->authorize_uri, stdout))
+        (void)putchar('\n');
+    (void)printf(
+        "Amazon then sends the browser on to another address, even if no page is there. Copy that whole\n"
+        "address from the browser and paste it here. It is good once, and for this login only.\n\n");
+}
+
+static bool is_ready(const struct login_view *v)
+{
+    if (v->flow == LOGIN_BY_CODE)
+        return *v->code && *v->address;
+    return v->authorize_uri != NULL;
+}
+
+static void show(struct login_view *v)
+{
+    login_view_leave(v);
+    if (v->flow == LOGIN_BY_CODE)
+        show_code(v);
+    else
+        show_authorize_uri(v);
+    v->has_shown_address = true;
+}
+
+/* Before the address: it says what to know before one logs in. */
+static void show_notice(struct login_view *v, const char *notice)
+{
+    if (v->has_shown_notice || !*notice)
+        return;
+    struct terminal t = terminal_get();
+    login_view_leave(v);
+    (void)printf("%sNote:%s %s\n\n", terminal_colour(&t, COLOUR_YELLOW), terminal_colour(&t, COLOUR_PLAIN),
+                 notice);
+    v->has_shown_notice = true;
+}
+
+static void take_authorize_uri(struct login_view *v, const char *uri)
+{
+    if (!v->authorize_uri && *uri)
+        v->authorize_uri = strdup(uri); /* without memory it is taken the next time */
 }
 
 void login_view_update(struct login_view *v, struct json_object *properties)
 {
     const char *state = values_text(properties, "State");
     for (int i = 0; i < LOGIN_STATE_COUNT; i++)
-        if (strcmp(states[i].name, state) == 0)
+        if (strcmp(state_names[i], state) == 0)
             v->state = (enum login_state)i;
     take_text(properties, "UserCode", v->code, sizeof(v->code));
     take_text(properties, "VerificationUri", v->address, sizeof(v->address));
+    take_authorize_uri(v, values_text(properties, "AuthorizeUri"));
     if (v->deadline_usec == 0)
         take_deadline(v, properties);
-    if (!v->has_shown_code && *v->code && *v->address && v->state == LOGIN_WAITING) {
-        login_view_leave(v);
-        show_code(v);
-    }
+    show_notice(v, values_text(properties, "Notice"));
+    if (!v->has_shown_address && v->state == LOGIN_WAITING && v->flow != LOGIN_BY_IMPORT && is_ready(v))
+        show(v);
+}
+
+void login_view_opened(struct login_view *v)
+{
+    login_view_leave(v);
+    (void)printf("It should open in your browser now.\n\n");
+}
+
+void login_view_ask(struct login_view *v)
+{
+    login_view_leave(v);
+    (void)printf("Address or code: ");
+    v->is_typing = v->is_line_open = true;
+}
+
+/* The line has been ended by him who typed it. */
+void login_view_answered(struct login_view *v)
+{
+    if (v->is_typing)
+        v->is_typing = v->is_line_open = false;
 }
 
 static int64_t left_sec(const struct login_view *v)
@@ -84,10 +172,9 @@ static void redraw(struct login_view *v, const struct terminal *t)
     char left[TEXT_TIME_SIZE], line[128];
     size_t unused;
     if (has_countdown(v))
-        (void)snprintf(line, sizeof(line), "%s, %s left", states[v->state].words,
-                       text_countdown(left_sec(v), left));
+        (void)snprintf(line, sizeof(line), "%s, %s left", state_words(v), text_countdown(left_sec(v), left));
     else
-        (void)snprintf(line, sizeof(line), "%s...", states[v->state].words);
+        (void)snprintf(line, sizeof(line), "%s...", state_words(v));
     /* A line that wraps could not be redrawn in place. */
     (void)printf("\r\033[K%.*s", (int)text_fit(line, t->width > 1 ? t->width - 1 : 1, &unused), line);
     v->is_line_open = true;
@@ -97,7 +184,7 @@ static void add_lines(struct login_view *v)
 {
     char left[TEXT_TIME_SIZE];
     if (v->said_state != (int)v->state + 1) {
-        (void)printf("%s.\n", states[v->state].words);
+        (void)printf("%s.\n", state_words(v));
         v->said_state = (int)v->state + 1;
         v->said_minutes = INT64_MAX;
     }
@@ -111,7 +198,7 @@ static void add_lines(struct login_view *v)
 void login_view_draw(struct login_view *v)
 {
     struct terminal t = terminal_get();
-    if (v->is_cancelling)
+    if (v->is_cancelling || v->is_typing)
         return;
     if (t.is_terminal)
         redraw(v, &t);
@@ -140,18 +227,24 @@ void login_view_cancelling(struct login_view *v)
     (void)fflush(stdout); /* what it says of a failed write is not lost: the stream keeps it */
 }
 
-static int finish_linked(struct json_object *details)
+static int finish_linked(const struct login_view *v, struct json_object *details)
 {
     struct terminal t = terminal_get();
     _cleanup_free_ char *scopes = values_join(values_list(details, "scopes"), " ");
+    _cleanup_free_ char *refused = values_join(values_list(details, "refused"), " ");
+    const char *account = values_text(details, "account");
     (void)printf("%sLinked%s: account %s carries %s\n", terminal_colour(&t, COLOUR_GREEN),
-                 terminal_colour(&t, COLOUR_PLAIN), values_text(details, "account"), scopes ? scopes : "");
+                 terminal_colour(&t, COLOUR_PLAIN), account, scopes ? scopes : "");
+    if (refused && *refused)
+        (void)printf("De-selected on Amazon's page, and so not linked: %s\n", refused);
+    if (v->flow == LOGIN_BY_IMPORT)
+        (void)printf("These scopes are claimed: Amazon does not tell what an imported token carries.\n");
     (void)printf("`lwactl token SCOPE...` asks for a token, `lwactl accounts` lists what is linked.\n");
     return CTL_OK;
 }
 
 /* The error is the name of one of the bus contract, with or without its prefix. */
-static int finish_failed(const char *error, const struct bus_context *context)
+static int finish_failed(const char *error, const char *message, const struct bus_context *context)
 {
     _cleanup_free_ char *name = NULL;
     bool is_full = strncmp(error, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) == 0;
@@ -160,11 +253,25 @@ static int finish_failed(const char *error, const struct bus_context *context)
         return report(CTL_FAILED, "out of memory");
     }
     if (bus_error_from_name(name) != BUS_OK)
-        return bus_report(name, NULL, context);
-    (void)report(CTL_FAILED, "The login failed (%s). Nothing was linked.",
-                 *error ? error : "no reason given");
+        return bus_report(name, message, context);
+    if (*message)
+        (void)report(CTL_FAILED, "%s", message);
+    else
+        (void)report(CTL_FAILED, "The login failed (%s). Nothing was linked.",
+                     *error ? error : "no reason given");
     report_hint("`lwactl status` and the broker's log may tell why; then log in again");
     return CTL_FAILED;
+}
+
+static void hint_expired(const struct login_view *v, const struct bus_context *context)
+{
+    bool is_redirected = v->flow == LOGIN_BY_BROWSER || v->flow == LOGIN_BY_PASTE;
+    if (is_redirected)
+        report_hint(
+            "if Amazon showed an error in place of its login page: a scope is not known or not enabled for "
+            "this client id, or the return address is not allowed for it; see developer.amazon.com");
+    else
+        bus_hint_login(context);
 }
 
 int login_view_finish(struct login_view *v, const char *outcome, struct json_object *details,
@@ -174,21 +281,28 @@ int login_view_finish(struct login_view *v, const char *outcome, struct json_obj
         const char *name;
         int code;
         const char *sentence;
-        bool again;
     } ends[] = {
-        {"denied", CTL_DENIED, "The login was turned down on Amazon's page. Nothing was linked.", true},
-        {"expired", CTL_EXPIRED, "The code ran out before it was entered. Nothing was linked.", true},
-        {"cancelled", CTL_CANCELLED, "Cancelled. Nothing was linked.", false},
+        {"denied", CTL_DENIED, "The login was turned down on Amazon's page. Nothing was linked."},
+        {"expired", CTL_EXPIRED, "The code ran out before it was entered. Nothing was linked."},
+        {"cancelled", CTL_CANCELLED, "Cancelled. Nothing was linked."},
     };
+    const char *message = values_text(details, "message");
     login_view_leave(v);
     if (strcmp(outcome, "linked") == 0)
-        return finish_linked(details);
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        if (strcmp(outcome, ends[i].name) == 0) {
-            (void)report(ends[i].code, "%s", ends[i].sentence);
-            if (ends[i].again)
-                bus_hint_login(context);
-            return ends[i].code;
-        }
-    return finish_failed(values_text(details, "error"), context);
+        return finish_linked(v, details);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        if (strcmp(outcome, ends[i].name) != 0)
+            continue;
+        bool is_expired = ends[i].code == CTL_EXPIRED;
+        const char *sentence = is_expired && v->flow != LOGIN_BY_CODE
+                                   ? "No answer came back from Amazon in time. Nothing was linked."
+                                   : ends[i].sentence;
+        (void)report(ends[i].code, "%s", *message ? message : sentence);
+        if (is_expired)
+            hint_expired(v, context);
+        else if (ends[i].code == CTL_DENIED)
+            bus_hint_login(context);
+        return ends[i].code;
+    }
+    return finish_failed(values_text(details, "error"), message, context);
 }

@@ -9,12 +9,17 @@
 
 #include <stdint.h>
 
+enum login_flow { LOGIN_BY_CODE, LOGIN_BY_BROWSER, LOGIN_BY_PASTE, LOGIN_BY_IMPORT, LOGIN_FLOW_COUNT };
+
 enum login_state { LOGIN_STARTING, LOGIN_WAITING, LOGIN_EXCHANGING, LOGIN_PROVING, LOGIN_STATE_COUNT };
 
 struct login_view {
+    enum login_flow flow;
     bool wants_qr;
-    bool has_shown_code;
-    bool is_line_open; /* the redrawn line is on the screen, without its newline */
+    bool has_shown_notice;
+    bool has_shown_address; /* and the code, where there is one */
+    bool is_typing;         /* a person types: nothing is redrawn */
+    bool is_line_open;      /* the redrawn line is on the screen, without its newline */
     bool is_cancelling;
     enum login_state state;
     int said_state; /* the last one told in a line of its own, plus one */
@@ -22,14 +27,22 @@ struct login_view {
     uint64_t deadline_usec; /* boot time; 0: not known */
     char code[64];
     char address[512];
+    char *authorize_uri; /* NULL: not known yet */
 };
 
-/* Takes what is new of the request's properties, and shows code and address once both are known. */
+void login_view_clear(struct login_view *v);
+
+/* Takes what is new of the request's properties, and shows what the person needs once it is all known. */
 void login_view_update(struct login_view *v, struct json_object *properties);
 /* Brings the state and the time left up to date. */
 void login_view_draw(struct login_view *v);
 /* Milliseconds until login_view_draw() has something new. */
 int login_view_tick_msec(const struct login_view *v);
+/* Says that the browser has been asked to open the address. */
+void login_view_opened(struct login_view *v);
+/* Asks for a line, and redraws nothing until login_view_answered(). */
+void login_view_ask(struct login_view *v);
+void login_view_answered(struct login_view *v);
 void login_view_cancelling(struct login_view *v);
 /* Ends the redrawn line, so that something else can be said. */
 void login_view_leave(struct login_view *v);

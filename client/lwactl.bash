@@ -14,11 +14,14 @@ _lwactl()
             --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
-            --account | --label | --last | --locale | --min-valid | --scope-data | --scopes)
+            --account | --label | --last | --locale | --min-valid | --port | --redirect-uri | --scope-data | --scopes | \
+                --voluntary)
                 return ;;
         esac
         case $command in
-            login) words="--scopes --device --account --label --scope-data --locale --no-qr $common" ;;
+            login)
+                words="--scopes --voluntary --browser --port --no-open --redirect-uri --import $common"
+                words="$words --device --account --label --scope-data --locale --no-qr" ;;
             accounts)
                 words="--json --yes $common"
                 ((COMP_CWORD == 2)) && words="list rename default remove $words" ;;

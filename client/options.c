@@ -132,7 +132,7 @@ static void print_specs(const struct option_spec *specs, size_t n, FILE *out)
         char left[64];
         (void)snprintf(left, sizeof(left), "--%s%s%s", specs[i].name, specs[i].argument ? " " : "",
                        specs[i].argument ? specs[i].argument : "");
-        (void)fprintf(out, "  %-22s %s\n", left, specs[i].help);
+        (void)fprintf(out, "  %-24s %s\n", left, specs[i].help);
     }
 }
 
@@ -157,14 +157,15 @@ void options_help(const struct command *command, FILE *out)
 
 int options_scopes(const struct command *command, const struct arguments *arguments, struct strv *ret)
 {
-    static const char separators[] = " \t\r\n,";
+    static const enum ctl_option lists[] = {OPTION_SCOPES, OPTION_VOLUNTARY};
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
     int r = 0;
 
-    if (arguments->values[OPTION_SCOPES])
-        r = strv_split(&scopes, arguments->values[OPTION_SCOPES], separators);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
+        if (arguments->values[lists[i]])
+            r = strv_split(&scopes, arguments->values[lists[i]], OPTIONS_SEPARATORS);
     for (int i = 0; r == 0 && i < arguments->n_operands; i++)
-        r = strv_split(&scopes, arguments->operands[i], separators);
+        r = strv_split(&scopes, arguments->operands[i], OPTIONS_SEPARATORS);
     if (r < 0)
         return report(CTL_FAILED, "out of memory");
     if (scopes.n == 0)

@@ -11,18 +11,24 @@ enum ctl_option {
     OPTION_NO_INTERACTIVE,
     OPTION_ACCOUNT,
     OPTION_ALL,
+    OPTION_BROWSER,
     OPTION_DEVICE,
     OPTION_HEADER,
+    OPTION_IMPORT,
     OPTION_JSON,
     OPTION_LABEL,
     OPTION_LAST,
     OPTION_LOCALE,
     OPTION_MIN_VALID,
+    OPTION_NO_OPEN,
     OPTION_NO_QR,
     OPTION_OUTPUT,
     OPTION_OWN,
+    OPTION_PORT,
+    OPTION_REDIRECT_URI,
     OPTION_SCOPE_DATA,
     OPTION_SCOPES,
+    OPTION_VOLUNTARY,
     OPTION_YES,
     OPTION_COUNT
 };
@@ -71,7 +77,10 @@ int options_usage(const struct command *command, const char *format, ...) _print
 int options_unknown(const struct command *command, const char *kind, const char *word,
                     const char *const *names, size_t n);
 
-/* The scopes of --scopes and of the operands, split at white space and commas. CTL_OK, or said. */
+/* What scopes are separated by. */
+#define OPTIONS_SEPARATORS " \t\r\n,"
+/* The scopes of --scopes, of --voluntary and of the operands, split at white space and commas. CTL_OK, or
+ * said. */
 int options_scopes(const struct command *command, const struct arguments *arguments,
                    struct strv *ret) _must_check_;
 /* A decimal number from `least` to `most`. CTL_OK, or said. */

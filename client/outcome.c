@@ -15,7 +15,7 @@ static const char *const code_texts[CTL_CODE_COUNT] = {
     [CTL_RATE] = "too many calls; wait",
     [CTL_CANCELLED] = "cancelled",
     [CTL_NO_ACCOUNT] = "there is no such account",
-    [CTL_EXPIRED] = "the code of a login ran out before it was used",
+    [CTL_EXPIRED] = "the time of a login ran out",
     [CTL_NOT_SUPPORTED] = "the broker does not support this",
 };
 

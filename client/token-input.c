@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/token-input.h"
+
+#include "client/outcome.h"
+#include "client/savefile.h"
+#include "client/terminal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+
+/* What is read holds the line's end and some blanks too. */
+#define INPUT_BYTES_MAX (TOKEN_INPUT_BYTES_MAX + 64)
+
+struct input {
+    char bytes[INPUT_BYTES_MAX + 1];
+    size_t n;
+};
+
+static void wipe(struct input *in)
+{
+    explicit_bzero(in, sizeof(*in));
+}
+
+/* --- the terminal ------------------------------------------------------------------------------------- */
+
+/* While echo is off the signals that would end us are held back, so that the terminal is always put right. */
+struct silence {
+    bool is_terminal;
+    struct termios before;
+    sigset_t mask;
+    int signal_fd;
+};
+
+static int silence_begin(struct silence *s)
+{
+    sigset_t ending;
+    (void)sigemptyset(&ending);
+    (void)sigaddset(&ending, SIGINT);
+    (void)sigaddset(&ending, SIGTERM);
+    (void)sigaddset(&ending, SIGHUP);
+    (void)sigaddset(&ending, SIGQUIT);
+    s->is_terminal = tcgetattr(STDIN_FILENO, &s->before) == 0;
+    s->signal_fd = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (s->signal_fd < 0)
+        return -errno;
+    (void)sigprocmask(SIG_BLOCK, &ending, &s->mask);
+    if (!s->is_terminal)
+        return 0;
+    struct termios silent = s->before;
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
+        return -errno;
+    (void)fputs("Refresh token (it is not shown): ", stderr);
+    return 0;
+}
+
+static void silence_end(struct silence *s)
+{
+    if (s->signal_fd < 0)
+        return;
+    if (s->is_terminal) {
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
+        (void)fputc('\n', stderr);
+    }
+    /* The one that ended it must not arrive now, when it has been answered. */
+    struct signalfd_siginfo info;
+    while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        continue;
+    s->signal_fd = close_fd(s->signal_fd);
+    (void)sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+/* Up to the end of a line, of the file, or of the room. -EINTR when a signal came. */
+static int read_line(struct input *in, const struct silence *s)
+{
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN}};
+    while (in->n < INPUT_BYTES_MAX && !memchr(in->bytes, '\n', in->n)) {
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+            return -errno;
+        if (fds[1].revents)
+            return -EINTR;
+        ssize_t r = read(STDIN_FILENO, in->bytes + in->n, INPUT_BYTES_MAX - in->n);
+        if (r < 0 && errno != EINTR && errno != EAGAIN)
+            return -errno;
+        if (r == 0)
+            break;
+        if (r > 0)
+            in->n += (size_t)r;
+    }
+    return 0;
+}
+
+static int read_silently(struct input *in)
+{
+    _cleanup_(silence_end) struct silence s = {.signal_fd = -1};
+    int r = silence_begin(&s);
+    if (r == 0)
+        r = read_line(in, &s);
+    if (r == -EINTR)
+        return CTL_CANCELLED;
+    return r < 0 ? report(CTL_FAILED, "cannot read the token from standard input: %s", strerror(-r)) : CTL_OK;
+}
+
+static int refuse(const char *sentence)
+{
+    (void)report(CTL_USAGE, "%s Nothing was linked.", sentence);
+    report_hint("give the refresh token alone, on standard input: a line of up to %d characters",
+                TOKEN_INPUT_BYTES_MAX);
+    return CTL_USAGE;
+}
+
+/* Leaves the token alone in the input, at its start. */
+static int check(struct input *in)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t first = 0, end = in->n;
+    while (first < end && in->bytes[first] && strchr(blanks, in->bytes[first]))
+        first++;
+    while (end > first && in->bytes[end - 1] && strchr(blanks, in->bytes[end - 1]))
+        end--;
+    size_t n = end - first;
+    if (n == 0)
+        return refuse("No token came on standard input.");
+    if (n > TOKEN_INPUT_BYTES_MAX || in->n == INPUT_BYTES_MAX)
+        return refuse("What came on standard input is longer than a refresh token can be.");
+    for (size_t i = first; i < end; i++)
+        if (in->bytes[i] <= 0x20 || in->bytes[i] > 0x7e)
+            return refuse("What came on standard input is no token: it holds blanks or other characters that "
+                          "no token has.");
+    if (n > 5 && memcmp(in->bytes + first, "Atza|", 5) == 0)
+        return refuse(
+            "This is an access token (Atza|...), which ends within the hour; a refresh token begins "
+            "with Atzr|.");
+    (void)memmove(in->bytes, in->bytes + first, n);
+    in->n = n;
+    return CTL_OK;
+}
+
+static int seal(const struct input *in, int *ret_fd)
+{
+    _cleanup_close_ int fd = memfd_create("lwa-token", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    int r = savefile_write_all(fd, in->bytes, in->n);
+    if (r < 0)
+        return r;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int token_input_read(int *ret_fd)
+{
+    _cleanup_(wipe) struct input in = {.n = 0};
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* no dump that holds the token */
+    int r = read_silently(&in);
+    if (r == CTL_CANCELLED)
+        return report(CTL_CANCELLED, "Cancelled. Nothing was linked.");
+    if (r == CTL_OK)
+        r = check(&in);
+    if (r != CTL_OK)
+        return r;
+    r = seal(&in, ret_fd);
+    return r < 0 ? report(CTL_FAILED, "cannot hand over the token: %s", strerror(-r)) : CTL_OK;
+}
