@@ -46,6 +46,7 @@ struct http {
 
 struct http_request {
     struct list node;
+    struct http *http;
     struct http_multi *multi;
     CURL *easy; /* NULL once the request has ended */
     struct curl_slist *headers;
@@ -261,6 +262,14 @@ static void reply_fill(struct http_request *r, struct http_reply *reply)
     }
 }
 
+/* curl keeps the certificates that it has read with the multi handle, for a day. They may be why TLS failed:
+ * memory that ended while they were read leaves some of them useless, and the file may be another by now. */
+static void forget_certificates(struct http_request *r)
+{
+    if (r->multi == r->http->multi)
+        http_multi_unref(TAKE_PTR(r->http->multi));
+}
+
 /* After the callback nothing but the request itself may be touched: the callee may have freed the rest. */
 static void request_finish(struct http_request *r, enum http_failure failure, bool sent)
 {
@@ -273,6 +282,8 @@ static void request_finish(struct http_request *r, enum http_failure failure, bo
     };
     if (failure == HTTP_OK)
         reply_fill(r, &reply);
+    if (failure == HTTP_E_TLS)
+        forget_certificates(r);
     list_remove(&r->node);
     request_stop(r);
     r->callback(&reply, r->userdata);
@@ -354,6 +365,7 @@ static int request_start(struct http *h, struct http_request *request, const cha
     code = ensure_multi(h);
     if (code < 0)
         return code;
+    r->http = h;
     r->callback = callback;
     r->userdata = userdata;
     r->sent_usec = boottime_usec();
