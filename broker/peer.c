@@ -80,8 +80,11 @@ static void on_identity(const struct identity *identity, void *userdata)
     struct peer *peer = userdata;
     peer->lookup = NULL;
     if (!identity) {
+        /* What waits is refused, and it is forgotten: if it was for want of memory or of a descriptor, its
+         * next call is not. */
         peer->is_refused = true;
         call_resume_identified(peer);
+        peer_free(peer);
         return;
     }
     struct refusal refusal;
