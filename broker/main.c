@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/harden.h"
 #include "broker/http-memory.h"
+#include "broker/loop.h"
 #include "broker/seccomp.h"
 #include "util/log.h"
 
@@ -159,7 +160,7 @@ int main(int argc, char **argv)
     (void)mallopt(M_ARENA_MAX, 1);
 
     uv_loop_t loop;
-    if (uv_loop_init(&loop) < 0) {
+    if (uv_loop_init(&loop) < 0 || loop_prepare(&loop) < 0) {
         log_error("no event loop");
         return EXIT_FAILURE;
     }
