@@ -30,6 +30,7 @@ struct timers {
     size_t room;
     uint64_t last_number;
     uint64_t armed_usec; /* what the timerfd is armed for; 0: nothing */
+    struct timer *spare; /* the one whose callback runs: for the next that it starts */
     bool is_firing;
 };
 
@@ -128,10 +129,13 @@ static void on_ready(uv_poll_t *poll, int status _unused_, int events _unused_)
         timer_callback callback = t->callback;
         void *userdata = t->userdata;
         take_out(ts, t);
-        free(t);
+        free(ts->spare);
+        ts->spare = t;
         callback(userdata);
     }
     ts->is_firing = false;
+    free(ts->spare);
+    ts->spare = NULL;
     arm(ts);
     close_if_empty(ts);
 }
@@ -145,7 +149,7 @@ static int timers_new(uv_loop_t *loop, struct timers **ret)
     ts->fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (ts->fd < 0) {
         free(ts);
-        return -errno;
+        return -EMFILE; /* whatever it was: errno may be another by now */
     }
     int r = uv_poll_init(loop, &ts->poll, ts->fd);
     if (r < 0) {
@@ -165,11 +169,15 @@ static int timers_new(uv_loop_t *loop, struct timers **ret)
 int timer_start(uv_loop_t *loop, uint64_t delay_usec, timer_callback callback, void *userdata,
                 struct timer **ret)
 {
-    _cleanup_free_ struct timer *t = malloc(sizeof(*t));
     struct timers *ts = loop->data;
-    int r = !t ? -ENOMEM : ts ? 0 : timers_new(loop, &ts);
+    int r = ts ? 0 : timers_new(loop, &ts);
     if (r < 0)
         return r;
+    _cleanup_free_ struct timer *t = ts->spare ? TAKE_PTR(ts->spare) : malloc(sizeof(*t));
+    if (!t) {
+        close_if_empty(ts);
+        return -ENOMEM;
+    }
     *t = (struct timer){.timers = ts,
                         .deadline_usec = boottime_usec() + delay_usec,
                         .number = ++ts->last_number,

@@ -18,7 +18,8 @@ struct timer;
 typedef void (*timer_callback)(void *userdata);
 
 /* The timer is gone when its callback begins: clear your pointer first thing in it. 0 or a negative errno.
- * loop->data belongs to this module. */
+ * One that is started in a callback takes the memory of the one that has run, so that what repeats does not
+ * end for want of it. loop->data belongs to this module. */
 int timer_start(uv_loop_t *loop, uint64_t delay_usec, timer_callback callback, void *userdata,
                 struct timer **ret) _must_check_;
 void timer_drop(struct timer *t);
