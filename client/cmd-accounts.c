@@ -26,7 +26,8 @@ static int add_row(struct grid *grid, struct json_object *account)
 {
     char created[TEXT_TIME_SIZE];
     _cleanup_free_ char *scopes = values_join(values_list(account, "grants"), " + ");
-    if (!scopes)
+    _cleanup_free_ char *marked = scopes ? text_claimed(scopes, values_flag(account, "claimed")) : NULL;
+    if (!marked)
         return -ENOMEM;
     grid_add(grid, values_text(account, "id"));
     grid_add(grid, values_text(account, "label"));
@@ -36,7 +37,7 @@ static int add_row(struct grid *grid, struct json_object *account)
     grid_add(grid, values_flag(account, "locked")        ? "locked"
                    : values_flag(account, "needs_login") ? "needs login"
                                                          : "ok");
-    grid_add(grid, scopes);
+    grid_add(grid, marked);
     return 0;
 }
 

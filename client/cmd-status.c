@@ -30,7 +30,8 @@ static int add_row(struct grid *grid, struct json_object *grant, int64_t now)
 {
     char expires[TEXT_TIME_SIZE], next[TEXT_TIME_SIZE];
     _cleanup_free_ char *scopes = values_join(values_list(grant, "scopes"), " ");
-    if (!scopes)
+    _cleanup_free_ char *marked = scopes ? text_claimed(scopes, values_flag(grant, "claimed")) : NULL;
+    if (!marked)
         return -ENOMEM;
     grid_add(grid, values_text(grant, "account"));
     grid_add(grid, values_text(grant, "owner"));
@@ -38,7 +39,7 @@ static int add_row(struct grid *grid, struct json_object *grant, int64_t now)
     grid_add(grid, text_relative_time(values_number(grant, "expires_at"), now, expires));
     grid_add(grid, text_relative_time(values_number(grant, "next_try_at"), now, next));
     grid_add(grid, values_text(grant, "error"));
-    grid_add(grid, scopes);
+    grid_add(grid, marked);
     return 0;
 }
 

@@ -182,6 +182,12 @@ const char *text_countdown(int64_t left_sec, char buffer[static TEXT_TIME_SIZE])
     return buffer;
 }
 
+char *text_claimed(const char *scopes, bool is_claimed)
+{
+    char *text;
+    return asprintf(&text, "%s%s", is_claimed ? "(claimed) " : "", scopes) < 0 ? NULL : text;
+}
+
 /* The least number of letters to change, drop, add or swap with their neighbour. Both at most
  * NEAREST_BYTES_MAX bytes. */
 static size_t distance(const char *a, const char *b)

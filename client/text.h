@@ -36,6 +36,10 @@ const char *text_time(int64_t when_sec, char buffer[static TEXT_TIME_SIZE]);
 /* "9:59", "1:00:00"; "0:00" when negative. */
 const char *text_countdown(int64_t left_sec, char buffer[static TEXT_TIME_SIZE]);
 
+/* A copy of the scopes of a login; "(claimed) ..." before those that only he who imported it vouches for.
+ * NULL when memory is out. */
+char *text_claimed(const char *scopes, bool is_claimed);
+
 /* The name of the list (of n, NULLs allowed) that is nearest to `word`, or NULL when none is near enough to
  * have been meant. */
 const char *text_nearest(const char *word, const char *const *names, size_t n);
