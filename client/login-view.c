@@ -243,22 +243,35 @@ static int finish_linked(const struct login_view *v, struct json_object *details
     return CTL_OK;
 }
 
-/* The error is the name of one of the bus contract, with or without its prefix. */
-static int finish_failed(const char *error, const char *message, const struct bus_context *context)
+/* The broker's sentence says what to do next; only where that is another login its command is added. */
+static int finish_told(const struct login_view *v, enum bus_error error, const char *message,
+                       const struct bus_context *context)
 {
+    int code = error == BUS_OK ? CTL_FAILED : outcome_of_error(error)->code;
+    (void)report(code, "%s", message);
+    if (code == CTL_LOGIN && v->flow != LOGIN_BY_IMPORT)
+        bus_hint_login(context);
+    return code;
+}
+
+/* The error is the name of one of the bus contract, with or without its prefix. */
+static int finish_failed(const struct login_view *v, struct json_object *details,
+                         const struct bus_context *context)
+{
+    const char *error = values_text(details, "error"), *message = values_text(details, "message");
     _cleanup_free_ char *name = NULL;
     bool is_full = strncmp(error, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) == 0;
     if (asprintf(&name, "%s%s", is_full ? "" : LWA_ERROR_PREFIX, error) < 0) {
         name = NULL; /* asprintf() leaves it undefined */
         return report(CTL_FAILED, "out of memory");
     }
-    if (bus_error_from_name(name) != BUS_OK)
-        return bus_report(name, message, context);
+    enum bus_error known = bus_error_from_name(name);
     if (*message)
-        (void)report(CTL_FAILED, "%s", message);
-    else
-        (void)report(CTL_FAILED, "The login failed (%s). Nothing was linked.",
-                     *error ? error : "no reason given");
+        return finish_told(v, known, message, context);
+    if (known != BUS_OK)
+        return bus_report(name, NULL, context);
+    (void)report(CTL_FAILED, "The login failed (%s). Nothing was linked.",
+                 *error ? error : "no reason given");
     report_hint("`lwactl status` and the broker's log may tell why; then log in again");
     return CTL_FAILED;
 }
@@ -268,8 +281,8 @@ static void hint_expired(const struct login_view *v, const struct bus_context *c
     bool is_redirected = v->flow == LOGIN_BY_BROWSER || v->flow == LOGIN_BY_PASTE;
     if (is_redirected)
         report_hint(
-            "if Amazon showed an error in place of its login page: a scope is not known or not enabled for "
-            "this client id, or the return address is not allowed for it; see developer.amazon.com");
+            "if Amazon showed an error in place of its login page, the security profile lacks one of the "
+            "scopes, or the return address among its Allowed Return URLs");
     else
         bus_hint_login(context);
 }
@@ -304,5 +317,5 @@ int login_view_finish(struct login_view *v, const char *outcome, struct json_obj
             bus_hint_login(context);
         return ends[i].code;
     }
-    return finish_failed(values_text(details, "error"), message, context);
+    return finish_failed(v, details, context);
 }

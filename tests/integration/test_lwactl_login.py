@@ -335,7 +335,10 @@ def test_the_sentence_of_the_broker_is_shown(bus, broker, error, code):  # noqa:
     RedirectLogin(broker).finish_after_properties(
         "failed", error=("s", "org.lwabroker.Error." + error), reason=("s", "x"), message=("s", "Do just this."))
     r = run(bus, "login", LIBRARY, "--browser")
-    assert r.returncode == code and r.stderr.startswith(b"lwactl: Do just this.\n")
+    lines = r.stderr.decode().splitlines()
+    assert r.returncode == code and lines[0] == "lwactl: Do just this."
+    # The sentence says what to do; nothing else may contradict it.
+    assert lines[1:] == (["hint: lwactl login --browser " + LIBRARY] if code == 5 else [])
 
 
 def test_scopes_that_were_left_out_are_told(bus, broker):  # noqa: F811
@@ -347,6 +350,21 @@ def test_scopes_that_were_left_out_are_told(bus, broker):  # noqa: F811
     assert sorted(scopes) == sorted([LIBRARY, "profile", "postal_code", 'we"ird\\'])
     assert json.loads(options["scope_data"][1]) == {
         name: {"essential": False} for name in ("profile", "postal_code", 'we"ird\\')}
+
+
+def test_claimed_scopes_are_marked(bus, broker):  # noqa: F811
+    accounts = [{"id": ("s", "main"), "grants": ("as", [LIBRARY]), "claimed": ("b", True)},
+                {"id": ("s", "other"), "grants": ("as", ["profile"]), "claimed": ("b", False)}]
+    grants = [{"account": ("s", "main"), "scopes": ("as", [LIBRARY]), "claimed": ("b", True)},
+              {"account": ("s", "other"), "scopes": ("as", ["profile"]), "claimed": ("b", False)}]
+    broker.replies["List"] = lambda options: ("aa{sv}", (accounts,))
+    broker.replies["Get"] = lambda: ("a{sv}", ({"grants": ("aa{sv}", grants)},))
+    for command in ("accounts", "status"):
+        r = run(bus, command)
+        assert r.returncode == 0
+        assert re.search(r" \(claimed\) music::library:read$", r.stdout.decode(), re.M), command
+        assert re.search(r"^other .* profile$", r.stdout.decode(), re.M) and r.stdout.count(b"(claimed)") == 1
+    assert json.loads(run(bus, "accounts", "--json").stdout)[0]["claimed"]
 
 
 # --- by a pasted address -------------------------------------------------------------------------------------
