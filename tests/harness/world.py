@@ -276,6 +276,12 @@ class Sim:
     def approve(self, user_code, customer="alice", answer="allow"):
         return self.request("POST", "/approve", {"user_code": user_code, "customer": customer, "answer": answer})
 
+    def authorize(self, uri, customer="alice", answer="allow", deselect=""):
+        """What the browser is sent back with from the page at `uri`: a dictionary."""
+        fields = {"uri": uri, "customer": customer, "answer": answer, "deselect": deselect}
+        location = self.request("POST", "/authorize-as", fields)["location"]
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query, keep_blank_values=True))
+
     def revoke(self, customer):
         return self.request("POST", "/revoke", {"customer": customer})
 

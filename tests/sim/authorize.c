@@ -14,11 +14,16 @@
 
 #define TEXT_BYTES_MAX 2048
 
-/* https, or plain http to the loopback, without a fragment. */
+/* https, plain http to the loopback, or Amazon's own scheme for companion apps, without a fragment. */
 static bool redirect_is_allowed(const char *uri)
 {
-    static const char *const starts[] = {"https://",          "http://127.0.0.1:", "http://127.0.0.1/",
-                                         "http://localhost:", "http://localhost/", "http://[::1]:"};
+    static const char *const starts[] = {"https://",
+                                         "http://127.0.0.1:",
+                                         "http://127.0.0.1/",
+                                         "http://localhost:",
+                                         "http://localhost/",
+                                         "http://[::1]:",
+                                         "amzn://"};
 
     if (strlen(uri) > TEXT_BYTES_MAX)
         return false;
@@ -38,6 +43,28 @@ static char *copy_parameter(const struct form *form, const char *name)
     return value ? must(strdup(value)) : NULL;
 }
 
+/* {"profile":{"essential":false}}: those are voluntary. False when it is no JSON object. */
+static bool read_scope_data(const char *text, uint64_t *voluntary)
+{
+    struct json_tokener *tokener = must(json_tokener_new_ex(16));
+    struct json_object *root = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
+    bool is_object = json_object_is_type(root, json_type_object);
+    struct json_object *essential;
+
+    if (is_object) {
+        json_object_object_foreach(root, name, value)
+        {
+            if (json_object_is_type(value, json_type_object) &&
+                json_object_object_get_ex(value, "essential", &essential) &&
+                json_object_is_type(essential, json_type_boolean) && !json_object_get_boolean(essential))
+                *voluntary |= scope_bit(name);
+        }
+    }
+    json_object_put(root);
+    json_tokener_free(tokener);
+    return is_object;
+}
+
 /* The sentence for the person when the request is wrong, else NULL. */
 static const char *read_authorize(const struct sim *sim, const struct form *form, struct authorize *a)
 {
@@ -47,6 +74,7 @@ static const char *read_authorize(const struct sim *sim, const struct form *form
     const char *method = form_get(form, "code_challenge_method");
     const char *state = form_get(form, "state");
     const char *scope = form_get(form, "scope");
+    const char *scope_data = form_get(form, "scope_data");
 
     a->client = client_id ? sim_find_client(sim, client_id) : NULL;
     if (!a->client)
@@ -57,6 +85,8 @@ static const char *read_authorize(const struct sim *sim, const struct form *form
         return "400 Bad Request - The response type is not supported";
     if (!scope || !sim_parse_scopes(sim, scope, &a->scopes) || a->scopes == 0)
         return "400 Bad Request - An unknown scope was requested";
+    if (scope_data && !read_scope_data(scope_data, &a->voluntary))
+        return "400 Bad Request - The scope data is not valid";
     if (method && strcmp(method, "S256") != 0 && strcmp(method, "plain") != 0)
         return "400 Bad Request - The code challenge method is not supported";
     if (state && strlen(state) > TEXT_BYTES_MAX)
@@ -88,7 +118,7 @@ void handle_authorize_get(struct sim *sim, const struct request *rq, struct repl
     html_begin(&h, "Sign in");
     html_raw(&h, "<form method=\"post\" action=\"/ap/oa\">\n");
     html_hidden(&h, "page_token", page->token);
-    html_consent(&h, &sim->customers, page->request.client, page->request.scopes);
+    html_consent(&h, &sim->customers, page->request.client, page->request.scopes, page->request.voluntary);
     html_raw(&h, "</form>\n");
     html_end(&h, rp, 200, "consent");
 }
@@ -104,9 +134,8 @@ static void put_parameter(FILE *out, const char *separator, const char *name, co
     }
 }
 
-/* Sends the browser back with two parameters, whose names are ours, and the state. */
-static void reply_redirect(struct reply *rp, const char *outcome, const char *redirect_uri, const char *state,
-                           const char *const parameters[4])
+/* Where the browser is sent back to, with two parameters, whose names are ours, and the state. */
+static char *make_location(const char *redirect_uri, const char *state, const char *const parameters[4])
 {
     char *location = NULL;
     size_t n;
@@ -119,8 +148,43 @@ static void reply_redirect(struct reply *rp, const char *outcome, const char *re
         put_parameter(out, "&", "state", state);
     if (fclose(out) != 0)
         abort();
+    return location;
+}
+
+static char *deny(const struct authorize *request)
+{
+    const char *const parameters[] = {"error", "access_denied", "error_description",
+                                      "The customer has denied the request"};
+
+    return make_location(request->redirect_uri, request->state, parameters);
+}
+
+/* Uses the request up. */
+static char *allow(struct sim *sim, struct authorize *request, struct customer *customer, uint64_t kept)
+{
+    request->scopes &= ~request->voluntary | kept;
+    _cleanup_free_ char *scopes = scopes_join(request->scopes);
+    const struct auth_code *code =
+        codes_add_auth_code(&sim->codes, request, customer, sim->settings.auth_code_lifetime);
+    const char *const parameters[] = {"code", code->code, "scope", scopes};
+
+    return make_location(code->request.redirect_uri, code->request.state, parameters);
+}
+
+static void reply_redirect(struct reply *rp, const char *outcome, char *location)
+{
     reply_body(rp, 302, outcome, "text/html; charset=utf-8", must(strdup("")), 0);
     rp->location = location;
+}
+
+static uint64_t read_kept(const struct form *form)
+{
+    uint64_t kept = 0;
+
+    for (size_t i = 0; i < form->n; i++)
+        if (strcmp(form->fields[i].name, "keep") == 0)
+            kept |= scope_bit(form->fields[i].value);
+    return kept;
 }
 
 void handle_authorize_post(struct sim *sim, const struct request *rq, struct reply *rp)
@@ -135,19 +199,25 @@ void handle_authorize_post(struct sim *sim, const struct request *rq, struct rep
     if (!page)
         return html_message(rp, 403, "stale_page", "Start again",
                             "That page was used already or is too old.");
-    struct authorize *request = &page->request;
-    if (answer && strcmp(answer, "deny") == 0) {
-        const char *const parameters[] = {"error", "access_denied", "error_description",
-                                          "The customer has denied the request"};
-        return reply_redirect(rp, "denied", request->redirect_uri, request->state, parameters);
-    }
+    if (answer && strcmp(answer, "deny") == 0)
+        return reply_redirect(rp, "denied", deny(&page->request));
     struct customer *customer = name ? customers_get(&sim->customers, name) : NULL;
     if (!answer || strcmp(answer, "allow") != 0 || !customer)
         return html_message(rp, 400, "bad_form", "Something is missing",
                             "The form came without a customer or without an answer. Start again.");
+    reply_redirect(rp, "allowed", allow(sim, &page->request, customer, read_kept(&rq->form)));
+}
 
-    _cleanup_free_ char *scopes = scopes_join(request->scopes);
-    const struct auth_code *code = codes_add_auth_code(&sim->codes, request, customer);
-    const char *const parameters[] = {"code", code->code, "scope", scopes};
-    reply_redirect(rp, "allowed", code->request.redirect_uri, code->request.state, parameters);
+const char *authorize_as(struct sim *sim, const struct form *query, struct customer *customer, bool is_denied,
+                         uint64_t deselected, char **ret_location)
+{
+    _cleanup_(authorize_clear) struct authorize request = {NULL};
+    const char *wrong = read_authorize(sim, query, &request);
+
+    if (wrong)
+        return wrong;
+    if ((deselected & ~request.voluntary) != 0)
+        return "deselect";
+    *ret_location = is_denied ? deny(&request) : allow(sim, &request, customer, ~deselected);
+    return NULL;
 }

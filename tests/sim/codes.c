@@ -8,8 +8,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#define AUTH_CODE_LIFETIME_SEC 300 /* as Amazon documents it */
-
 void codes_init(struct codes *c)
 {
     *c = (struct codes){.n_pairs = 0};
@@ -126,7 +124,8 @@ void auth_code_free(struct auth_code *code)
     free(code);
 }
 
-struct auth_code *codes_add_auth_code(struct codes *c, struct authorize *request, struct customer *customer)
+struct auth_code *codes_add_auth_code(struct codes *c, struct authorize *request, struct customer *customer,
+                                      uint32_t lifetime_sec)
 {
     struct auth_code *code = must(calloc(1, sizeof(*code)));
 
@@ -140,7 +139,7 @@ struct auth_code *codes_add_auth_code(struct codes *c, struct authorize *request
     code->code = random_token("AN", 20);
     code->request = authorize_take(request);
     code->customer = customer;
-    code->expires_usec = boottime_usec() + AUTH_CODE_LIFETIME_SEC * USEC_PER_SEC;
+    code->expires_usec = boottime_usec() + lifetime_sec * USEC_PER_SEC;
     list_append(&c->auth_codes, &code->node);
     return code;
 }

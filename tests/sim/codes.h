@@ -30,6 +30,7 @@ struct code_pair {
 struct authorize {
     const struct client *client;
     uint64_t scopes;
+    uint64_t voluntary; /* of these, what the person may de-select */
     char *redirect_uri;
     char *state;     /* NULL if none was sent */
     char *challenge; /* NULL if none was sent */
@@ -79,7 +80,8 @@ bool code_pair_is_expired(const struct code_pair *pair);
 void authorize_clear(struct authorize *a);
 
 /* Takes over what `request` owns and leaves it empty. */
-struct auth_code *codes_add_auth_code(struct codes *c, struct authorize *request, struct customer *customer);
+struct auth_code *codes_add_auth_code(struct codes *c, struct authorize *request, struct customer *customer,
+                                      uint32_t lifetime_sec);
 /* Takes the code out, so that it works once. The caller owns it; NULL for unknown or expired. */
 struct auth_code *codes_take_auth_code(struct codes *c, const char *code);
 void auth_code_free(struct auth_code *code);

@@ -2,6 +2,7 @@
 #include "tests/sim/control.h"
 
 #include "tests/sim/memory.h"
+#include "tests/sim/provider.h"
 #include "tests/sim/scopes.h"
 
 #include <string.h>
@@ -72,6 +73,37 @@ static void control_approve(struct sim *sim, const struct request *rq, struct re
     reply_ok(rp, NULL, 0);
 }
 
+/* Plays the person at the page whose address is `uri`, as far as the redirect: {"location": ...}. */
+static void control_authorize_as(struct sim *sim, const struct request *rq, struct reply *rp)
+{
+    const char *uri = form_get(&rq->form, "uri");
+    const char *name = form_get(&rq->form, "customer");
+    const char *answer = form_get(&rq->form, "answer");
+    const char *deselect = form_get(&rq->form, "deselect");
+    _cleanup_form_ struct form query = {NULL};
+    _cleanup_free_ char *location = NULL;
+    uint64_t deselected = 0;
+    size_t n = strlen(sim->public_base);
+
+    if (!uri || strncmp(uri, sim->public_base, n) != 0 || strncmp(uri + n, "/ap/oa?", 7) != 0 ||
+        form_parse(uri + n + 7, strlen(uri + n + 7), &query) < 0)
+        return reply_bad(rp, 400, "uri");
+    if (answer && strcmp(answer, "allow") != 0 && strcmp(answer, "deny") != 0)
+        return reply_bad(rp, 400, "answer");
+    if (deselect && !scopes_parse(deselect, &deselected))
+        return reply_bad(rp, 400, "deselect");
+    struct customer *customer = customers_get(&sim->customers, name ? name : demo_customer);
+    if (!customer)
+        return reply_bad(rp, 400, "customer");
+    const char *wrong =
+        authorize_as(sim, &query, customer, answer && strcmp(answer, "deny") == 0, deselected, &location);
+    if (wrong)
+        return reply_bad(rp, 400, wrong);
+    struct json_object *object = must(json_object_new_object());
+    json_add(object, "location", location);
+    reply_json(rp, 200, "ok", object);
+}
+
 static void control_revoke(struct sim *sim, const struct request *rq, struct reply *rp)
 {
     const char *name = form_get(&rq->form, "customer");
@@ -135,6 +167,7 @@ static const struct {
     {"POST", "/fault", control_fault},
     {"POST", "/clear-faults", control_clear_faults},
     {"POST", "/approve", control_approve},
+    {"POST", "/authorize-as", control_authorize_as},
     {"POST", "/revoke", control_revoke},
     {"POST", "/expire-tokens", control_expire_tokens},
     {"POST", "/mint", control_mint},

@@ -104,8 +104,17 @@ static void html_customers(struct html *h, const struct customers *customers)
     html_raw(h, "</select>\n");
 }
 
+static void html_checkbox(struct html *h, const char *name, const char *value)
+{
+    html_raw(h, "<input type=\"checkbox\" checked name=\"");
+    html_text(h, name);
+    html_raw(h, "\" value=\"");
+    html_text(h, value);
+    html_raw(h, "\"> ");
+}
+
 void html_consent(struct html *h, const struct customers *customers, const struct client *client,
-                  uint64_t scopes)
+                  uint64_t scopes, uint64_t voluntary)
 {
     html_customers(h, customers);
     html_raw(h, "<p>The application</p>\n<p><code>");
@@ -113,6 +122,8 @@ void html_consent(struct html *h, const struct customers *customers, const struc
     html_raw(h, "</code></p>\n<p>asks to:</p>\n<ul>\n");
     for (int i = scopes_next(scopes, 0); i >= 0; i = scopes_next(scopes, i + 1)) {
         html_raw(h, "<li>");
+        if (voluntary >> i & 1)
+            html_checkbox(h, "keep", scope_name(i));
         html_text(h, scope_words(i));
         html_raw(h, " <small>(");
         html_text(h, scope_name(i));

@@ -24,9 +24,10 @@ void html_text(struct html *h, const char *text);
 void html_hidden(struct html *h, const char *name, const char *value);
 /* A paragraph with a notice; `text` is escaped. */
 void html_notice(struct html *h, const char *text);
-/* The customer's choice, the client, the scopes in words, and the buttons: the inside of a consent form. */
+/* The customer's choice, the client, the scopes in words, and the buttons: the inside of a consent form. The
+ * voluntary ones of them can be de-selected; those that are not come back as `keep`. */
 void html_consent(struct html *h, const struct customers *customers, const struct client *client,
-                  uint64_t scopes);
+                  uint64_t scopes, uint64_t voluntary);
 
 /* A whole page that says one thing. */
 void html_message(struct reply *rp, unsigned status, const char *outcome, const char *title,

@@ -46,7 +46,7 @@ static void show_consent(struct sim *sim, const struct code_pair *pair, struct r
     html_begin(&h, "Link this device?");
     html_raw(&h, "<form method=\"post\" action=\"/code\">\n");
     html_hidden(&h, "page_token", page->token);
-    html_consent(&h, &sim->customers, pair->client, pair->scopes);
+    html_consent(&h, &sim->customers, pair->client, pair->scopes, 0);
     html_raw(&h, "</form>\n");
     html_end(&h, rp, 200, "consent");
 }

@@ -22,6 +22,10 @@ void handle_code_get(struct sim *sim, const struct request *rq, struct reply *rp
 void handle_code_post(struct sim *sim, const struct request *rq, struct reply *rp);
 void handle_authorize_get(struct sim *sim, const struct request *rq, struct reply *rp);
 void handle_authorize_post(struct sim *sim, const struct request *rq, struct reply *rp);
+/* The same without the pages, for a person that a test plays: answers the authorization request whose query
+ * this is. What is wrong with it, or NULL with the address that the browser is sent back to. */
+const char *authorize_as(struct sim *sim, const struct form *query, struct customer *customer, bool is_denied,
+                         uint64_t deselected, char **ret_location);
 /* Amazon Music: music.c; all paths below /v1/ */
 void handle_music(struct sim *sim, const struct request *rq, struct reply *rp);
 

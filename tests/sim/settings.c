@@ -21,12 +21,14 @@ struct setting_row {
 static const struct setting_row rows[] = {
     {"token_lifetime", OFFSET(token_lifetime), 1000000},
     {"code_lifetime", OFFSET(code_lifetime), 1000000},
+    {"auth_code_lifetime", OFFSET(auth_code_lifetime), 1000000},
     {"interval", OFFSET(interval), 1000000},
     {"min_poll_interval", OFFSET(min_poll_interval), 1000000},
     {"rotation", OFFSET(rotation), .choices = {"none", "same", "new"}},
     {"rotation_kills_old", OFFSET(rotation_kills_old), .choices = {"no", "yes"}},
     {"expires_in_form", OFFSET(expires_in_form), .choices = {"number", "string"}},
     {"client_type", OFFSET(client_type), .choices = {"device", "web"}},
+    {"wrong_region", OFFSET(wrong_region), .choices = {"no", "yes"}},
     {"delay_ms", OFFSET(delay_ms), 600000},
     {"token_type", OFFSET(token_type), .size = TEXT_SIZE(token_type)},
     {"disabled_scopes", OFFSET(disabled_scopes), .size = TEXT_SIZE(disabled_scopes)},
@@ -37,6 +39,7 @@ void settings_init(struct settings *s)
     *s = (struct settings){
         .token_lifetime = 3600,
         .code_lifetime = 600,
+        .auth_code_lifetime = 300,
         .interval = 5,
         .rotation = ROTATION_SAME,
         .token_type = "bearer",

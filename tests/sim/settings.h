@@ -17,13 +17,15 @@ enum rotation {
 struct settings {
     uint32_t token_lifetime;     /* seconds; of access tokens made from now on */
     uint32_t code_lifetime;      /* seconds; of code pairs made from now on */
+    uint32_t auth_code_lifetime; /* seconds; of authorization codes made from now on */
     uint32_t interval;           /* seconds; what a code pair advertises */
     uint32_t min_poll_interval;  /* seconds; polls that come faster get slow_down; 0 for never */
     uint32_t rotation;           /* enum rotation */
     uint32_t rotation_kills_old; /* whether a new refresh token ends the one before */
     uint32_t expires_in_form;    /* 0 number, 1 string */
     uint32_t client_type;        /* what --client-id names: 0 a device's client, 1 a web client */
-    uint32_t delay_ms;           /* before every answer of the token endpoint */
+    uint32_t wrong_region; /* refresh tokens are another region's: good here, and refused at a refresh */
+    uint32_t delay_ms;     /* before every answer of the token endpoint */
     char token_type[64];
     char disabled_scopes[1024]; /* known, but not enabled for the security profile */
 };

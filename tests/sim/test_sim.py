@@ -557,6 +557,72 @@ def test_authorization_code_of_a_web_client(sim):
                  "invalid_request", missing("client_secret"))
 
 
+VOLUNTARY = json.dumps({"profile": {"essential": False}, "music::library:read": {"essential": True}})
+
+
+def authorize_as(sim, deselect="", answer="allow", **changes):
+    """The query of the redirect, without the pages."""
+    uri = sim.base + "/ap/oa?" + urllib.parse.urlencode(authorize_query(sim, **changes))
+    location = sim.control("/authorize-as", uri=uri, customer="carol", answer=answer, deselect=deselect)["location"]
+    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query, keep_blank_values=True))
+
+
+def test_voluntary_scopes_can_be_deselected(sim):
+    consent = sim.get("/ap/oa", **authorize_query(sim, scope_data=VOLUNTARY))
+    boxes = re.findall(r'<input type="checkbox" checked name="keep" value="([^"]*)">', consent.text)
+    assert boxes == ["profile"]
+    for keep, scope in ((["profile"], "profile music::library:read"), ([], "music::library:read")):
+        consent = sim.get("/ap/oa", **authorize_query(sim, scope_data=VOLUNTARY))
+        fields = [("page_token", page_token(consent)), ("customer", "carol"), ("answer", "allow")]
+        data = urllib.parse.urlencode(fields + [("keep", name) for name in keep]).encode()
+        reply = sim.request("POST", "/ap/oa", data, {"Content-Type": "application/x-www-form-urlencoded"})
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(reply.headers["Location"]).query))
+        assert query["scope"] == scope
+        token = redeem(sim, query["code"]).json()["access_token"]
+        assert sim.get("/user/profile", access_token=token).status == (200 if keep else 401)
+    # An essential one stays, whatever the form says.
+    assert authorize(sim, scope_data=VOLUNTARY)["scope"] == "music::library:read"
+    assert "checkbox" not in sim.get("/ap/oa", **authorize_query(sim)).text
+    reply = sim.get("/ap/oa", **authorize_query(sim, scope_data="[]"))
+    assert reply.status == 400 and "The scope data is not valid" in reply.text
+
+
+def test_authorize_as(sim):
+    query = authorize_as(sim)
+    assert (query["scope"], query["state"]) == ("profile music::library:read", "a state & more")
+    body = redeem(sim, query["code"]).json()
+    assert sim.get("/user/profile", access_token=body["access_token"]).json()["name"] == "Carol Example"
+    assert authorize_as(sim, answer="deny")["error"] == "access_denied"
+    assert authorize_as(sim, "profile", scope_data=VOLUNTARY)["scope"] == "music::library:read"
+    assert authorize_as(sim, "profile", scope="profile", scope_data=VOLUNTARY)["scope"] == ""
+    app = authorize_as(sim, redirect_uri="amzn://com.example.app")
+    assert redeem(sim, app["code"], redirect_uri="amzn://com.example.app").status == 200
+    for changes in ({"scope": "nonsense"}, {"client_id": "nobody"}, {"scope_data": "{"}, {"redirect_uri": "x:y"}):
+        with pytest.raises(ValueError, match="400 Bad Request"):
+            authorize_as(sim, **changes)
+    for wrong in ({"uri": "https://elsewhere/ap/oa?x=y"}, {"answer": "perhaps"}, {"deselect": "nonsense"},
+                  {"deselect": "profile"}):
+        uri = sim.base + "/ap/oa?" + urllib.parse.urlencode(authorize_query(sim))
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            sim.control("/authorize-as", **{"uri": uri, **wrong})
+
+
+def test_authorization_code_expires(sim):
+    sim.control("/set", auth_code_lifetime=0)
+    assert_error(redeem(sim, authorize_as(sim)["code"]), 400, "invalid_grant")
+    sim.control("/set", auth_code_lifetime=300)
+    assert redeem(sim, authorize_as(sim)["code"]).status == 200
+
+
+def test_wrong_region(sim):
+    """Everything works but the first refresh, as where the region's host is another's."""
+    sim.control("/set", wrong_region="yes")
+    tokens = redeem(sim, authorize_as(sim)["code"]).json()
+    assert_error(refresh(sim, tokens["refresh_token"]), 400, "invalid_grant")
+    sim.control("/set", wrong_region="no")
+    assert refresh(sim, tokens["refresh_token"]).status == 200
+
+
 def test_authorize_redirect_with_a_query(sim):
     query = authorize(sim, redirect_uri="https://app.example/cb?a=b")
     assert query["a"] == "b" and query["code"]

@@ -199,8 +199,8 @@ static void grant_refresh(struct sim *sim, const struct request *rq, struct repl
         return;
 
     struct token *token = ledger_find(&sim->ledger, value);
-    if (!token || !token->is_refresh || token->is_dead || token->grant->is_revoked ||
-        token->grant->client != client)
+    if (!token || !token->is_refresh || token->is_dead || sim->settings.wrong_region ||
+        token->grant->is_revoked || token->grant->client != client)
         return reply_invalid_grant(rp, rq, "refresh_token");
     token->grant->n_refreshes++;
     struct token *next = rotate(sim, token);
