@@ -44,6 +44,7 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
     if (r < 0)
         return r;
     g->is_dead = stored->is_dead;
+    g->is_claimed = stored->claimed;
     g->has_previous = stored->has_previous;
     g->is_intent_open = stored->intent_open;
     (void)snprintf(g->dead_reason, sizeof(g->dead_reason), "%s",

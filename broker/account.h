@@ -41,6 +41,7 @@ struct grant {
     struct scope_set may_carry; /* canonical */
     struct scope_set carries;   /* canonical */
     bool is_dead;
+    bool is_claimed; /* imported: what it carries is only said by who brought it */
     bool has_previous;
     bool is_intent_open; /* a refresh may have been carried out whose answer is lost */
     char dead_reason[32];

@@ -25,6 +25,15 @@ static bool needs_login(const struct account *account)
     return true;
 }
 
+static bool is_claimed(const struct account *account)
+{
+    struct grant *grant;
+    LIST_FOREACH (grant, &account->grants, node)
+        if (grant->is_claimed)
+            return true;
+    return false;
+}
+
 static void write_grants(struct writer *w, const struct account *account)
 {
     struct grant *grant;
@@ -47,6 +56,7 @@ static void write_account(struct writer *w, const struct account *account, const
     writer_entry_bool(w, "default", account->is_default);
     writer_entry_bool(w, "locked", account_is_locked(account, user));
     writer_entry_bool(w, "needs_login", needs_login(account));
+    writer_entry_bool(w, "claimed", is_claimed(account));
     writer_entry_uint64(w, "created_at", (uint64_t)account->created_sec);
     write_grants(w, account);
     writer_close(w);

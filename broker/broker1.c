@@ -27,7 +27,8 @@ static void release_tokens(struct call *call)
 
 /* --- properties -------------------------------------------------------------------------------------- */
 
-static const char *const features[] = {"option:account", "option:min_valid", "flow:device-code"};
+static const char *const features[] = {"option:account", "option:min_valid", "flow:device-code",
+                                       "flow:authorization-code", "flow:import"};
 
 static void write_features(struct writer *w)
 {

@@ -76,6 +76,27 @@ void call_resume_identified(struct peer *peer)
             go_on(call);
 }
 
+int call_release_body(struct call *call)
+{
+    DBusMessage *full = call->message;
+    DBusMessage *bare =
+        dbus_message_new_method_call(dbus_message_get_destination(full), dbus_message_get_path(full),
+                                     dbus_message_get_interface(full), dbus_message_get_member(full));
+    if (!bare)
+        return -ENOMEM;
+    if (!dbus_message_set_sender(bare, dbus_message_get_sender(full))) {
+        dbus_message_unref(bare);
+        return -ENOMEM;
+    }
+    dbus_message_set_serial(bare, dbus_message_get_serial(full));
+    dbus_message_set_no_reply(bare, dbus_message_get_no_reply(full));
+    dbus_message_set_allow_interactive_authorization(bare,
+                                                     dbus_message_get_allow_interactive_authorization(full));
+    call->message = bare;
+    dbus_message_unref(full);
+    return 0;
+}
+
 DBusMessage *call_reply(struct call *call, struct writer *w)
 {
     DBusMessage *reply = dbus_message_new_method_return(call->message);

@@ -39,6 +39,10 @@ void call_identify_outside(struct call *call, void (*next)(struct call *call));
 void call_resume_identified(struct peer *peer);
 
 /* An empty reply with a writer on it; call_send() ends the call with it, or with an error if it failed. */
+/* Lets go of the arguments, descriptors among them, where a call is going to wait: whom to answer and how
+ * stays. 0 or -ENOMEM. */
+int call_release_body(struct call *call) _must_check_;
+
 DBusMessage *call_reply(struct call *call, struct writer *w) _must_check_;
 void call_send(struct call *call, DBusMessage *reply, struct writer *w);
 /* Ends the call with a reply without arguments. */

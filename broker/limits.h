@@ -72,8 +72,10 @@
 /* --- logins ------------------------------------------------------------------------------------------ */
 #define LIMIT_GRANTS_PER_ACCOUNT 64 /* GetToken looks at every one of them */
 #define LIMIT_SCOPE_DATA_BYTES 4096
-#define LIMIT_LOCALE_BYTES 35  /* BCP 47, longest registered tag with room */
-#define LIMIT_SLOW_DOWN_SEC 60 /* the longest poll interval that slow_down leads to */
+#define LIMIT_LOCALE_BYTES 35   /* BCP 47, longest registered tag with room */
+#define LIMIT_AUTHORIZE_SEC 600 /* for a redirect: where LWA shows an error as a page, none ever comes */
+#define LIMIT_WRONG_STATES 16   /* Complete with a state that is not the login's; then it is given up */
+#define LIMIT_SLOW_DOWN_SEC 60  /* the longest poll interval that slow_down leads to */
 
 /* --- files ------------------------------------------------------------------------------------------- */
 #define LIMIT_CATALOGUE_BYTES 262144

@@ -87,10 +87,7 @@ static void on_code_pair(const struct lwa_answer *answer, struct lwa_code_pair *
     login->pair = *pair;
     pair->device_code = NULL; /* ours now */
     login->interval_sec = pair->interval_sec;
-    login->expires_usec = answer->sent_usec + pair->expires_in_sec * USEC_PER_SEC;
-    uint64_t now = boottime_usec();
-    uint64_t left = login->expires_usec > now ? login->expires_usec - now : 0;
-    login->expires_sec = wall_sec() + (int64_t)(left / USEC_PER_SEC);
+    login_set_expiry(login, answer->sent_usec, pair->expires_in_sec);
     login_set_state(login, LOGIN_WAITING);
     poll_later(login);
 }
@@ -102,7 +99,19 @@ static int start(struct login *login)
     if (!scope)
         return -ENOMEM;
     return lwa_request_code_pair(broker->http, broker->config->codepair_endpoint, login->client_id, scope,
-                                 login->scope_data, login->locale, on_code_pair, login, &login->request);
+                                 login->options.scope_data, login->options.locale, on_code_pair, login,
+                                 &login->request);
 }
 
-const struct login_flow login_flow_device = {"device-code", start};
+static const char *find_fault(const struct login_options *options)
+{
+    if (options->redirect_uri || options->token)
+        return "A login by device-code has no redirect_uri and no token.";
+    return NULL;
+}
+
+const struct login_flow login_flow_device = {
+    .name = "device-code",
+    .find_fault = find_fault,
+    .start = start,
+};

@@ -14,7 +14,27 @@
 
 static const char *const state_names[] = {"starting", "waiting", "exchanging", "proving", "done"};
 
+static const struct login_flow *const flows[] = {&login_flow_device, &login_flow_code, &login_flow_import};
+
+const struct login_flow *login_flow_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(flows); i++)
+        if (strcmp(flows[i]->name, name) == 0)
+            return flows[i];
+    return NULL;
+}
+
 /* --- life -------------------------------------------------------------------------------------------- */
+
+void login_options_clear(struct login_options *options)
+{
+    free(options->label);
+    free(options->locale);
+    free(options->scope_data);
+    free(options->redirect_uri);
+    secret_free(options->token);
+    *options = (struct login_options){NULL};
+}
 
 static void login_free(struct login *login)
 {
@@ -24,9 +44,10 @@ static void login_free(struct login *login)
     timer_drop(login->timer);
     store_op_drop(login->op);
     lwa_code_pair_clear(&login->pair);
-    free(login->label);
-    free(login->locale);
-    free(login->scope_data);
+    free(login->code.uri);
+    secret_free(login->code.state);
+    secret_free(login->code.verifier);
+    login_options_clear(&login->options);
     free(login->endpoint);
     free(login->client_id);
     free(login);
@@ -53,10 +74,9 @@ int login_new(struct peer *peer, const struct login_flow *flow, struct login **r
                    (unsigned long long)login->number);
     list_append(&peer->logins, &login->in_peer);
 
-    login->label = strdup("");
     login->endpoint = strdup(broker->config->token_endpoint);
     login->client_id = strdup(broker->config->client_id);
-    if (!login->label || !login->endpoint || !login->client_id) {
+    if (!login->endpoint || !login->client_id) {
         login_free(login);
         return -ENOMEM;
     }
@@ -109,9 +129,9 @@ bool login_write_properties(struct login *login, struct writer *w, const char *n
     if (is_wanted(name, "VerificationUri"))
         writer_entry_string(w, "VerificationUri", login->pair.verification_uri);
     if (is_wanted(name, "AuthorizeUri"))
-        writer_entry_string(w, "AuthorizeUri", "");
+        writer_entry_string(w, "AuthorizeUri", login->code.uri ? login->code.uri : "");
     if (is_wanted(name, "Notice"))
-        writer_entry_string(w, "Notice", "");
+        writer_entry_string(w, "Notice", login->notice ? login->notice : "");
     if (is_wanted(name, "ExpiresAt"))
         writer_entry_uint64(w, "ExpiresAt", (uint64_t)login->expires_sec);
     return found;
@@ -139,6 +159,14 @@ static void send_signal(struct login *login, DBusMessage *signal, struct writer 
     dbus_message_unref(signal);
 }
 
+void login_set_expiry(struct login *login, uint64_t sent_usec, uint32_t lifetime_sec)
+{
+    uint64_t now = boottime_usec();
+    login->expires_usec = sent_usec + lifetime_sec * USEC_PER_SEC;
+    uint64_t left = login->expires_usec > now ? login->expires_usec - now : 0;
+    login->expires_sec = wall_sec() + (int64_t)(left / USEC_PER_SEC);
+}
+
 void login_set_state(struct login *login, enum login_state state)
 {
     login->state = state;
@@ -158,11 +186,16 @@ void login_set_state(struct login *login, enum login_state state)
 static void write_linked(struct login *login, const struct grant *grant, struct writer *w)
 {
     const struct catalogue *catalogue = login->broker->catalogue;
+    struct scope_set left_out = scope_set_minus(login->scopes, catalogue_expand(catalogue, grant->carries));
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
-    if (catalogue_names(catalogue, grant->carries, &scopes) < 0)
+    _cleanup_strv_ struct strv refused = STRV_EMPTY;
+    if (catalogue_names(catalogue, grant->carries, &scopes) < 0 ||
+        catalogue_names(catalogue, left_out, &refused) < 0)
         w->error = -ENOMEM;
     writer_entry_string(w, "account", grant->account->id);
     writer_entry_strv(w, "scopes", &scopes);
+    if (refused.n > 0)
+        writer_entry_strv(w, "refused", &refused);
 }
 
 static void write_failed(const struct login_reason_info *reason, struct writer *w)
@@ -242,26 +275,40 @@ static void on_proven(struct grant *grant, enum login_reason reason, void *userd
     end(login, reason, reason == LOGIN_R_LINKED ? grant : NULL);
 }
 
-static int keep_grant(struct login *login, const struct store_reply *reply, struct grant **ret)
+/* The row of the store, as far as this module fills it in. The texts are the caller's to free. */
+static int describe_grant(struct login *login, char **may_carry, char **carries, struct store_grant *ret)
 {
-    struct broker *broker = login->broker;
-    _cleanup_free_ char *scopes = catalogue_join(broker->catalogue, login->scopes);
-    if (!scopes)
+    *may_carry = catalogue_join(login->broker->catalogue, login->may_carry);
+    *carries = catalogue_join(login->broker->catalogue, login->carries);
+    if (!*may_carry || !*carries)
         return -ENOMEM;
-    struct store_grant stored = {
-        .row = reply->row,
+    *ret = (struct store_grant){
         .owner = login->owner,
         .target = login->target,
-        .label = login->label,
+        .label = login->options.label ? login->options.label : "",
         .endpoint = login->endpoint,
         .client_id = login->client_id,
-        .may_carry = scopes,
-        .carries = scopes,
-        .generation = reply->generation,
+        .flow = login->flow->name,
+        .may_carry = *may_carry,
+        .carries = *carries,
+        .claimed = login->flow->is_claimed,
     };
-    int r = grant_new(broker, &stored, ret);
+    return 0;
+}
+
+static int keep_grant(struct login *login, const struct store_reply *reply, struct grant **ret)
+{
+    _cleanup_free_ char *may_carry = NULL;
+    _cleanup_free_ char *carries = NULL;
+    struct store_grant stored;
+    int r = describe_grant(login, &may_carry, &carries, &stored);
+    if (r < 0)
+        return r;
+    stored.row = reply->row;
+    stored.generation = reply->generation;
+    r = grant_new(login->broker, &stored, ret);
     if (r == 0)
-        list_append(&broker->unproven, &(*ret)->node);
+        list_append(&login->broker->unproven, &(*ret)->node);
     return r;
 }
 
@@ -311,25 +358,16 @@ static void on_stored(struct store_reply *reply, void *userdata)
 
 void login_exchange(struct login *login, struct secret *refresh_token)
 {
-    struct broker *broker = login->broker;
-    login_set_state(login, LOGIN_EXCHANGING);
-    _cleanup_free_ char *scopes = catalogue_join(broker->catalogue, login->scopes);
-    int r = -ENOMEM;
-    if (scopes) {
-        struct store_grant grant = {
-            .owner = login->owner,
-            .target = login->target,
-            .label = login->label,
-            .endpoint = login->endpoint,
-            .client_id = login->client_id,
-            .flow = login->flow->name,
-            .may_carry = scopes,
-            .carries = scopes,
-        };
-        r = store_add_grant(broker->store, &grant, refresh_token, NULL, on_stored, login, &login->op);
-    } else {
+    if (login->state != LOGIN_EXCHANGING)
+        login_set_state(login, LOGIN_EXCHANGING);
+    _cleanup_free_ char *may_carry = NULL;
+    _cleanup_free_ char *carries = NULL;
+    struct store_grant grant;
+    int r = describe_grant(login, &may_carry, &carries, &grant);
+    if (r < 0)
         secret_free(refresh_token);
-    }
+    else
+        r = store_add_grant(login->broker->store, &grant, refresh_token, NULL, on_stored, login, &login->op);
     if (r < 0)
         login_fail(login, LOGIN_R_STORE);
 }

@@ -22,13 +22,35 @@ struct broker;
 struct login;
 struct peer;
 
+/* What Begin brings along, read and found to be well formed; NULL for what was not given. */
+struct login_options {
+    char *label;
+    char *locale;
+    char *scope_data;
+    char *redirect_uri;
+    struct secret *token; /* a refresh token */
+};
+
+void login_options_clear(struct login_options *options);
+
 struct login_flow {
     const char *name;
-    /* Begins the work of the flow; 0 or a negative errno. */
+    /* What is wrong with these options for this flow, as a sentence; NULL for nothing. */
+    const char *(*find_fault)(const struct login_options *options);
+    /* Begins the work of the flow, once Begin is answered: 0 (the login may have ended meanwhile) or a
+     * negative errno. */
     int (*start)(struct login *login);
+    /* Takes what Complete hands in, and answers the call. NULL: the flow has nothing to be handed in. */
+    void (*complete)(struct login *login, struct call *call);
+    bool is_claimed; /* what the refresh token carries is only said by who brought it */
 };
 
 extern const struct login_flow login_flow_device;
+extern const struct login_flow login_flow_code;
+extern const struct login_flow login_flow_import;
+
+/* NULL for a name that is none. */
+const struct login_flow *login_flow_find(const char *name);
 
 enum login_state { LOGIN_STARTING, LOGIN_WAITING, LOGIN_EXCHANGING, LOGIN_PROVING, LOGIN_DONE };
 
@@ -43,12 +65,12 @@ struct login {
     enum login_state state;
 
     /* What was asked for. */
-    struct scope_set scopes; /* canonical */
+    struct scope_set scopes; /* canonical, as are these: what the login turns out to be good for */
+    struct scope_set may_carry;
+    struct scope_set carries;
     struct owner owner;
     char target[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* account to extend, "" for none */
-    char *label;                               /* "" for none */
-    char *locale;                              /* NULL for none */
-    char *scope_data;                          /* NULL for none */
+    struct login_options options;
     char *endpoint; /* as configured when it began: what the grant will be bound to */
     char *client_id;
 
@@ -59,11 +81,20 @@ struct login {
     bool is_cancelled; /* while the refresh token is being stored: it is removed again after that */
     struct grant *proving_grant;
 
+    uint64_t expires_usec; /* of what the person has to do */
+    int64_t expires_sec;   /* the same for people; 0 while not known */
+    const char *notice;    /* a fixed sentence, NULL for none */
+
     /* Of the device flow. */
     struct lwa_code_pair pair;
     uint32_t interval_sec;
-    uint64_t expires_usec;
-    int64_t expires_sec;
+    /* Of the authorization code flow. */
+    struct {
+        char *uri;
+        struct secret *state;
+        struct secret *verifier;
+        unsigned n_wrong_states;
+    } code;
 };
 
 /* A new request of this peer, in state `starting`; its flow has not begun. -EUSERS with *ret_refusal beyond
@@ -76,6 +107,8 @@ void login_abandon(struct login *login);
 void login_cancel(struct login *login);
 
 /* For flows. */
+/* The person has this long from `sent_usec` on; login->timer is the flow's to set. */
+void login_set_expiry(struct login *login, uint64_t sent_usec, uint32_t lifetime_sec);
 void login_set_state(struct login *login, enum login_state state);
 /* Ends it without an account: writes the trail, tells the creator, and frees it. */
 void login_fail(struct login *login, enum login_reason reason);

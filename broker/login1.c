@@ -4,6 +4,7 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/handed-token.h"
 #include "broker/handlers.h"
 #include "broker/limits.h"
 #include "broker/login.h"
@@ -20,9 +21,7 @@ struct begin {
     struct scope_set scopes;
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     bool is_for_device;
-    char *label;
-    char *locale;
-    char *scope_data;
+    struct login_options options;
     struct owner owner;
     struct polkit_check *check;
 };
@@ -31,9 +30,7 @@ static void begin_free(void *state)
 {
     struct begin *b = state;
     polkit_check_drop(b->check);
-    free(b->label);
-    free(b->locale);
-    free(b->scope_data);
+    login_options_clear(&b->options);
     free(b);
 }
 
@@ -61,15 +58,11 @@ static void start_login(struct begin *b)
         call_fail_errno(call, r, &refusal);
         return;
     }
-    login->scopes = b->scopes;
+    login->scopes = login->may_carry = login->carries = b->scopes;
     login->owner = b->owner;
     memcpy(login->target, b->account_name, sizeof(login->target));
-    if (b->label) {
-        free(login->label);
-        login->label = TAKE_PTR(b->label);
-    }
-    login->locale = TAKE_PTR(b->locale);
-    login->scope_data = TAKE_PTR(b->scope_data);
+    login->options = b->options;
+    b->options = (struct login_options){NULL};
     record_begun(b);
 
     struct writer w;
@@ -161,21 +154,31 @@ static bool is_plain_text(const char *s, size_t max)
     return n >= 1 && n <= max;
 }
 
-static const char *find_fault(const char *account, const char *owner, const char *label, const char *locale,
-                              const char *scope_data)
+/* What Begin was given, as it stands in the message. */
+struct begin_arguments {
+    const char *account;
+    const char *owner;
+    const char *label;
+    const char *locale;
+    const char *scope_data;
+    const char *redirect_uri;
+    int token;
+};
+
+static const char *find_fault(const struct begin_arguments *a)
 {
-    if (account && !account_id_is_valid(account))
+    if (a->account && !account_id_is_valid(a->account))
         return "An account id is 1 to 32 of a-z, 0-9 and -.";
-    if (owner && strcmp(owner, "device") != 0)
+    if (a->owner && strcmp(a->owner, "device") != 0)
         return "The option owner can only be device.";
-    if (label && !account_label_is_valid(label))
+    if (a->label && !account_label_is_valid(a->label))
         return "A label is at most 128 bytes of text without control characters.";
-    if (locale &&
-        (!is_plain_text(locale, LIMIT_LOCALE_BYTES) || strspn(locale, "abcdefghijklmnopqrstuvwxyz"
-                                                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                                      "0123456789-") != strlen(locale)))
+    if (a->locale && (!is_plain_text(a->locale, LIMIT_LOCALE_BYTES) ||
+                      strspn(a->locale, "abcdefghijklmnopqrstuvwxyz"
+                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789-") != strlen(a->locale)))
         return "A locale is a language tag such as en-US.";
-    if (scope_data && !is_plain_text(scope_data, LIMIT_SCOPE_DATA_BYTES))
+    if (a->scope_data && !is_plain_text(a->scope_data, LIMIT_SCOPE_DATA_BYTES))
         return "scope_data is at most 4096 bytes of ASCII JSON.";
     return NULL;
 }
@@ -188,30 +191,74 @@ static int copy(const char *s, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+static int copy_options(const struct begin_arguments *a, struct login_options *ret)
+{
+    if (copy(a->label, &ret->label) < 0 || copy(a->locale, &ret->locale) < 0 ||
+        copy(a->scope_data, &ret->scope_data) < 0 || copy(a->redirect_uri, &ret->redirect_uri) < 0)
+        return -ENOMEM;
+    return a->token >= 0 ? handed_token_read(a->token, &ret->token) : 0;
+}
+
 static bool read_flow(struct call *call, const struct login_flow **ret)
 {
     const char *name = NULL;
     DBusMessageIter args;
     (void)dbus_message_iter_init(call->message, &args);
     dbus_message_iter_get_basic(&args, &name);
-    if (strcmp(name, login_flow_device.name) == 0) {
-        *ret = &login_flow_device;
-        return true;
+    const struct login_flow *flow = login_flow_find(name);
+    if (!flow) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT,
+                  "The flows are device-code, authorization-code and import; see the Features property.");
+        return false;
     }
-    bool is_planned = strcmp(name, "authorization-code") == 0 || strcmp(name, "import") == 0;
-    call_fail(call, is_planned ? BUS_E_NOT_SUPPORTED : BUS_E_INVALID_ARGUMENT,
-              "This broker has one login flow, device-code; see the Features property.");
-    return false;
+    *ret = flow;
+    return true;
+}
+
+/* Checks and keeps what was read; false when the call is answered. */
+static bool keep_arguments(struct begin *b, const struct begin_arguments *a)
+{
+    struct call *call = b->call;
+    const char *fault = find_fault(a);
+    int r = fault ? 0 : copy_options(a, &b->options);
+    if (r == -ENOMEM) {
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return false;
+    }
+    if (r < 0)
+        fault = "A token is a memfd, sealed against writing, growing and shrinking, with 1 to 2048 bytes of "
+                "printable ASCII.";
+    if (!fault)
+        fault = b->flow->find_fault(&b->options);
+    if (fault) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "%s", fault);
+        return false;
+    }
+    (void)snprintf(b->account_name, sizeof(b->account_name), "%s", a->account ? a->account : "");
+    b->is_for_device = a->owner != NULL;
+    return true;
+}
+
+static bool read_arguments(struct begin *b, struct begin_arguments *a)
+{
+    struct reader_option options[] = {
+        {"account", DBUS_TYPE_STRING, &a->account, false},
+        {"owner", DBUS_TYPE_STRING, &a->owner, false},
+        {"label", DBUS_TYPE_STRING, &a->label, false},
+        {"locale", DBUS_TYPE_STRING, &a->locale, false},
+        {"scope_data", DBUS_TYPE_STRING, &a->scope_data, false},
+        {"redirect_uri", DBUS_TYPE_STRING, &a->redirect_uri, false},
+        {"token", DBUS_TYPE_UNIX_FD, &a->token, false},
+    };
+    if (!read_flow(b->call, &b->flow) || !handlers_read_options(b->call, 2, options, ARRAY_SIZE(options)) ||
+        !handlers_read_scopes(b->call, 1, &b->scopes))
+        return false;
+    b->scopes = catalogue_reduce(b->call->broker->catalogue, b->scopes);
+    return keep_arguments(b, a);
 }
 
 static void begin(struct call *call)
 {
-    const char *account = NULL, *owner = NULL, *label = NULL, *locale = NULL, *scope_data = NULL;
-    struct reader_option options[] = {
-        {"account", DBUS_TYPE_STRING, &account, false},       {"owner", DBUS_TYPE_STRING, &owner, false},
-        {"label", DBUS_TYPE_STRING, &label, false},           {"locale", DBUS_TYPE_STRING, &locale, false},
-        {"scope_data", DBUS_TYPE_STRING, &scope_data, false},
-    };
     struct begin *b = calloc(1, sizeof(*b));
     if (!b) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
@@ -220,18 +267,12 @@ static void begin(struct call *call)
     b->call = call;
     call->state = b;
     call->drop_state = begin_free;
-    if (!read_flow(call, &b->flow) || !handlers_read_options(call, 2, options, ARRAY_SIZE(options)) ||
-        !handlers_read_scopes(call, 1, &b->scopes))
+    struct begin_arguments arguments = {.token = -1};
+    bool is_read = read_arguments(b, &arguments); /* false: the call is gone */
+    close_fd(arguments.token);
+    if (!is_read)
         return;
-    b->scopes = catalogue_reduce(call->broker->catalogue, b->scopes);
-    const char *fault = find_fault(account, owner, label, locale, scope_data);
-    if (fault) {
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "%s", fault);
-        return;
-    }
-    (void)snprintf(b->account_name, sizeof(b->account_name), "%s", account ? account : "");
-    b->is_for_device = owner != NULL;
-    if (copy(label, &b->label) < 0 || copy(locale, &b->locale) < 0 || copy(scope_data, &b->scope_data) < 0) {
+    if (call_release_body(call) < 0) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
         return;
     }
@@ -250,8 +291,12 @@ static void cancel(struct call *call)
 
 static void complete(struct call *call)
 {
-    call_fail(call, BUS_E_NOT_SUPPORTED,
-              "A device-code login completes by itself; there is nothing to hand in.");
+    struct login *login = login_find(call->peer, dbus_message_get_path(call->message));
+    if (login->flow->complete)
+        login->flow->complete(login, call);
+    else
+        call_fail(call, BUS_E_NOT_SUPPORTED,
+                  "A login by %s completes by itself; there is nothing to hand in.", login->flow->name);
 }
 
 const struct method login1_methods[] = {

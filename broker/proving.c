@@ -31,6 +31,7 @@ struct proving {
     int64_t superseded[LIMIT_GRANTS_PER_ACCOUNT];
     size_t n_superseded;
     bool is_second_try;
+    bool was_sent; /* a refresh may have reached the provider */
 };
 
 static void prove(struct proving *p);
@@ -274,6 +275,13 @@ static void ask_whose(struct proving *p)
 
 /* --- the refresh ------------------------------------------------------------------------------------- */
 
+/* The first request of an import is this one: its person is told at once that nothing could be sent, and has
+ * the token still. Who has just logged in at Amazon's is not asked to do so again for it. */
+static bool is_unsent(enum lwa_outcome error)
+{
+    return error == LWA_E_OFFLINE || error == LWA_E_CLOCK || error == LWA_E_PORTAL;
+}
+
 static void on_result(struct proving *p, enum renewal_result result)
 {
     struct grant *grant = p->grant;
@@ -282,7 +290,7 @@ static void on_result(struct proving *p, enum renewal_result result)
         ask_whose(p);
         break;
     case RENEWAL_DEAD:
-        proving_cancel(p, LOGIN_R_REGION_OR_CLIENT);
+        proving_cancel(p, grant->is_claimed ? LOGIN_R_TOKEN : LOGIN_R_REGION_OR_CLIENT);
         break;
     case RENEWAL_MISCONFIGURED:
         if (p->callback)
@@ -291,6 +299,13 @@ static void on_result(struct proving *p, enum renewal_result result)
             retry_at(p, grant->renewal.next_try_usec);
         break;
     case RENEWAL_UNAVAILABLE:
+        if (p->callback && grant->is_claimed && !p->was_sent && is_unsent(grant->renewal.error)) {
+            proving_cancel(p, login_reason_of(grant->renewal.error));
+            break;
+        }
+        p->was_sent = p->was_sent || !is_unsent(grant->renewal.error);
+        retry_at(p, grant->renewal.next_try_usec);
+        break;
     case RENEWAL_STORE:
         retry_at(p, grant->renewal.next_try_usec);
         break;

@@ -79,6 +79,12 @@ bool secret_equal(const struct secret *a, const struct secret *b)
     return a->n == b->n && sodium_memcmp(a->bytes, b->bytes, a->n) == 0;
 }
 
+bool secret_is_text(const struct secret *s, const char *text)
+{
+    size_t n = strlen(text);
+    return s->n == n && sodium_memcmp(s->bytes, text, n) == 0;
+}
+
 void secret_wipe(void *bytes, size_t n)
 {
     sodium_memzero(bytes, n);

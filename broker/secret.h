@@ -20,6 +20,9 @@ size_t secret_size(const struct secret *s);
 /* Constant time in the bytes. */
 bool secret_equal(const struct secret *a, const struct secret *b);
 
+/* The same with a text, without its NUL. */
+bool secret_is_text(const struct secret *s, const char *text);
+
 void secret_wipe(void *bytes, size_t n);
 /* Frees a malloc'ed NUL-terminated string that held a secret; NULL is fine. */
 void secret_free_string(char *s);

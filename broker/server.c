@@ -318,11 +318,12 @@ static const char *find_fault(DBusMessage *message, const char **ret_error)
         *ret_error = DBUS_ERROR_UNKNOWN_METHOD;
         return "Name the interface.";
     }
-    /* No method takes a descriptor, and a call that waits would keep them open. The bus policy stops them
-     * already, on a bus that can tell. */
-    if (dbus_message_contains_unix_fds(message)) {
+    /* One method takes one, and lets go of it before it waits. The bus policy stops all others already, on a
+     * bus that can tell. */
+    if (dbus_message_contains_unix_fds(message) &&
+        !dbus_message_is_method_call(message, LWA_INTERFACE_LOGIN, "Begin")) {
         *ret_error = bus_error_name(BUS_E_INVALID_ARGUMENT);
-        return "No method takes a descriptor.";
+        return "No method takes a descriptor, but for an import with Begin.";
     }
     return NULL;
 }

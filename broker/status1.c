@@ -36,6 +36,7 @@ static void write_grant(struct writer *w, const struct grant *grant)
     writer_entry_string(w, "account", grant->account ? grant->account->id : grant->target);
     writer_entry_string(w, "owner", owner_text(&grant->owner));
     writer_entry_strv(w, "scopes", &scopes);
+    writer_entry_bool(w, "claimed", grant->is_claimed);
     writer_entry_string(w, "state", renewal_state_name(grant));
     writer_entry_string(w, "error", error);
     writer_entry_uint64(w, "expires_at", grant->token ? wall_of(grant->token->expires_usec) : 0);

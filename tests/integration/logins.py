@@ -7,7 +7,9 @@
 """
 
 import contextlib
+import fcntl
 import html
+import os
 import re
 import shutil
 import sqlite3
@@ -74,6 +76,8 @@ class Login:
         self.code = ""
         self.uri = ""
         self.expires_at = 0
+        self.authorize_uri = ""
+        self.notice = ""
 
     def wait_state(self, *states, timeout=15):
         """Takes changes until the state is one of these."""
@@ -88,6 +92,7 @@ class Login:
             self.states.append(self.state)
             self.code, self.uri = changed["UserCode"], changed["VerificationUri"]
             self.expires_at = changed["ExpiresAt"]
+            self.authorize_uri, self.notice = changed["AuthorizeUri"], changed["Notice"]
         return self
 
     def finish(self, timeout=15):
@@ -99,6 +104,10 @@ class Login:
         self.message = details.pop("message", "")
         assert bool(self.message) == (outcome in ("denied", "expired", "failed")), (outcome, details, self.message)
         return outcome, details
+
+    def complete(self, **result):
+        packed = {key: value if isinstance(value, tuple) else ("s", value) for key, value in result.items()}
+        self.client.call(REQUEST, "Complete", "a{sv}", (packed,), path=self.path)
 
     def cancel(self):
         self.client.call(REQUEST, "Cancel", path=self.path)
@@ -128,6 +137,21 @@ def link_device(world, scopes=(LIBRARY, PLAYBACK), customer="carol"):
         + 'polkit.addRule(function(a, s) { if (a.id === "org.lwabroker.device.use") return polkit.Result.YES; });',
     )
     return link(world, "root", scopes, customer, owner="device")
+
+
+SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
+
+
+@contextlib.contextmanager
+def sealed(content, seals=SEALS):
+    """A memfd as an import takes it."""
+    fd = os.memfd_create("token", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.write(fd, content if isinstance(content, bytes) else content.encode())
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 # --- the person's page ---

@@ -59,6 +59,7 @@ def test_list(quick):
         "default": True,
         "locked": False,
         "needs_login": False,
+        "claimed": False,
         "grants": [LIBRARY],
     }
     assert found["device"]["owner"] == "device" and found["device"]["default"]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a hostile app, user or owner tries on the running broker. Each takes a few seconds at most."""
 
+import array
+import contextlib
 import os
 import socket
 import sqlite3
@@ -30,6 +32,9 @@ from world import NAME, NO_RATES, PATH, DBusError, wait_until
 PEER = "org.freedesktop.DBus.Peer"
 POLKIT = "org.freedesktop.PolicyKit1.Authority"
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
+
+
+IMPORT = (LOGIN, "Begin", "sasa{sv}", ("import", [LIBRARY], {"token": ("h", 2)}))
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def send_descriptors(client, call, n, descriptor):
     interface, member, signature, args = call
     message = new_method_call(DBusAddress(PATH, bus_name=NAME, interface=interface), member, signature, args)
     message.header.fields[HeaderFields.unix_fds] = n
-    data = message.serialise(serial=next(client.connection.outgoing_serial))
+    data = message.serialise(serial=next(client.connection.outgoing_serial), fds=array.array("i"))
     socket.send_fds(client.connection.sock, [data], [descriptor] * n)
 
 
@@ -71,7 +76,7 @@ def send_descriptors(client, call, n, descriptor):
 
 
 def test_descriptors_in_calls_do_not_reach_the_broker(quick):
-    """No method takes one. Calls that wait for polkit would keep them, and while the bus has more than a few
+    """No method takes so many. Calls that wait for polkit would keep them, and while the bus has more than a few
     for the broker it drops everything else for it, who has left included."""
     bystander = quick.client("bob")
     before = open_descriptors(quick)
@@ -248,3 +253,48 @@ def test_bus_goes_while_checks_wait(quick):
     quick.bus.kill9()
     assert quick.broker.wait_end() == 1
     quick.polkitd.kill9()
+
+
+def flood_descriptors(clients, seconds):
+    """A process that sends Begin with a descriptor on these connections, as fast as the bus takes it."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        descriptor = os.open("/dev/null", os.O_RDONLY)
+        interface, member, signature, args = IMPORT
+        message = new_method_call(DBusAddress(PATH, bus_name=NAME, interface=interface), member, signature, args)
+        data = message.serialise(serial=1000, fds=array.array("i"))
+        for client in clients:
+            client.connection.sock.setblocking(False)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for client in clients:
+                with contextlib.suppress(BlockingIOError):
+                    socket.send_fds(client.connection.sock, [data], [descriptor])
+                with contextlib.suppress(BlockingIOError):
+                    client.connection.sock.recv(1 << 20)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def test_flood_of_handed_descriptors(quick):
+    """Begin takes one descriptor. However many are sent, each is read and let go of at once, and the bus still has
+    room for what else is for the broker: everyone else's calls, polkit's answers."""
+    link_device(quick, [LIBRARY])
+    bystander = quick.client("weatherd")
+    take(bystander)
+    before = open_descriptors(quick)
+    with open("/dev/null", "rb") as file:
+        arguments = ("import", [LIBRARY], {"token": ("h", file.fileno())})
+        error = error_of(quick.client("carol").call, LOGIN, "Begin", "sasa{sv}", arguments)
+    assert error.short == "InvalidArgument" and "memfd" in error.message  # it has come to the broker
+    pids = [flood_descriptors(connections_of(quick, "carol", 4), 3) for _ in range(4)]
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        bystander.get_token([LIBRARY], timeout=3 * quick.slowness).close()
+        assert len(accounts(quick.root())) == 1
+        assert open_descriptors(quick) <= before + 64
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    wait_until(lambda: open_descriptors(quick) <= before + 2, 5 * quick.slowness, "all to be let go of")

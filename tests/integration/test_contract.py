@@ -227,7 +227,8 @@ def test_properties(world, request_path):
     everything = client.get_properties(BROKER)
     assert set(everything) == {name for tag, name in CONTRACT[BROKER] if tag == "property"}
     assert re.fullmatch(r"\d+\.\d+\.\d+", everything["Version"])
-    assert set(everything["Features"]) == {"option:account", "option:min_valid", "flow:device-code"}
+    flows = {"flow:device-code", "flow:authorization-code", "flow:import"}
+    assert set(everything["Features"]) == {"option:account", "option:min_valid"} | flows
     for name, value in everything.items():
         assert client.get_property(BROKER, name) == value
 

@@ -168,8 +168,10 @@ def test_owner_device(quick):
 BAD = [
     ("InvalidArgument", "device_code", [LIBRARY], {}),
     ("InvalidArgument", "", [LIBRARY], {}),
-    ("NotSupported", "authorization-code", [LIBRARY], {}),
-    ("NotSupported", "import", [LIBRARY], {}),
+    ("InvalidArgument", "x" * 5000, [LIBRARY], {}),
+    ("InvalidArgument", "authorization-code", [LIBRARY], {}),
+    ("InvalidArgument", "import", [LIBRARY], {}),
+    ("InvalidArgument", "device-code", [LIBRARY], {"redirect_uri": ("s", "https://app.example/")}),
     ("InvalidArgument", "device-code", [], {}),
     ("InvalidArgument", "device-code", [LIBRARY] * 33, {}),
     ("InvalidScope", "device-code", ["music::nothing"], {}),
@@ -210,6 +212,31 @@ def test_bad_arguments(quick):
     # What was wrong is named.
     assert "colour" in error_of(begin, alice, options={"colour": ("s", "red")}).message
     assert "music::nothing" in error_of(begin, alice, scopes=["music::nothing"]).message
+
+
+def test_offline_is_told_at_once(quick):
+    """Nobody waits for a code that cannot come; and nothing is tried behind the person's back."""
+    alice = quick.client("alice")
+    quick.simulator.stop()
+    began = time.monotonic()
+    login = Login(alice, [LIBRARY])
+    assert login.finish() == ("failed", {"error": "ProviderUnavailable", "reason": "offline"})
+    assert time.monotonic() - began < 3 * quick.slowness
+    assert "network" in login.message
+    quick.write_config(provider={"codepair_endpoint": "https://no-such-host.invalid/codepair"})
+    quick.reload()
+    assert Login(alice, [LIBRARY]).finish()[1]["reason"] == "offline"
+    assert status(alice)["logins"] == 0
+
+
+def test_wrong_region(quick):
+    """The login is made, and the first use of it is refused."""
+    quick.sim.set(wrong_region="yes")
+    login = Login(quick.client("alice"), [LIBRARY])
+    approve(quick, login)
+    assert login.finish() == ("failed", {"error": "ProviderMisconfigured", "reason": "region-or-client"})
+    assert "region" in login.message and accounts(login.client) == {}
+    wait_trail(quick.client("root"), "login-failed", detail="region-or-client")
 
 
 def test_account_of_another_user_is_not_there(quick):
