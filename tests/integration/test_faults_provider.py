@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The fault matrix, provider: one table, FAULTS. Each row is put in the way of a renewal, and of each request of a login;
+each time
+
+  - the error is the one of the table, and nothing of the provider's text is in it;
+  - other apps are served meanwhile, without waiting;
+  - the login survives: once the fault is gone it works, without logging in again (I6); and none is made of nothing.
+
+How a renewal waits after each is in test_renewal.py, what a login says in test_login.py. A provider that ends the refresh
+token that it replaced, and whose answer is lost, does end the login: last test.
+"""
+
+import re
+import time
+
+import pytest
+
+from logins import (
+    LIBRARY,
+    Login,
+    accounts,
+    counter,
+    error_of,
+    grants,
+    link,
+    refreshes,
+    settle,
+    status,
+    take,
+    trail,
+)
+from road import Road
+from world import NAME, DBusError, wait_until
+
+# What a GetToken or a ReportRejected is told while there is no renewal: when to come back.
+TRY_AGAIN = re.compile(r"^The provider cannot be reached or answers with errors; the next try is due in (\d+) s\.$")
+
+TRANSIENT, AMBIGUOUS, CLOCK, OFFLINE, PORTAL = "transient", "ambiguous", "clock", "offline", "captive-portal"
+
+# name: (what it is, renewal: what the status says, login by code: the reason when asking for the code fails)
+#
+# What it is: a kind of tests/sim/faults.c with its options, or a mode of the road. A renewal whose answer may be lost is
+# "ambiguous" and not tried again soon: with rotation a quick retry could end the login.
+FAULTS = {
+    # --- before the request was sent ---
+    "refused": (("road", "refused"), OFFLINE, "offline"),
+    "reset-at-connect": (("road", "reset"), OFFLINE, "offline"),
+    "silent-at-connect": (("road", "silent"), OFFLINE, "offline"),
+    "dns-failure": (("road", "no-dns"), OFFLINE, "offline"),
+    "tls-expired": (("road", "--expired"), CLOCK, "clock"),
+    "tls-not-yet-valid": (("road", "--not-yet-valid"), CLOCK, "clock"),
+    "tls-of-another-host": (("road", "--other-host"), OFFLINE, "offline"),
+    "tls-of-another-authority": (("road", "--same"), OFFLINE, "offline"),
+    # --- it was sent ---
+    "reset": (("reset", {}), AMBIGUOUS, "provider"),
+    "hangs-before-the-work": (("hang-before", {}), AMBIGUOUS, "provider"),
+    "hangs-after-the-work": (("hang-after", {}), AMBIGUOUS, "provider"),
+    "rotated-and-lost": (("reset-after", {}), AMBIGUOUS, "provider"),
+    "truncated": (("truncated", {}), AMBIGUOUS, "provider"),
+    # --- an answer that says no ---
+    "429": (("http-429", {}), TRANSIENT, "provider"),
+    "429-retry-after": (("http-429", {"retry_after": "2"}), TRANSIENT, "provider"),
+    "500": (("status-500", {}), TRANSIENT, "provider"),
+    "502-html": (("html-502", {}), TRANSIENT, "provider"),
+    "400-nul-and-percent": (("nul-and-percent", {"status": 400}), TRANSIENT, "provider"),
+    # --- an answer that is none ---
+    "200-html": (("html-200", {}), AMBIGUOUS, "captive-portal"),
+    "huge": (("huge", {}), AMBIGUOUS, "provider"),
+    "nested": (("nested", {}), AMBIGUOUS, "provider"),
+    "duplicate-keys": (("duplicate-keys", {}), AMBIGUOUS, "provider"),
+    "wrong-types": (("wrong-types", {}), AMBIGUOUS, "provider"),
+    "nul-and-percent": (("nul-and-percent", {}), AMBIGUOUS, "provider"),
+    "long-token": (("long-token", {}), AMBIGUOUS, "provider"),
+}
+
+
+@pytest.fixture(scope="module")
+def road(the_world):
+    """alice and bob are linked, through the road."""
+    world = the_world
+    world.reset()
+    with Road(world) as road:
+        world.write_config(provider=road.settings(connect_timeout=1, request_timeout=2))
+        settle(world, rotation="new", rotation_kills_old="no")
+        link(world, "alice", [LIBRARY])
+        link(world, "bob", [LIBRARY])
+        road.world = world
+        yield road
+        world.close_clients()
+        world.broker.stop()
+        world.write_config()
+    world.end_test()
+
+
+@pytest.fixture
+def fresh(road):
+    """The same with a broker that has met no trouble yet: budgets, waits and connections are new."""
+    world = road.world
+    world.close_clients()
+    world.broker.restart()
+    yield road
+    road.be("open")
+    world.sim.clear_faults()
+
+
+class Trouble:
+    """A row of the table, put in the way of one kind of request."""
+
+    def __init__(self, road, name):
+        self.road, self.world = road, road.world
+        (self.kind, self.more), self.renewal, self.reason = FAULTS[name]
+
+    def begin(self, endpoint, **which):
+        if self.kind == "road":
+            self.road.be(self.more)
+        else:
+            self.world.sim.fault(endpoint, self.kind, count=0, **which, **self.more)
+
+    def end(self):
+        self.road.be("open") if self.kind == "road" else self.world.sim.clear_faults()
+
+
+def served_meanwhile(bob, text, serial, client, timeout):
+    """Takes tokens of bob's for as long as the call is under way; the slowest."""
+    slowest, began = 0, time.monotonic()
+    while serial not in client.replies and time.monotonic() - began < timeout:
+        started = time.monotonic()
+        assert take(bob)[0] == text
+        slowest = max(slowest, time.monotonic() - started)
+        try:
+            client.receive(0.02)
+        except TimeoutError:
+            pass
+    return slowest
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_renewal(fresh, name):
+    world = fresh.world
+    trouble = Trouble(fresh, name)
+    alice, bob = world.client("alice"), world.client("bob")
+    text, info = take(alice)
+    bobs_text, _ = take(bob)
+    if name == "dns-failure":
+        fresh.be("open")  # the next request needs a new connection; the name is forgotten with the broker
+        world.broker.restart()
+        fresh.be("no-dns")
+        first = alice.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {}))
+    else:
+        trouble.begin("token", grant_type="refresh_token")
+        first = alice.send(NAME, "ReportRejected", "s", (info["token_id"],))
+        assert served_meanwhile(bob, bobs_text, first, alice, 5 * world.slowness) < 0.5 * world.slowness
+    error = error_of(alice.wait, first, 10 * world.slowness)
+    assert error.short == "ProviderUnavailable", error
+    print(name, "|", error.message, "|", grants(alice)[0]["state"], grants(alice)[0]["error"])
+    assert TRY_AGAIN.match(error.message), error.message
+    grant = grants(alice)[0]
+    assert grant["error"] == trouble.renewal, grant
+    assert not accounts(alice)["main"]["needs_login"]
+    if name != "dns-failure":
+        assert take(alice)[0] == text  # good until it ends
+    trouble.end()
+    if trouble.renewal == AMBIGUOUS:
+        # Not within this test's time; a start tries at once, and says what was interrupted.
+        assert 25 <= grant["next_try_at"] - time.time() <= 95
+        world.broker.restart()
+        wait_until(lambda: "grant-interrupted" in [r["event"] for r in trail(world.root())[-6:]], 5, "the record")
+    wait_until(lambda: new_text(alice, text), 20 * world.slowness, "the renewal")
+    assert counter(world, "token.refresh_token.invalid_grant") == 0
+    assert [r for r in trail(world.root()) if r["event"] == "grant-died"] == []
+
+
+def new_text(client, old):
+    try:
+        text = take(client)[0]
+    except DBusError as error:
+        assert error.short == "ProviderUnavailable"
+        return None
+    return text if text != old else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_login_code(fresh, name):
+    """Asking for the code: it ends at once and says why, and nothing is left."""
+    world = fresh.world
+    trouble = Trouble(fresh, name)
+    alice, bob = world.client("alice"), world.client("bob")
+    bobs_text, _ = take(bob)
+    if name == "dns-failure":
+        world.broker.restart()
+    trouble.begin("codepair")
+    login = Login(alice, [LIBRARY], label="none")
+    began = time.monotonic()
+    outcome, details = login.finish(timeout=10 * world.slowness)
+    assert time.monotonic() - began < 4 * world.slowness
+    print(name, "|", outcome, details)
+    assert (outcome, details) == ("failed", {"error": "ProviderUnavailable", "reason": trouble.reason})
+    if name != "dns-failure":
+        assert take(bob)[0] == bobs_text
+    trouble.end()
+    assert list(accounts(alice)) == ["main"]
+
+
+STEPS = {
+    "poll": ("token", {"grant_type": "device_code"}),
+    "proof": ("token", {"grant_type": "refresh_token"}),
+    "whose": ("tokeninfo", {}),
+}
+# The person has agreed, the tokens were issued, and that answer was lost: the code is used up, and said to be.
+USED_UP = ("hangs-after-the-work", "rotated-and-lost", "truncated")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "dns-failure"])
+def test_login_step(fresh, name, step):
+    """From there on a person has done all there is to do: whatever happens is waited out, or the person is told at once
+    that the code is used up. A login that was stored is finished, after a restart too."""
+    world = fresh.world
+    trouble = Trouble(fresh, name)
+    client, bob = world.client("bob"), world.client("bob")
+    bobs_text, _ = take(bob)
+    endpoint, which = STEPS[step]
+    login = Login(client, [LIBRARY]).wait_state("waiting")
+    asked = counter(world, step_counter(step))
+    trouble.begin(endpoint, **which)
+    world.sim.approve(login.code, "guest")
+    if trouble.kind == "road":
+        time.sleep(1.2)  # at least one poll has met it
+    else:
+        wait_until(lambda: counter(world, step_counter(step)) > asked, 10 * world.slowness, "the request")
+    started = time.monotonic()
+    assert take(bob)[0] == bobs_text
+    assert time.monotonic() - started < 0.5 * world.slowness
+    trouble.end()
+    if name in USED_UP and step == "poll":
+        outcome, details = login.finish(timeout=10 * world.slowness)
+        assert outcome == "expired" and "Log in again" in login.message, (outcome, details)
+        assert list(accounts(client)) == ["main"]
+        return
+    if step == "proof" and trouble.renewal == AMBIGUOUS:
+        # It waits longer than this test.
+        wait_until(lambda: [g for g in grants(client) if g["state"] == "unproven" and g["error"]], 10, "the failure")
+        world.broker.restart()
+    (account,) = wait_until(lambda: set(accounts(client)) - {"main"}, 15 * world.slowness, "the account")
+    take(client, account=account)
+    assert counter(world, "token.refresh_token.invalid_grant") == 0
+    client.call("org.lwabroker.Accounts1", "Remove", "s", (account,))
+
+
+def step_counter(step):
+    return {"poll": "token.device_code.requests", "proof": "token.refresh_token.requests", "whose": "tokeninfo.requests"}[step]
+
+
+def test_rotated_lost_and_ended(world):
+    """The one case that costs a login: the new refresh token was lost on its way, and the provider has ended the old
+    one. The app is told to log in, and the trail why (I4)."""
+    settle(world, rotation="new", rotation_kills_old="yes")
+    link(world, "alice", [LIBRARY])
+    link(world, "bob", [LIBRARY])
+    alice, bob, root = world.client("alice"), world.client("bob"), world.client("root")
+    text, info = take(alice)
+    before = refreshes(world)
+    world.sim.fault("token", "reset-after", grant_type="refresh_token")
+    error = error_of(alice.call, NAME, "ReportRejected", "s", (info["token_id"],))
+    assert error.short == "ProviderUnavailable" and TRY_AGAIN.match(error.message)
+    assert take(alice)[0] == text and refreshes(world) == before + 1
+    world.broker.restart()
+    error = error_of(take, alice)
+    assert error.short == "LoginRequired" and "log in" in error.message and "lwactl login" in error.message
+    take(bob)
+    assert [r["detail"] for r in trail(root, "grant-interrupted")] == ["refresh"]
+    assert [r["detail"] for r in trail(root, "grant-died")] == ["invalid-grant; an earlier refresh was interrupted"]
+    assert status(root)["store"] == "ok"
+    assert link(world, "alice", [LIBRARY]) == "main"
+    take(alice)
