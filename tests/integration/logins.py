@@ -26,6 +26,7 @@ REQUEST = "org.lwabroker.Login1.Request"
 ACCOUNTS = "org.lwabroker.Accounts1"
 AUDIT = "org.lwabroker.Audit1"
 STATUS = "org.lwabroker.Status1"
+POLKIT = "org.freedesktop.PolicyKit1.Authority"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
@@ -252,6 +253,18 @@ def take(client, scopes=(LIBRARY,), **options):
 
 def reject(client, token_id, timeout=25):
     return client.call(NAME, "ReportRejected", "s", (token_id,), timeout=timeout)
+
+
+def start_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def register_agent(client):
+    """An agent of the client's own, which never answers."""
+    subject = ("unix-process", {"pid": ("u", client.pid), "start-time": ("t", start_time(client.pid))})
+    where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": "org.freedesktop.PolicyKit1"}
+    client.call(POLKIT, "RegisterAuthenticationAgent", "(sa{sv})ss", (subject, "C", "/agent"), **where)
 
 
 @contextlib.contextmanager

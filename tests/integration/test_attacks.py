@@ -21,6 +21,7 @@ from logins import (
     error_of,
     link,
     link_device,
+    register_agent,
     rows,
     settle,
     status,
@@ -30,7 +31,6 @@ from logins import (
 from world import NAME, NO_RATES, PATH, DBusError, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
-POLKIT = "org.freedesktop.PolicyKit1.Authority"
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
 
 
@@ -175,18 +175,6 @@ def test_login_ended_while_it_is_stored(quick, how):
 
 
 # --- polkit ------------------------------------------------------------------------------------------------
-
-
-def start_time(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[19])
-
-
-def register_agent(client):
-    """An agent of the client's own, which never answers."""
-    subject = ("unix-process", {"pid": ("u", client.pid), "start-time": ("t", start_time(client.pid))})
-    where = {"path": "/org/freedesktop/PolicyKit1/Authority", "destination": "org.freedesktop.PolicyKit1"}
-    client.call(POLKIT, "RegisterAuthenticationAgent", "(sa{sv})ss", (subject, "C", "/agent"), **where)
 
 
 def test_prompts_that_nobody_answers_block_nobody(quick):

@@ -19,6 +19,7 @@ from logins import (
     link,
     link_device,
     refreshes,
+    register_agent,
     reject,
     settle,
     status,
@@ -130,10 +131,10 @@ def test_rate_of_an_app(quick):
 
 def test_dear_calls_cost_more(quick):
     """And what is said of them is true for them."""
-    limit(quick, **SLOW)
+    limit(quick, **{**SLOW, "app_rate": 2})
     carol = known(quick, "carol")
     served, sentence = count_answers(carol, (NAME, "ReportRejected", "s", ("x",)), 5)
-    assert served == 3 and wait_of(sentence) == 5
+    assert served == 3 and wait_of(sentence) == 3
     time.sleep(wait_of(sentence))
     assert reject(carol, "x") is False
 
@@ -293,6 +294,27 @@ def test_logins(quick):
     open_login.cancel()
     open_login.finish()
     Login(quick.client("root"), [LIBRARY])
+
+
+def test_prompts(quick):
+    """What is beyond is asked without a prompt, which is then answered as without a person."""
+    limit(quick, prompts=2, prompts_per_uid=1)
+    quick.write_rule(
+        "20-prompt",
+        'polkit.addRule(function(a, s) { if (a.id == "org.lwabroker.login") return polkit.Result.AUTH_SELF; });',
+    )
+    clients = [quick.client(user) for user in ("carol", "musicd", "weatherd")]
+    for client in clients:
+        register_agent(client)
+    held = []
+    for client, is_asked in zip((*clients[:1], *clients[:1], *clients[1:]), (True, False, True, False)):
+        serial = client.send(*BEGIN, interactive=True)
+        if is_asked:
+            held.append((client, serial))
+        else:
+            assert error_of(client.wait, serial, 10 * quick.slowness).short == "ConsentRequired"
+    assert not any(serial in client.replies for client, serial in held)
+    assert status(quick.root())["calls"] == 1 + len(held)
 
 
 def test_accounts_of_an_owner(quick):
