@@ -129,10 +129,27 @@ void account_remove(struct account *account)
 
 /* --- loading ----------------------------------------------------------------------------------------- */
 
+/* A database that was written to by others: what everyone else relies on is looked at once, here. */
+static bool owner_is_sound(const struct owner *owner)
+{
+    return owner->device == (owner->uid == (uid_t)-1) && utf8_is_valid(owner->name, strlen(owner->name));
+}
+
+static bool account_is_sound(const struct store_account *a)
+{
+    return account_id_is_valid(a->id) && account_label_is_valid(a->label) && owner_is_sound(&a->owner);
+}
+
+static bool grant_is_sound(const struct store_grant *g)
+{
+    return (!g->target[0] || account_id_is_valid(g->target)) && account_label_is_valid(g->label) &&
+           utf8_is_valid(g->dead_reason, strlen(g->dead_reason)) && owner_is_sound(&g->owner);
+}
+
 static int load_account(const struct store_account *stored, void *userdata)
 {
     struct account *account;
-    return account_new(userdata, stored, &account);
+    return account_is_sound(stored) ? account_new(userdata, stored, &account) : -EUCLEAN;
 }
 
 /* A grant and its account have the same owner. */
@@ -149,6 +166,8 @@ static int load_grant(const struct store_grant *stored, void *userdata)
 {
     struct broker *broker = userdata;
     struct account *account = NULL;
+    if (!grant_is_sound(stored))
+        return -EUCLEAN;
     if (stored->account > 0) {
         account = find_row(broker, &stored->owner, stored->account);
         if (!account)

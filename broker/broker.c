@@ -323,6 +323,15 @@ static int open_store(struct broker *broker)
     return 0;
 }
 
+static int load_accounts(struct broker *broker)
+{
+    int r = accounts_load(broker);
+    if (r < 0)
+        log_error("%s/broker.db: %s", broker->options.state_dir,
+                  explain_store(r == -EUCLEAN || r == -EINVAL ? STORE_E_CORRUPT : r));
+    return r;
+}
+
 static int load_files(struct broker *broker)
 {
     struct config_problem problem = {.file = NULL};
@@ -415,7 +424,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     quotas_init(&broker->quotas, &broker->config->limits);
     r = open_store(broker);
     if (r == 0)
-        r = accounts_load(broker);
+        r = load_accounts(broker);
     if (r < 0)
         return r;
     struct http_options http_options = http_options_of(broker->config);

@@ -299,9 +299,9 @@ def write_key(world, data, mode=0o400, user="lwa-broker"):
     os.chmod(key(world), mode)
 
 
-def set_version(world, number):
-    connection = sqlite3.connect(database(world))
-    connection.execute(f"PRAGMA user_version = {number}")
+def run_sql(world, sql):
+    connection = sqlite3.connect(database(world), isolation_level=None)
+    connection.execute(sql)
     connection.close()
     owner = pwd.getpwnam("lwa-broker")
     for suffix in ("", "-wal", "-shm"):
@@ -319,7 +319,10 @@ SPOILED = {
     "torn": ("corrupt", lambda w: os.truncate(database(w), os.path.getsize(database(w)) // 2 // 4096 * 4096 + 100)),
     "page": ("corrupt", lambda w: overwrite(database(w), 4096 * 2, b"\xff" * 4096)),
     "other-application": ("corrupt", lambda w: overwrite(database(w), 68, b"\0\0\0\x01")),
-    "too-new": ("later version", lambda w: set_version(w, 99)),
+    "too-new": ("later version", lambda w: run_sql(w, "PRAGMA user_version = 99")),
+    "account-id": ("corrupt", lambda w: run_sql(w, "UPDATE account SET name = '../' || name")),
+    "label": ("corrupt", lambda w: run_sql(w, "UPDATE account SET label = cast(x'ff' AS text)")),
+    "scopes": ("corrupt", lambda w: run_sql(w, "UPDATE grant SET carries = 'a\"b'")),
     "other-key": ("another key", lambda w: write_key(w, os.urandom(32))),
     "no-key": ("is not there", lambda w: os.unlink(key(w))),
     "short-key": ("32 bytes", lambda w: write_key(w, b"x" * 31)),
