@@ -157,7 +157,7 @@ static struct account *find_row(struct broker *broker, const struct owner *owner
 {
     struct account *a;
     LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
-        if (a->row == row)
+        if (a->row == row && owner_equal(&a->owner, owner))
             return a;
     return NULL;
 }

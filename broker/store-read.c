@@ -9,7 +9,7 @@ static int get_owner(struct statement *st, int column, struct owner *ret)
 {
     int64_t uid = statement_get_int(st, column);
     const char *name = statement_get_text(st, column + 1);
-    if (strlen(name) >= sizeof(ret->name))
+    if (strlen(name) >= sizeof(ret->name) || uid < -1 || uid >= (uid_t)-1)
         return -EUCLEAN;
     *ret = (struct owner){.device = uid < 0, .uid = uid < 0 ? (uid_t)-1 : (uid_t)uid};
     memcpy(ret->name, name, strlen(name) + 1);

@@ -173,7 +173,8 @@ static void change_one(struct input *in)
     (void)snprintf(sql, sizeof(sql), "UPDATE %s SET %s = ? WHERE rowid = ?", columns[column].table,
                    columns[column].name);
     size_t n = input_byte(in);
-    n = columns[column].kind == COLUMN_NUMBER ? n & 7 : n < in->n ? n : in->n;
+    n = columns[column].kind == COLUMN_NUMBER ? n & 7 : n;
+    n = n < in->n ? n : in->n;
     _cleanup_free_ char *text = input_text(in, n);
     for (size_t i = 0; columns[column].kind == COLUMN_NUMBER && i < n; i++)
         number = (int64_t)((uint64_t)number << 8 | (unsigned char)text[i]);
@@ -196,8 +197,7 @@ static void change_one(struct input *in)
 static void check_grant(const struct grant *g)
 {
     require(g->owner.device == (g->owner.uid == (uid_t)-1));
-    require(utf8_is_valid(g->endpoint, strlen(g->endpoint)) &&
-            utf8_is_valid(g->owner.name, strlen(g->owner.name)));
+    require(utf8_is_valid(g->owner.name, strlen(g->owner.name)));
     require(utf8_is_valid(g->dead_reason, strlen(g->dead_reason)));
     require(!g->target[0] || account_id_is_valid(g->target));
     require(account_label_is_valid(g->label));
