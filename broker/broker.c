@@ -403,10 +403,9 @@ static int take_name(struct broker *broker)
     return r;
 }
 
-int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options)
+void broker_init(struct broker *broker, uv_loop_t *loop)
 {
     memset(broker, 0, sizeof(*broker));
-    broker->options = *options;
     broker->loop = loop;
     broker->started_usec = boottime_usec();
     list_init(&broker->accounts);
@@ -417,7 +416,12 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     list_init(&broker->identity.waiting);
     broker->identity.own_uid = geteuid();
     list_init(&broker->peers_by_use);
+}
 
+int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options)
+{
+    broker_init(broker, loop);
+    broker->options = *options;
     int r = load_files(broker);
     if (r < 0)
         return r;

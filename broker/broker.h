@@ -74,6 +74,8 @@ struct broker {
     int exit_code;
 };
 
+/* A broker that has nothing yet: no part, no configuration, no caller. */
+void broker_init(struct broker *broker, uv_loop_t *loop);
 /* Builds everything, in the order in which each needs the others, and takes the bus name last. */
 int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options) _must_check_;
 /* Runs until it is told to stop; the process's exit code. */
