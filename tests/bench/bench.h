@@ -27,10 +27,14 @@ DBusConnection *connect_to(const char *address);
 void disconnect(DBusConnection *connection);
 
 DBusMessage *new_call(enum target target);
+/* GetToken for this account of the caller's. */
+DBusMessage *new_account_call(const char *account);
 /* Reads everything, takes the descriptor out and closes it. Ends the program unless it is a good answer. */
 void read_reply(enum target target, DBusMessage *reply);
 /* Calls, waits, reads the reply; returns the microseconds that all of it took. */
 double timed_call(DBusConnection *connection, enum target target);
+/* The same for this message, which it drops. */
+double timed_message(DBusConnection *connection, enum target target, DBusMessage *call);
 
 /* --- the bare handler (bare.c) -------------------------------------------------------------------------- */
 
@@ -48,6 +52,8 @@ void samples_add(struct samples *s, double value);
 /* Sorts; the value that `part` (0 to 1) of the samples do not exceed. */
 double samples_quantile(struct samples *s, double part);
 void samples_clear(struct samples *s);
+/* NAME_p50_us and NAME_p99_us. */
+void samples_report(const char *name, struct samples *s);
 
 /* The one JSON object on standard output: begin, any number of figures, end. */
 void figures_begin(void);
@@ -64,5 +70,15 @@ void measure_first(const char *address, unsigned calls);
 void measure_throughput(const char *address, unsigned clients, unsigned slices);
 /* Everything at once, then all the answers (burst.c). */
 void measure_burst(const char *address, unsigned connections, unsigned calls);
+/* One client at a steady pace, in as many rounds as there are lines on standard input (steady.c). */
+void measure_steady(const char *address, const char *account, unsigned calls, unsigned pause_usec);
+/* Calls at this rate for ever, whatever is answered; 0: as fast as the bus takes them (flood.c). */
+void flood(const char *address, unsigned rate);
+/* One call for each of n accounts, at once (accounts.c). */
+void measure_accounts(const char *address, unsigned n);
+/* n users, from this uid on, each on a connection of its own and each calling once a period (soak.c). As
+ * root. */
+void measure_soak(const char *address, unsigned first_uid, unsigned n, unsigned period_msec,
+                  unsigned seconds);
 /* From fork to owning the name; argv is the daemon's (starts.c). As root. */
 void measure_starts(const char *address, unsigned times, char **argv);

@@ -25,7 +25,20 @@ void disconnect(DBusConnection *connection)
     dbus_connection_unref(connection);
 }
 
-static void append_arguments(DBusMessage *message)
+static void append_option(DBusMessageIter *dict, const char *name, const char *value)
+{
+    DBusMessageIter entry, variant;
+    if (!dbus_message_iter_open_container(dict, DBUS_TYPE_DICT_ENTRY, NULL, &entry) ||
+        !dbus_message_iter_append_basic(&entry, DBUS_TYPE_STRING, &name) ||
+        !dbus_message_iter_open_container(&entry, DBUS_TYPE_VARIANT, "s", &variant) ||
+        !dbus_message_iter_append_basic(&variant, DBUS_TYPE_STRING, &value) ||
+        !dbus_message_iter_close_container(&entry, &variant) ||
+        !dbus_message_iter_close_container(dict, &entry))
+        die("no memory");
+}
+
+/* `account` NULL: the caller's default. */
+static void append_arguments(DBusMessage *message, const char *account)
 {
     DBusMessageIter args, array;
     const char *scope = SCOPE;
@@ -33,8 +46,11 @@ static void append_arguments(DBusMessage *message)
     if (!dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "s", &array) ||
         !dbus_message_iter_append_basic(&array, DBUS_TYPE_STRING, &scope) ||
         !dbus_message_iter_close_container(&args, &array) ||
-        !dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "{sv}", &array) ||
-        !dbus_message_iter_close_container(&args, &array))
+        !dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "{sv}", &array))
+        die("no memory");
+    if (account)
+        append_option(&array, "account", account);
+    if (!dbus_message_iter_close_container(&args, &array))
         die("no memory");
 }
 
@@ -48,7 +64,17 @@ DBusMessage *new_call(enum target target)
     if (!message)
         die("no memory");
     if (target != TARGET_PING)
-        append_arguments(message);
+        append_arguments(message, NULL);
+    return message;
+}
+
+DBusMessage *new_account_call(const char *account)
+{
+    DBusMessage *message =
+        dbus_message_new_method_call(LWA_BUS_NAME, LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "GetToken");
+    if (!message)
+        die("no memory");
+    append_arguments(message, account);
     return message;
 }
 
@@ -85,9 +111,8 @@ void read_reply(enum target target, DBusMessage *reply)
         die("GetToken's dictionary is not what the bare handler's is");
 }
 
-double timed_call(DBusConnection *connection, enum target target)
+double timed_message(DBusConnection *connection, enum target target, DBusMessage *call)
 {
-    DBusMessage *call = new_call(target);
     DBusError error = DBUS_ERROR_INIT;
     struct timespec before, after;
     (void)clock_gettime(CLOCK_MONOTONIC, &before);
@@ -100,4 +125,9 @@ double timed_call(DBusConnection *connection, enum target target)
     (void)clock_gettime(CLOCK_MONOTONIC, &after);
     dbus_message_unref(call);
     return (double)(after.tv_sec - before.tv_sec) * 1e6 + (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+}
+
+double timed_call(DBusConnection *connection, enum target target)
+{
+    return timed_message(connection, target, new_call(target));
 }

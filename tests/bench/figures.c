@@ -53,3 +53,12 @@ void figures_end(void)
     if (puts("}") < 0 || fflush(stdout) != 0)
         die("the figures could not be written");
 }
+
+void samples_report(const char *name, struct samples *s)
+{
+    char key[64];
+    (void)snprintf(key, sizeof(key), "%s_p50_us", name);
+    figures_add(key, samples_quantile(s, 0.5));
+    (void)snprintf(key, sizeof(key), "%s_p99_us", name);
+    figures_add(key, samples_quantile(s, 0.99));
+}

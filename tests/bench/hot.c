@@ -9,15 +9,6 @@
 #define BLOCK 50
 #define WARM_UP 100
 
-static void report(const char *name, struct samples *s)
-{
-    char key[64];
-    (void)snprintf(key, sizeof(key), "%s_p50_us", name);
-    figures_add(key, samples_quantile(s, 0.5));
-    (void)snprintf(key, sizeof(key), "%s_p99_us", name);
-    figures_add(key, samples_quantile(s, 0.99));
-}
-
 void measure_hot(const char *address, unsigned calls)
 {
     struct samples samples[TARGET_COUNT] = {{.n = 0}};
@@ -32,9 +23,9 @@ void measure_hot(const char *address, unsigned calls)
                 samples_add(&samples[target], timed_call(connection, (enum target)target));
     disconnect(connection);
 
-    report("hot", &samples[TARGET_BROKER]);
-    report("bare", &samples[TARGET_BARE]);
-    report("ping", &samples[TARGET_PING]);
+    samples_report("hot", &samples[TARGET_BROKER]);
+    samples_report("bare", &samples[TARGET_BARE]);
+    samples_report("ping", &samples[TARGET_PING]);
     figures_add("hot_ratio", samples_quantile(&samples[TARGET_BROKER], 0.5) /
                                  samples_quantile(&samples[TARGET_BARE], 0.5));
     for (int target = 0; target < TARGET_COUNT; target++)
@@ -53,8 +44,8 @@ void measure_first(const char *address, unsigned calls)
         samples_add(&bare, timed_call(connection, TARGET_BARE));
         disconnect(connection);
     }
-    report("first", &broker);
-    report("bare_first", &bare);
+    samples_report("first", &broker);
+    samples_report("bare_first", &bare);
     samples_clear(&broker);
     samples_clear(&bare);
 }

@@ -8,16 +8,19 @@ misses its target is marked, and is no error, since machines differ.
 
 import json
 import os
+import pwd
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 from stage import perform
 from world import BROKER_USER, CLIENT_ID, NO_RATES, WorldError, wait_until
 
-LIMIT = 900
+LIMIT = 1500
 USER = "alice"
+HOSTILE = "bob"
 SCOPE = "music::library"
 ACCOUNTS = 1000
 
@@ -29,6 +32,14 @@ TARGETS = {
     "rss_anon_mib": ("<=", 6),
     "rss_1000_accounts_add_mib": ("<", 2),
     "start_1000_accounts_ms": ("<", 150),
+    "ten_accounts_s": ("<", 0.5),
+    "isolation_p50_ratio": ("<=", 1.2),
+    "isolation_p99_add_ms": ("<=", 5),
+    "noisy_p50_ratio": ("<=", 1.2),
+    "noisy_p99_add_ms": ("<=", 5),
+    "waits_per_day": ("==", 0),
+    "soak_growth_kib": ("<", 64),
+    "soak_fds_growth": ("<=", 0),
 }
 KEEPS = {
     "<=": lambda value, bound: value <= bound,
@@ -36,6 +47,14 @@ KEEPS = {
     "<": lambda value, bound: value < bound,
     "==": lambda value, bound: value == bound,
 }
+
+# Two dozen hours of hourly tokens, each hour so many seconds long; renewed at a twelfth of it before the end, as real
+# ones are. Below 10 the whole seconds of the configuration make it another game.
+SOAK_HOUR_S = int(os.environ.get("LWA_SOAK_HOUR", "10"))
+SOAK_HOURS = 24
+SOAK_WARM_UP_HOURS = 12  # until SQLite's page cache has met as many pages as it keeps
+SOAK_APPS = 50
+SOAK_FIRST_UID = 30001
 
 # The bare handler's name: open to all, as the broker's is.
 BARE_NAME = "org.lwabroker.Bench"
@@ -70,17 +89,18 @@ def log_in(world):
         raise WorldError(f"the login failed: {errors}")
 
 
-def fresh(world, **config):
-    """A broker without any memory, under whose policy alice may have what she asks for, and as often as she can:
-    what is measured is the broker, and not the rate at which it makes one app wait."""
+def fresh(world, users=(USER,), limits=NO_RATES, start=True, **config):
+    """A broker without any memory, under whose policy these users may have what they ask for, and as often as they
+    can: what is measured is the broker, and not the rate at which it makes one app wait."""
     world.broker.stop()
     world.fresh_folder("state")
     world.fresh_folder("conf/keys")
     world.sim.reset()
     world.sim.set(interval=1)
-    world.write_config(**{"limits": NO_RATES, **config})
-    world.write_grants("bench", f"[user:{USER}]\nallow = {SCOPE}\n")
-    world.start()
+    world.write_config(limits=limits, **config)
+    world.write_grants("bench", "".join(f"[user:{user}]\nallow = {SCOPE}\n" for user in users))
+    if start:
+        world.start()
 
 
 def measure(world, *arguments, user=USER):
@@ -121,16 +141,75 @@ def settled_rss(world):
     return seen[-1]
 
 
+def fill_store(world, count, rows=None):
+    """A store with so many made-up accounts, or with these: (uid, user, account, refresh token)."""
+    with open(world.config_path, encoding="utf-8") as file:
+        settings = dict(line.strip().split(" = ", 1) for line in file if " = " in line)
+    database = os.path.join(world.state_dir, "broker.db")
+    argv = ["seed-accounts", database, settings["key_file"], settings["token_endpoint"], CLIENT_ID, count]
+    lines = "".join(" ".join(map(str, row)) + "\n" for row in rows or [])
+    done = world.run_as(BROKER_USER, argv, timeout=60, input=lines)
+    if done.returncode != 0:
+        raise WorldError(f"seed-accounts ended with {done.returncode}: {done.stderr}")
+
+
 def crowd(world):
     """Stops the broker, and gives it a store with nothing but a thousand accounts."""
     world.broker.stop()
     world.fresh_folder("state")
     world.fresh_folder("conf/keys")
-    with open(world.config_path, encoding="utf-8") as file:
-        settings = dict(line.strip().split(" = ", 1) for line in file if " = " in line)
-    database = os.path.join(world.state_dir, "broker.db")
-    argv = ["seed-accounts", database, settings["key_file"], settings["token_endpoint"], CLIENT_ID, ACCOUNTS]
-    world.run_as(BROKER_USER, argv, timeout=60, check=True)
+    fill_store(world, ACCOUNTS)
+
+
+def fresh_accounts(world, owners, **config):
+    """As fresh(), with logins that the provider knows: (user, account id) for each."""
+    fresh(world, users=sorted({user for user, _ in owners}), start=False, **config)
+    rows = []
+    for user, account in owners:
+        token = world.sim.mint(f"{user}-{account}", SCOPE)["refresh_token"]
+        rows.append((pwd.getpwnam(user).pw_uid, user, account, token))
+    fill_store(world, 0, rows)
+    world.start()
+
+
+@contextmanager
+def steady(world, user, account, calls, pause_usec):
+    """A client that plays a round of calls, and returns its figures, each time it is asked to."""
+    argv = ["lwa-bench", world.bus_address, "steady", account, calls, pause_usec]
+    client = world.spawn_as(user, argv, stdin=subprocess.PIPE)
+
+    def play_round():
+        client.stdin.write("\n")
+        client.stdin.flush()
+        line = client.stdout.readline()
+        if not line:
+            raise WorldError(f"lwa-bench steady ended: {client.stderr.read()}")
+        return json.loads(line)
+
+    yield play_round
+    client.communicate(timeout=30)
+
+
+@contextmanager
+def flood(world, user, rate):
+    process = world.spawn_as(user, ["lwa-bench", world.bus_address, "flood", rate])
+    yield
+    if process.poll() is not None:
+        raise WorldError(f"the flood ended by itself: {process.stderr.read()}")
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def compare(name, quiet, disturbed):
+    """How disturbed rounds compare with the quiet ones between them: each round with its neighbour, so that what the
+    machine does otherwise falls on both alike."""
+    ratios = [b["steady_p50_us"] / a["steady_p50_us"] for a, b in zip(quiet, disturbed)]
+    added = [(b["steady_p99_us"] - a["steady_p99_us"]) / 1000 for a, b in zip(quiet, disturbed)]
+    return {
+        f"{name}_p50_us": statistics.median(figures["steady_p50_us"] for figures in disturbed),
+        f"{name}_p50_ratio": statistics.median(ratios),
+        f"{name}_p99_add_ms": statistics.median(added),
+    }
 
 
 # --- scenes ----------------------------------------------------------------------------------------------
@@ -220,12 +299,128 @@ def play_crowded(world):
     return {f"crowded_{key}": found[key] for key in ("hot_p50_us", "hot_ratio")}
 
 
+def play_ten(world):
+    """Ten accounts of one user, whose tokens have all run out, behind a provider that takes its time."""
+    names = [f"account-{i + 1}" for i in range(10)]
+    fresh_accounts(world, [(USER, name) for name in names])
+    world.sim.set(rotation="new", rotation_kills_old="yes")
+    rounds = []
+    for _ in range(3):
+        world.sim.set(token_lifetime=2, delay_ms=0)
+        measure(world, "accounts", 10)
+        await_expiry(world, 2)
+        world.sim.set(token_lifetime=3600, delay_ms=200)
+        rounds.append(measure(world, "accounts", 10)["accounts_s"])
+        world.sim.set(delay_ms=0)
+        world.broker.restart()
+    return {"ten_accounts_s": statistics.median(rounds), "ten_accounts_worst_s": max(rounds)}
+
+
+def status(world):
+    return world.root().call("org.lwabroker.Status1", "Get")
+
+
+def is_renewing(world, account):
+    return [grant["state"] for grant in status(world)["grants"] if grant["account"] == account] == ["renewing"]
+
+
+def play_isolation(world):
+    """The cached token of one account, while the provider does not answer for another."""
+    fresh_accounts(world, [(USER, "account-1"), (USER, "account-2")])
+    client = world.client(USER)
+    quiet, disturbed = [], []
+    with steady(world, USER, "account-1", 1000, 0) as play_round:
+        for _ in range(7):
+            play_round()
+            quiet.append(play_round())
+            world.sim.fault("token", "hang-before", grant_type="refresh_token", ms=600000)
+            client.send("org.lwabroker.Broker1", "GetToken", "asa{sv}", ([SCOPE], {"account": ("s", "account-2")}))
+            wait_until(lambda: is_renewing(world, "account-2"), 10, "a refresh that hangs")
+            disturbed.append(play_round())
+            if not is_renewing(world, "account-2"):
+                raise WorldError("the provider did answer for the other account")
+            world.sim.clear_faults()
+            world.broker.kill9()  # it would wait for the answer
+            world.start("broker")
+    return compare("isolation", quiet, disturbed)
+
+
+def play_noisy(world):
+    """One user's cached token, while another one calls at twice the rate that is admitted; and, for comparison, as
+    fast as the bus takes it, when what is left of the processors for the bus itself is most of what one sees."""
+    limits = {"app_rate": 300, "app_burst": 1000, "uid_rate": 600, "uid_burst": 2000}
+    fresh_accounts(world, [(USER, "account-1"), (HOSTILE, "account-1")], limits=limits)
+    rounds = {"quiet": [], "noisy": [], "flood": []}
+    with steady(world, USER, "account-1", 400, 4000) as play_round:
+        play_round()
+        for _ in range(7):
+            rounds["quiet"].append(play_round())
+            for name, rate in (("noisy", 600), ("flood", 0)):
+                with flood(world, HOSTILE, rate):
+                    time.sleep(2)  # until its burst is used up
+                    rounds[name].append(play_round())
+    return compare("noisy", rounds["quiet"], rounds["noisy"]) | compare("flood", rounds["quiet"], rounds["flood"])
+
+
+def add_users(world):
+    """The apps of the soak, in the passwd of this mount namespace."""
+    users = {f"app-{i + 1:02}": SOAK_FIRST_UID + i for i in range(SOAK_APPS)}
+    with open(world.path("passwd"), "r+", encoding="utf-8") as file:
+        known = file.read()
+        lines = [f"{name}:x:{uid}:{uid}:{name}:/nonexistent:/usr/sbin/nologin\n" for name, uid in users.items()]
+        file.write("".join(line for line in lines if line not in known))
+    return users
+
+
+def sample_until_end(world, process):
+    """(RssAnon in KiB, descriptors) of the broker, once a second."""
+    samples = []
+    while process.poll() is None:
+        time.sleep(1)
+        samples.append((rss_anon_mib(world.broker.pid) * 1024, len(os.listdir(f"/proc/{world.broker.pid}/fd"))))
+    return samples
+
+
+def growth(values, least=statistics.median):
+    """From the first tenth to the last: by medians, since a refresh under way holds memory for a moment."""
+    n = max(len(values) // 10, 3)
+    return least(values[-n:]) - least(values[:n])
+
+
+def play_soak(world):
+    """Fifty apps with a login each for a day, on a provider that rotates."""
+    users = add_users(world)
+    margin = round(SOAK_HOUR_S / 12)
+    fresh_accounts(world, [(user, "account-1") for user in users], tokens={"refresh_margin": margin, "min_valid": 0})
+    world.sim.set(token_lifetime=SOAK_HOUR_S, rotation="new", rotation_kills_old="yes")
+    seconds = SOAK_HOUR_S * (SOAK_WARM_UP_HOURS + SOAK_HOURS)
+    argv = ["lwa-bench", world.bus_address, "soak", SOAK_FIRST_UID, SOAK_APPS, 500, seconds]
+    apps = world.spawn_as("root", argv)
+    time.sleep(SOAK_HOUR_S * SOAK_WARM_UP_HOURS)
+    before = status(world)
+    samples = sample_until_end(world, apps)
+    after = status(world)
+    output, errors = apps.communicate()
+    if apps.returncode != 0:
+        raise WorldError(f"lwa-bench soak ended with {apps.returncode}: {errors}")
+    figures = json.loads(output)
+    figures["waits_per_day"] = after["waits"] - before["waits"]
+    figures["soak_refreshes"] = after["refreshes"] - before["refreshes"]
+    figures["soak_growth_kib"] = growth([memory for memory, _ in samples])
+    figures["soak_fds_growth"] = growth([descriptors for _, descriptors in samples], min)
+    return figures
+
+
 SCENES = {
     "calls": play_calls,
     "expired": play_expired,
     "memory": play_memory,
     "start": play_start,
     "crowded": play_crowded,
+    "ten": play_ten,
+    "isolation": play_isolation,
+    "noisy": play_noisy,
+    "soak": play_soak,
 }
 
 # --- the table -------------------------------------------------------------------------------------------
