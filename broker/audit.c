@@ -20,6 +20,8 @@ static const char *const names[AUDIT_EVENT_COUNT] = {
     [AUDIT_ACCOUNT_REMOVED] = "account-removed",
     [AUDIT_ACCOUNT_CHANGED] = "account-changed",
     [AUDIT_POLICY_LOADED] = "policy-loaded",
+    [AUDIT_KEY_CREATED] = "key-created",
+    [AUDIT_KEY_ROTATED] = "key-rotated",
 };
 
 const char *audit_event_name(enum audit_event event)

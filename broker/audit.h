@@ -27,6 +27,8 @@ enum audit_event {
     AUDIT_ACCOUNT_REMOVED,
     AUDIT_ACCOUNT_CHANGED,
     AUDIT_POLICY_LOADED,
+    AUDIT_KEY_CREATED,
+    AUDIT_KEY_ROTATED, /* detail: the new key's id */
     AUDIT_EVENT_COUNT
 };
 

@@ -94,6 +94,10 @@ static const struct config_key keys[] = {
      "File of the master key, which is made if there is none and nothing is sealed yet."},
     {"store", "key_credential", KIND_CREDENTIAL, FIELD(key_credential), "",
      "Name of the systemd credential that holds the master key, instead of the file."},
+    {"store", "previous_key_file", KIND_PATH_OR_NONE, FIELD(previous_key_file), "",
+     "Key file that the logins were sealed with before."},
+    {"store", "previous_key_credential", KIND_CREDENTIAL, FIELD(previous_key_credential), "",
+     "Systemd credential that the logins were sealed with before."},
 #define LIMIT_KEY(name, value, least, most, meaning)                                                         \
     {"limits", #name, KIND_COUNT, FIELD(limits.name), #value, meaning, least, most},
     LIMITS_CONFIGURED(LIMIT_KEY)

@@ -51,6 +51,8 @@ struct config {
     /* [store] */
     char *key_file;
     char *key_credential; /* name of a systemd credential; "" for none */
+    char *previous_key_file;
+    char *previous_key_credential;
     /* [limits] */
     struct config_limits limits;
 };

@@ -57,7 +57,9 @@ static int load(const char *path, mode_t forbidden, struct secret **ret)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? KEYS_E_MISSING : errno == ELOOP ? KEYS_E_MALFORMED : -errno;
+        return errno == ENOENT                     ? KEYS_E_MISSING
+               : errno == ELOOP || errno == EACCES ? KEYS_E_MALFORMED
+                                                   : -errno;
 
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -139,6 +141,120 @@ int keys_load(const struct key_source *source, bool may_create, struct secret **
         return r;
     r = create(source->file, ret);
     return r == -EEXIST ? load(source->file, FILE_FORBIDDEN, ret) : r;
+}
+
+/* --- a new key -------------------------------------------------------------------------------------------
+ */
+
+static char *name_beside(const char *file, const char *tail)
+{
+    char *name;
+    return asprintf(&name, "%s%s", file, tail) < 0 ? NULL : name;
+}
+
+/* Whole under another name first: what is called FILE.new is a whole key. */
+static int write_staged(const char *temporary, const char *staged, const struct secret *key)
+{
+    (void)unlink(temporary); /* of a try that was cut short: nothing was sealed with it */
+    _cleanup_close_ int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = write_key(fd, key);
+    if (r == 0)
+        r = rename_new(temporary, staged);
+    if (r < 0) {
+        (void)unlink(temporary);
+        return r;
+    }
+    return folder_sync_of(staged);
+}
+
+static int stage(const char *file, const struct secret *key)
+{
+    _cleanup_free_ char *staged = name_beside(file, ".new"), *temporary = name_beside(file, ".new.part");
+    return staged && temporary ? write_staged(temporary, staged, key) : -ENOMEM;
+}
+
+int keys_load_staged(const char *file, struct secret **ret)
+{
+    _cleanup_free_ char *staged = name_beside(file, ".new");
+    return staged ? load(staged, FILE_FORBIDDEN, ret) : -ENOMEM;
+}
+
+bool keys_is_staged(const char *file)
+{
+    _cleanup_free_ char *staged = name_beside(file, ".new"), *temporary = name_beside(file, ".new.part");
+    struct stat st;
+    return (staged && lstat(staged, &st) == 0) || (temporary && lstat(temporary, &st) == 0);
+}
+
+int keys_stage(const char *file, const struct secret *current, struct secret **ret)
+{
+    _cleanup_(secret_freep) struct secret *key = NULL;
+    int r = keys_load_staged(file, &key);
+    if (r == 0 && secret_equal(key, current)) {
+        r = keys_put_in_place(file, current);
+        if (r < 0)
+            return r;
+        secret_free(TAKE_PTR(key));
+        r = KEYS_E_MISSING;
+    }
+    if (r == KEYS_E_MISSING) {
+        r = secret_new_random(KEYS_MASTER_BYTES, &key);
+        if (r == 0)
+            r = stage(file, key);
+    }
+    if (r == 0)
+        *ret = TAKE_PTR(key);
+    return r;
+}
+
+/* For writing. The file is of mode 0400; its owner may change that, and nobody else can overwrite it. */
+static int open_for_overwriting(const char *file)
+{
+    _cleanup_close_ int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || fchmod(fd, 0600) < 0)
+        return -1;
+    return open(file, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* Best effort: a file system or a disk that writes elsewhere keeps the old bytes (SECURITY.md). */
+static void overwrite(int fd)
+{
+    static const unsigned char nothing[KEYS_MASTER_BYTES];
+    if (fd >= 0 && write_fully(fd, nothing, sizeof(nothing)) == 0)
+        (void)fsync(fd);
+}
+
+int keys_put_in_place(const char *file, const struct secret *key)
+{
+    _cleanup_free_ char *staged = name_beside(file, ".new");
+    if (!staged)
+        return -ENOMEM;
+    _cleanup_close_ int old = open_for_overwriting(file);
+    int r = rename(staged, file) < 0 ? -errno : 0;
+    if (r == -ENOENT) {
+        r = stage(file, key);
+        if (r == 0 && rename(staged, file) < 0)
+            r = -errno;
+    }
+    if (r == 0)
+        r = folder_sync_of(file);
+    if (r == 0)
+        overwrite(old); /* only now: until then it may be needed */
+    return r;
+}
+
+int keys_discard_staged(const char *file)
+{
+    static const char *const tails[] = {".new", ".new.part"};
+    for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+        _cleanup_free_ char *name = name_beside(file, tails[i]);
+        if (name)
+            (void)unlink(name);
+    }
+    return folder_sync_of(file);
 }
 
 void keys_id(const struct secret *key, unsigned char ret_id[KEYS_ID_BYTES])

@@ -55,12 +55,12 @@ static enum object find_object(const struct peer *peer, const char *path, struct
 }
 
 static const struct method *const broker_methods[] = {
-    broker1_methods, login1_methods, accounts1_methods, audit1_methods, status1_methods,
+    broker1_methods, login1_methods, accounts1_methods, audit1_methods, keys1_methods, status1_methods,
 };
 
 static const char *const broker_interfaces[] = {
-    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN,  LWA_INTERFACE_ACCOUNTS,
-    LWA_INTERFACE_AUDIT,  LWA_INTERFACE_STATUS,
+    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN, LWA_INTERFACE_ACCOUNTS,
+    LWA_INTERFACE_AUDIT,  LWA_INTERFACE_KEYS,  LWA_INTERFACE_STATUS,
 };
 
 static const struct method *find_in(const struct method *methods, const char *interface, const char *member)

@@ -8,6 +8,7 @@
  *   store-rows.c    what each operation does in the database
  *   store-audit.c   audit records, in and out
  *   store-read.c    load and audit query, on read-only connections of their own
+ *   store-keys.c    the master key: which one it is, and sealing under another
  *   store-schema.c  tables, checks before opening, making and migrating a database
  *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
  *   store-files.c   whether the open files still have their names
@@ -117,12 +118,38 @@ int store_files_note(struct store_files *ret, const char *path) _must_check_;
  * database itself is gone, or something else stands where the files were. */
 int store_files_check(const struct store_files *files, const char *path) _must_check_;
 
+/* --- store-keys.c ------------------------------------------------------------------------------------ */
+
+struct store_keys {
+    struct secret *master; /* the database is sealed with it */
+    struct secret *index;
+    struct secret *next; /* while sealing anew */
+    bool is_staged;      /* it is that of FILE.new */
+    bool is_previous;    /* it is that of the previous source */
+    enum store_key_event event;
+};
+
+void store_keys_clear(struct store_keys *keys);
+/* Whether the database is sealed with this key. */
+bool store_keys_fit(struct store_db *db, const struct secret *master);
+/* What store_open() says for an outcome of keys_load(). */
+int store_keys_outcome(int r);
+/* Finds the key that fits; reads only. Outcomes as store_open(). */
+int store_keys_choose(struct store_db *db, const struct key_source *source,
+                      struct store_keys *ret) _must_check_;
+/* Moves to the configured key; finishes or discards what a rotation left. On a writer without transaction. */
+int store_keys_settle(struct store_db *db, const struct key_source *source, int64_t now_sec,
+                      struct store_keys *keys) _must_check_;
+/* The key's id, and the index key sealed with it. */
+int store_keys_write(struct store_db *db, const struct secret *master,
+                     const struct secret *index) _must_check_;
+
 /* --- store-schema.c ---------------------------------------------------------------------------------- */
 
 /* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
  */
-int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
-                      struct secret **ret_index) _must_check_;
+int store_schema_open(struct store_db *db, const struct store_options *options,
+                      struct store_keys *ret) _must_check_;
 /* A new connection to a database that was open before. */
 int store_schema_reopen(struct store_db *db, const char *path, const char *vfs,
                         struct store_files *ret_files) _must_check_;
@@ -140,6 +167,7 @@ struct store_op {
     struct audit_record *record;
     bool truncates;   /* it removes secrets: truncate the WAL after the commit */
     bool names_grant; /* `row` is a grant, for the record */
+    bool is_alone;    /* no other operation may be in its transaction */
 
     int64_t row;
     uint64_t generation;
@@ -147,8 +175,9 @@ struct store_op {
     enum store_token_which which;
     enum store_refresh_end end;
     bool make_default;
-    const char *text; /* reason, label; NULL */
+    const char *text; /* reason, label, key file; NULL */
     struct secret *token;
+    struct secret *next_master; /* the database is sealed with it once the transaction is committed */
     struct store_grant grant;
     struct store_link to;
     struct strv strings; /* owns every text above */
@@ -181,11 +210,13 @@ struct store {
     uv_thread_t thread;
     char *path;
     char *vfs;
-    struct secret *master;
-    struct secret *index; /* key of the keyed hashes */
-    unsigned n_pending;   /* operations whose callback is still to come */
-    int health;           /* what the loop knows of `reported` */
-    bool is_damaged;      /* a query has found it so */
+    char *key_file;        /* NULL: the key is a credential */
+    struct secret *master; /* the worker's, once it runs */
+    struct secret *index;  /* key of the keyed hashes */
+    enum store_key_event key_event;
+    unsigned n_pending; /* operations whose callback is still to come */
+    int health;         /* what the loop knows of `reported` */
+    bool is_damaged;    /* a query has found it so */
     struct list queries;
 
     /* the worker's: */
@@ -230,6 +261,14 @@ int store_rows_link(struct store_db *db, const struct secret *master, struct sto
 int store_rows_remove_grant(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_remove_account(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_change_account(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_rekey(struct store_db *db, const struct secret *master, struct store_op *op);
+
+/* How an owner's key is sealed, for those who seal it anew. */
+void store_rows_owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE]);
+struct seal_context store_rows_owner_context(int64_t row, const char *owner);
+/* `sql` has the blob and the row as its parameters. */
+int store_rows_seal_into(struct store_db *db, const char *sql, const struct secret *key,
+                         const struct seal_context *context, const struct secret *secret) _must_check_;
 
 /* --- store-audit.c ----------------------------------------------------------------------------------- */
 

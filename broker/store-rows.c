@@ -12,7 +12,7 @@
 
 /* --- owners ------------------------------------------------------------------------------------------ */
 
-static void owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE])
+void store_rows_owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE])
 {
     if (device)
         (void)snprintf(ret, STORE_OWNER_TEXT_SIZE, "device");
@@ -20,7 +20,7 @@ static void owner_text(bool device, int64_t uid, const char *name, char ret[STOR
         (void)snprintf(ret, STORE_OWNER_TEXT_SIZE, "user:%lld:%s", (long long)uid, name);
 }
 
-static struct seal_context owner_context(int64_t row, const char *owner)
+struct seal_context store_rows_owner_context(int64_t row, const char *owner)
 {
     return (struct seal_context){.schema = STORE_SEAL_SCHEMA,
                                  .table = "owner",
@@ -47,7 +47,7 @@ static int find_owner(struct store_db *db, const struct secret *master, int64_t 
         return r < 0 ? r : STORE_E_GONE;
 
     int64_t row = statement_get_int(&st, 0);
-    struct seal_context context = owner_context(row, text);
+    struct seal_context context = store_rows_owner_context(row, text);
     r = unseal_errno(unseal(master, &context, sqlite3_column_blob(st.stmt, 1),
                             (size_t)sqlite3_column_bytes(st.stmt, 1), ret_key));
     if (r == 0)
@@ -55,8 +55,8 @@ static int find_owner(struct store_db *db, const struct secret *master, int64_t 
     return r;
 }
 
-static int seal_into(struct store_db *db, const char *sql, const struct secret *key,
-                     const struct seal_context *context, const struct secret *secret)
+int store_rows_seal_into(struct store_db *db, const char *sql, const struct secret *key,
+                         const struct seal_context *context, const struct secret *secret)
 {
     _cleanup_free_ unsigned char *blob = NULL;
     size_t n;
@@ -85,8 +85,8 @@ static int add_owner(struct store_db *db, const struct secret *master, int64_t u
     r = secret_new_random(SEAL_KEY_BYTES, &key);
     if (r < 0)
         return r;
-    struct seal_context context = owner_context(sqlite3_last_insert_rowid(db->sqlite), text);
-    r = seal_into(db, "UPDATE owner SET key = ? WHERE id = ?", master, &context, key);
+    struct seal_context context = store_rows_owner_context(sqlite3_last_insert_rowid(db->sqlite), text);
+    r = store_rows_seal_into(db, "UPDATE owner SET key = ? WHERE id = ?", master, &context, key);
     if (r < 0)
         return r;
     *ret_row = context.row;
@@ -135,7 +135,7 @@ static int open_grant(struct store_db *db, const struct secret *master, const st
         return r < 0 ? r : STORE_E_GONE;
 
     int64_t uid = statement_get_int(&g->st, 5);
-    owner_text(uid < 0, uid, statement_get_text(&g->st, 6), g->owner);
+    store_rows_owner_text(uid < 0, uid, statement_get_text(&g->st, 6), g->owner);
     g->context = (struct seal_context){.schema = STORE_SEAL_SCHEMA,
                                        .table = "grant.token",
                                        .row = op->row,
@@ -145,7 +145,7 @@ static int open_grant(struct store_db *db, const struct secret *master, const st
                                        .client_id = statement_get_text(&g->st, 1)};
     if (g->st.r < 0)
         return g->st.r;
-    struct seal_context owner = owner_context(statement_get_int(&g->st, 4), g->owner);
+    struct seal_context owner = store_rows_owner_context(statement_get_int(&g->st, 4), g->owner);
     return unseal_errno(unseal(master, &owner, sqlite3_column_blob(g->st.stmt, 7),
                                (size_t)sqlite3_column_bytes(g->st.stmt, 7), &g->key));
 }
@@ -199,7 +199,7 @@ int store_rows_add_grant(struct store_db *db, const struct secret *master, struc
     int64_t uid = owner->device ? -1 : (int64_t)owner->uid;
     const char *name = owner->device ? "" : owner->name;
     char text[STORE_OWNER_TEXT_SIZE];
-    owner_text(owner->device, uid, name, text);
+    store_rows_owner_text(owner->device, uid, name, text);
 
     _cleanup_(secret_freep) struct secret *key = NULL;
     int64_t owner_row = 0;
@@ -217,7 +217,7 @@ int store_rows_add_grant(struct store_db *db, const struct secret *master, struc
                                    .client_id = op->grant.client_id};
     r = insert_grant(db, op, owner_row, &context.row);
     if (r == 0)
-        r = seal_into(db, "UPDATE grant SET token = ? WHERE id = ?", key, &context, op->token);
+        r = store_rows_seal_into(db, "UPDATE grant SET token = ? WHERE id = ?", key, &context, op->token);
     if (r < 0)
         return r;
     op->row = context.row;

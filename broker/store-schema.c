@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
+#include "util/clock.h"
 #include "util/folder.h"
 
 #include <fcntl.h>
@@ -14,7 +15,8 @@
  *    WAL is part of it (after a crash the database file alone may be torn), so it is read through; without
  *    one the file is opened as immutable, since SQLite would create a WAL even to read.
  * 3. The key's id and the sealed index key tell whether the master key is the one.
- * 4. Only then it is opened for writing, and migrated. */
+ * 4. Only then it is opened for writing, and migrated; and what changes the key is finished (store-keys.c).
+ */
 
 static const char *const migrations[] = {
     /* 0 -> 1. Rows are never re-used (AUTOINCREMENT): a blob of a removed row fits no later one. The owner's
@@ -51,9 +53,6 @@ static const char *const migrations[] = {
 _Static_assert(ARRAY_SIZE(migrations) == STORE_SCHEMA, "one migration for each version");
 
 static const char *const login_tables[] = {"sqlite_schema", "meta", "owner", "account", "grant"};
-
-static const struct seal_context index_context = {
-    .schema = STORE_SEAL_SCHEMA, .table = "meta", .owner = "", .endpoint = "", .client_id = ""};
 
 static int read_number(struct store_db *db, const char *sql, int64_t *ret)
 {
@@ -104,75 +103,21 @@ static int check_pages(struct store_db *db)
     return r;
 }
 
-static int check_keys(struct store_db *db, const struct secret *master, struct secret **ret_index)
+static int inspect(struct store_db *db, const struct store_options *options, struct store_keys *ret)
 {
-    unsigned char id[KEYS_ID_BYTES];
-    keys_id(master, id);
-
-    _cleanup_statement_ struct statement st = statement_open(
-        db, SLOT_NONE,
-        "SELECT k.value, i.value FROM meta k, meta i WHERE k.name = 'key-id' AND i.name = 'index-key'");
-    int r = statement_step(&st);
-    if (r <= 0)
-        return r < 0 ? r : STORE_E_CORRUPT;
-    if (sqlite3_column_bytes(st.stmt, 0) != KEYS_ID_BYTES ||
-        memcmp(sqlite3_column_blob(st.stmt, 0), id, sizeof(id)) != 0)
-        return STORE_E_OTHER_KEY;
-
-    const unsigned char *blob = sqlite3_column_blob(st.stmt, 1);
-    r = unseal(master, &index_context, blob, (size_t)sqlite3_column_bytes(st.stmt, 1), ret_index);
-    return r == SEAL_E_BROKEN ? STORE_E_OTHER_KEY : r;
-}
-
-static int load_key(const struct key_source *source, bool may_create, struct secret **ret)
-{
-    int r = keys_load(source, may_create, ret);
-    return r == KEYS_E_MISSING ? STORE_E_NO_KEY : r == KEYS_E_MALFORMED ? STORE_E_BAD_KEY : r;
-}
-
-static int inspect(struct store_db *db, const struct store_options *options, struct secret **ret_master,
-                   struct secret **ret_index)
-{
-    _cleanup_(secret_freep) struct secret *master = NULL;
     int r = check_version(db);
     if (r == 0)
         r = check_pages(db);
-    if (r == 0)
-        r = load_key(&options->key_source, false, &master);
-    if (r == 0)
-        r = check_keys(db, master, ret_index);
-    if (r == 0)
-        *ret_master = TAKE_PTR(master);
-    return r;
+    return r == 0 ? store_keys_choose(db, &options->key_source, ret) : r;
 }
 
 /* --- step 1: make ------------------------------------------------------------------------------------ */
-
-static int write_meta(struct store_db *db, const char *name, const void *value, size_t n)
-{
-    _cleanup_statement_ struct statement st =
-        statement_open(db, SLOT_NONE, "INSERT INTO meta (name, value) VALUES (?, ?)");
-    statement_text(&st, name);
-    statement_blob(&st, value, n);
-    return statement_run(&st);
-}
 
 static int write_keys(struct store_db *db, const struct secret *master)
 {
     _cleanup_(secret_freep) struct secret *index = NULL;
     int r = secret_new_random(SEAL_KEY_BYTES, &index);
-    if (r < 0)
-        return r;
-    _cleanup_free_ unsigned char *blob = NULL;
-    size_t n;
-    r = seal(master, &index_context, index, &blob, &n);
-    if (r < 0)
-        return r;
-
-    unsigned char id[KEYS_ID_BYTES];
-    keys_id(master, id);
-    r = write_meta(db, "key-id", id, sizeof(id));
-    return r < 0 ? r : write_meta(db, "index-key", blob, n);
+    return r < 0 ? r : store_keys_write(db, master, index);
 }
 
 static int migrate_from(struct store_db *db, int64_t version)
@@ -230,12 +175,17 @@ static void remove_made(const char *path)
     }
 }
 
-static int make(const struct store_options *options)
+static int make(const struct store_options *options, bool *ret_is_new)
 {
     _cleanup_(secret_freep) struct secret *master = NULL;
-    int r = load_key(&options->key_source, true, &master);
+    /* The same key is loaded again when what was made is inspected. */
+    int r = keys_load(&options->key_source, false, &master);
+    bool is_new = r == KEYS_E_MISSING;
+    *ret_is_new = is_new;
+    if (is_new)
+        r = keys_load(&options->key_source, true, &master);
     if (r != 0)
-        return r;
+        return store_keys_outcome(r);
 
     _cleanup_free_ char *temporary = NULL;
     if (asprintf(&temporary, "%s.new", options->path) < 0) {
@@ -308,8 +258,7 @@ static int look(const char *path, int64_t *ret_size)
     return S_ISREG(st.st_mode) ? 0 : -EPERM;
 }
 
-int store_schema_open(struct store_db *db, const struct store_options *options, struct secret **ret_master,
-                      struct secret **ret_index)
+int store_schema_open(struct store_db *db, const struct store_options *options, struct store_keys *ret)
 {
     _cleanup_free_ char *wal = NULL;
     if (asprintf(&wal, "%s-wal", options->path) < 0) {
@@ -317,6 +266,7 @@ int store_schema_open(struct store_db *db, const struct store_options *options, 
         return -ENOMEM;
     }
     int64_t size, wal_size;
+    bool is_new_key = false;
     int r = look(options->path, &size);
     if (r == 0)
         r = look(wal, &wal_size);
@@ -324,7 +274,7 @@ int store_schema_open(struct store_db *db, const struct store_options *options, 
         /* A WAL whose database is gone may hold what is left of it, and would be read into a new one. */
         if (wal_size > 0)
             return STORE_E_CORRUPT;
-        r = make(options);
+        r = make(options, &is_new_key);
     }
     if (r != 0)
         return r;
@@ -333,16 +283,25 @@ int store_schema_open(struct store_db *db, const struct store_options *options, 
                       wal_size > 0 ? STORE_DB_EXCLUSIVE : STORE_DB_IMMUTABLE);
     if (r < 0)
         return r == -EUCLEAN ? STORE_E_CORRUPT : r;
-    _cleanup_(secret_freep) struct secret *master = NULL, *index = NULL;
-    r = inspect(db, options, &master, &index);
+    _cleanup_(store_keys_clear) struct store_keys keys = {NULL};
+    r = inspect(db, options, &keys);
     store_db_close(db);
     if (r != 0)
         return r == -EUCLEAN ? STORE_E_CORRUPT : r;
 
     r = open_writer(db, options);
-    if (r == 0) {
-        *ret_master = TAKE_PTR(master);
-        *ret_index = TAKE_PTR(index);
+    if (r < 0)
+        return r;
+    if (is_new_key)
+        keys.event = STORE_KEY_CREATED;
+    /* Beside a database that was made just now a FILE.new is not of it: it may be that of one that was moved
+     * away. */
+    r = size > 0 ? store_keys_settle(db, &options->key_source, wall_sec(), &keys) : 0;
+    if (r != 0) {
+        store_db_close(db);
+        return r;
     }
-    return r;
+    *ret = keys;
+    keys = (struct store_keys){NULL};
+    return 0;
 }

@@ -233,6 +233,18 @@ static void checkpoint(struct store *s)
     (void)sqlite3_busy_timeout(s->db.sqlite, STORE_BUSY_MSEC);
 }
 
+/* What the database says counts, not how the batch went: a commit that was made can be reported as failed.
+ * What follows is sealed with the new key, and its file takes the old one's place; if that fails, or the
+ * database cannot be asked now, both files stay, and the next start finds the one that fits. */
+static void adopt_key(struct store *s, struct store_op *op)
+{
+    if (!s->db.sqlite || !store_keys_fit(&s->db, op->next_master))
+        return;
+    secret_free(s->master);
+    s->master = TAKE_PTR(op->next_master);
+    op->reply.is_key_beside = keys_put_in_place(op->text, s->master) < 0;
+}
+
 /* An operation can fail where its transaction does not: at a page that cannot be read. */
 static int find_damage(const struct batch *batch)
 {
@@ -272,8 +284,11 @@ static void run_batch(struct store *s, struct batch *batch)
     if (r < 0 || batch->repeats_failed)
         return_repeats(s, batch);
     struct store_op *op;
-    LIST_FOREACH (op, &batch->ops, link)
+    LIST_FOREACH (op, &batch->ops, link) {
         truncates |= op->truncates && op->reply.r == 0;
+        if (op->next_master)
+            adopt_key(s, op);
+    }
     s->truncate_due |= truncates;
     judge(s, batch, r);
     hand_over(s, batch);
@@ -306,6 +321,20 @@ static uint64_t idle_usec(const struct store *s)
     return idle;
 }
 
+static void take_ops(struct store *s, struct batch *batch)
+{
+    for (unsigned n = 0; n < STORE_BATCH_OPS_MAX && !list_is_empty(&s->queue); n++) {
+        struct store_op *first = LIST_ENTRY(s->queue.next, struct store_op, link);
+        bool is_alone = first->is_alone;
+        if (is_alone && n > 0)
+            return;
+        list_remove(&first->link);
+        list_append(&batch->ops, &first->link);
+        if (is_alone)
+            return;
+    }
+}
+
 /* False: the store is stopping, and nothing is left. */
 static bool take_batch(struct store *s, struct batch *batch)
 {
@@ -317,11 +346,7 @@ static bool take_batch(struct store *s, struct batch *batch)
         else if (uv_cond_timedwait(&s->wake, &s->mutex, idle * 1000) == UV_ETIMEDOUT)
             break;
 
-    for (unsigned n = 0; n < STORE_BATCH_OPS_MAX && !list_is_empty(&s->queue); n++) {
-        struct list *first = s->queue.next;
-        list_remove(first);
-        list_append(&batch->ops, first);
-    }
+    take_ops(s, batch);
     take_repeats(s, batch);
     bool more = !s->stopping || !list_is_empty(&batch->ops) || batch->n_repeats > 0;
     uv_mutex_unlock(&s->mutex);

@@ -30,6 +30,7 @@ void store_op_free(struct store_op *op)
     store_reply_clear(&op->reply);
     audit_record_free(op->record);
     secret_free(op->token);
+    secret_free(op->next_master);
     free((void *)op->to.superseded);
     strv_clear(&op->strings);
     free(op);
@@ -82,6 +83,11 @@ static void op_finish(struct store_op *op)
     if (callback)
         callback(&op->reply, op->userdata);
     store_op_free(op);
+}
+
+enum store_key_event store_key_event(const struct store *s)
+{
+    return s->key_event;
 }
 
 /* --- health ------------------------------------------------------------------------------------------ */
@@ -334,6 +340,20 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
     return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
 }
 
+int store_rekey(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    if (!s->key_file)
+        return -EOPNOTSUPP;
+    if (!op || op_copy(op, s->key_file, &op->text) < 0)
+        return -ENOMEM;
+    op->run = store_rows_rekey;
+    op->is_alone = true;
+    op->truncates = true;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
 {
     if (s->stopping)
@@ -474,6 +494,7 @@ static void store_free(struct store *s)
 {
     secret_free(s->master);
     secret_free(s->index);
+    free(s->key_file);
     free(s->path);
     free(s->vfs);
     free(s->repeats);
@@ -534,10 +555,12 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     s->loop = loop;
     s->path = strdup(options->path);
     s->vfs = options->vfs ? strdup(options->vfs) : NULL;
+    const char *key_file = options->key_source.credential_path ? NULL : options->key_source.file;
+    s->key_file = key_file ? strdup(key_file) : NULL;
     list_init(&s->queries);
     list_init(&s->queue);
     list_init(&s->done);
-    if (!s->path || (options->vfs && !s->vfs)) {
+    if (!s->path || (options->vfs && !s->vfs) || (key_file && !s->key_file)) {
         store_free(s);
         return NULL;
     }
@@ -549,11 +572,15 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
     struct store *s = store_new(loop, options);
     if (!s)
         return -ENOMEM;
-    int r = store_schema_open(&s->db, options, &s->master, &s->index);
+    struct store_keys keys = {NULL};
+    int r = store_schema_open(&s->db, options, &keys);
     if (r != 0) {
         store_free(s);
         return r;
     }
+    s->master = keys.master;
+    s->index = keys.index;
+    s->key_event = keys.event;
 
     r = store_files_note(&s->files, s->path);
     if (r < 0) {

@@ -49,6 +49,16 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store, store_close);
 
+/* What became of the master key at store_open(). */
+enum store_key_event {
+    STORE_KEY_KEPT,
+    STORE_KEY_CREATED,
+    STORE_KEY_MOVED, /* everything was sealed with the previous one, and is sealed with the configured one now
+                      */
+    STORE_KEY_FINISHED, /* a rotation was cut short after its commit; it is done now */
+};
+enum store_key_event store_key_event(const struct store *s) _must_check_;
+
 /* NULL while it works, else what is wrong and what to do: "cannot be written: ...", to follow "the store". It
  * is logged when it changes, and found out without being asked when it is over. */
 const char *store_health(const struct store *s) _must_check_;
@@ -103,7 +113,9 @@ struct store_reply {
                                     * it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
-    int64_t next; /* store_audit_query(): pass as `after` to go on; 0 at the end */
+    int64_t next;                        /* store_audit_query(): pass as `after` to go on; 0 at the end */
+    unsigned char key_id[KEYS_ID_BYTES]; /* store_rekey(): of the new key */
+    bool is_key_beside;                  /* store_rekey(): it is in FILE.new until the next start */
 };
 
 typedef void (*store_callback)(struct store_reply *reply, void *userdata);
@@ -185,6 +197,12 @@ int store_remove_account(struct store *s, int64_t account, struct audit_record *
 int store_change_account(struct store *s, int64_t account, const char *label, bool make_default,
                          struct audit_record *record, store_callback callback, void *userdata,
                          struct store_op **ret_op) _must_check_;
+
+/* Seals all that the master key seals with a new one, which takes the place of the old one in the key file:
+ * keys.h has the order. reply->row is the number of owners whose keys were sealed anew. -EOPNOTSUPP at once
+ * when the key is a credential. -EEXIST when a file FILE.new is there that is no key. */
+int store_rekey(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                struct store_op **ret_op) _must_check_;
 
 /* Sets how often the disclosure of record `sequence` was repeated. */
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;

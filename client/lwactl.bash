@@ -8,7 +8,7 @@ _lwactl()
 
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words="login accounts token check status audit help --help --version"
+        words="login accounts token check status audit rekey help --help --version"
     else
         case $previous in
             --output)
@@ -29,7 +29,8 @@ _lwactl()
             check) words="--account --json $common" ;;
             status) words="--json $common" ;;
             audit) words="--last --all --own --json $common" ;;
-            help) words="login accounts token check status audit" ;;
+            rekey) words="--json $common" ;;
+            help) words="login accounts token check status audit rekey" ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_login, &command_accounts, &command_token, &command_check, &command_status, &command_audit,
+    &command_login,  &command_accounts, &command_token, &command_check,
+    &command_status, &command_audit,    &command_rekey,
 };
 
 static const struct command *find_command(const char *name)

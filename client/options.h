@@ -62,6 +62,7 @@ extern const struct command command_accounts;
 extern const struct command command_audit;
 extern const struct command command_check;
 extern const struct command command_login;
+extern const struct command command_rekey;
 extern const struct command command_status;
 extern const struct command command_token;
 
