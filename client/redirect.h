@@ -12,7 +12,7 @@
 #define REDIRECT_CODE_BYTES_MAX 512
 #define REDIRECT_STATE_BYTES_MAX 128
 #define REDIRECT_SCOPE_BYTES_MAX 4160 /* 32 scopes of 128 bytes, and blanks */
-#define REDIRECT_ERROR_BYTES_MAX 128
+#define REDIRECT_ERROR_BYTES_MAX 64
 
 /* Either code or error is there, the other is "". Printable ASCII, all but the scope without blanks. */
 struct redirect {

@@ -250,6 +250,34 @@ def test_a_browser_of_another_user_is_turned_away(bus, broker):  # noqa: F811
     assert code == 0 and error.count("another user") == 1 and "hint: " in error
 
 
+def socket_owners(port):
+    """The uids of the far ends of connections to this port, as the kernel tells them."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.read().splitlines()[1:]]
+    return [row[7] for row in rows if row[2].endswith(f":{port:04X}")]
+
+
+def test_a_stranger_who_has_left_is_not_root(bus, broker):  # noqa: F811
+    """The kernel shows a socket without a process as root's."""
+    RedirectLogin(broker)
+    script = ("import os, sys, socket\nos.setuid(int(sys.argv[1]))\n"
+              "s = socket.create_connection(('127.0.0.1', int(sys.argv[2])), 10)\n"
+              "s.sendall(sys.argv[3].encode())\ns.close()")
+    with Browsing(bus, broker) as browsing:
+        request = f"GET /lwa-callback?code=evil&state={STATE} HTTP/1.1\r\nHost: 127.0.0.1:{browsing.port}\r\n\r\n"
+        browsing.process.send_signal(signal.SIGSTOP)  # so that it looks only when he is gone
+        subprocess.run(["/usr/bin/python3", "-c", script, str(STRANGER), str(browsing.port), request],
+                       timeout=30, check=True)
+        deadline = time.monotonic() + 10
+        while socket_owners(browsing.port) != ["0"]:
+            assert time.monotonic() < deadline, socket_owners(browsing.port)
+            time.sleep(0.01)
+        browsing.process.send_signal(signal.SIGCONT)
+        assert b"another user" in browsing.process.stderr.readline()
+        assert browsing.bring()[0] == 200 and browsing.end()[0] == 0
+    assert broker.count("Complete") == 1
+
+
 def test_the_person_behind_sudo_is_no_stranger(bus, broker):  # noqa: F811
     RedirectLogin(broker)
     with Browsing(bus, broker, SUDO_UID=str(STRANGER)) as browsing:
