@@ -73,6 +73,7 @@ class Person:
         try:
             with self.opener.open(address, data, timeout=20) as reply:
                 text = reply.read().decode()
+                address = reply.geturl()  # where redirects have led to
         except urllib.error.HTTPError as error:
             with error:
                 text = error.read().decode()
