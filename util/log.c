@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static enum log_level max_level = LOG_LEVEL_INFO;
@@ -10,6 +13,18 @@ static enum log_level max_level = LOG_LEVEL_INFO;
 void log_set_level(enum log_level level)
 {
     max_level = level;
+}
+
+/* Never waits for who reads the log: what it does not take at once is dropped, as nothing else can be done
+ * about it. The journal's socket and a file say so themselves; a pipe with room for one atomic write, which a
+ * line is, takes it. */
+static void write_line(const char *line, size_t n)
+{
+    if (send(STDERR_FILENO, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK)
+        return;
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, n) < 0)
+        return;
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -36,7 +51,5 @@ void log_line(enum log_level level, const char *format, ...)
         if ((unsigned char)line[i] < 0x20)
             line[i] = '?'; /* one call is one line, whatever is in it */
     line[length++] = '\n';
-    /* Nothing can be done about a log that cannot be written. */
-    if (write(STDERR_FILENO, line, length) < 0)
-        return;
+    write_line(line, length);
 }
