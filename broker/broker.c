@@ -275,9 +275,11 @@ static void on_bus_lost(void *userdata)
 {
     struct broker *broker = userdata;
     log_error("the message bus is gone; stopping, to be started again");
+    /* Nobody is left to answer; but a refresh that was begun is ended and stored. */
     broker_stop(broker, EXIT_FAILURE);
-    broker->is_finished = true;
-    uv_stop(broker->loop);
+    broker->exit_code = EXIT_FAILURE; /* also when it was stopping already */
+    peers_free(broker);
+    finish_if_idle(broker);
 }
 
 /* --- start ------------------------------------------------------------------------------------------- */
