@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import secrets
 import socket
 import time
 
@@ -126,6 +127,39 @@ def test_who_may_not_log_in(quick):
     quick.write_rule("05-no", 'polkit.addRule(function(a, s) { if (a.id === "org.lwabroker.login") return "no"; });')
     assert refusal(quick.client("alice"), mint(quick)) == "AccessDenied"
     assert refreshes(quick) == 0
+
+
+def search_memory(pid, needle):
+    """In how many places of its readable memory a process has these bytes."""
+    found = 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            start, end = (int(part, 16) for part in span.split("-"))
+            if rights.startswith("r") and "[v" not in line:
+                try:
+                    found += os.pread(memory.fileno(), end - start, start).count(needle)
+                except OSError:
+                    pass  # the guard pages of secrets
+    return found
+
+
+def test_token_is_not_left_in_memory(quick):
+    """It came by descriptor, so no bus message holds it, and what the broker makes of it is wiped (I2)."""
+    alice = quick.client("alice")
+    needle = secrets.token_hex(20).encode()
+    quick.sim.fault("token", "hang-before", count=1, grant_type="refresh_token")
+    login = begin(alice, needle.decode()).wait_state("proving")
+    wait_until(lambda: refreshes(quick), 5 * quick.slowness, "the proving refresh")
+    assert search_memory(quick.broker.pid, needle) > 0  # while it is sent; so the search can find it
+    quick.sim.clear_faults()
+    login.cancel()
+    assert login.finish() == ("cancelled", {})
+    token = mint(quick)
+    assert begin(alice, token).finish()[0] == "linked"
+    take(alice)
+    for secret in (needle, token.encode()):
+        wait_until(lambda: search_memory(quick.broker.pid, secret) == 0, 5 * quick.slowness, "it to be wiped")
 
 
 # --- what Amazon says of it ---
