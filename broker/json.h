@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A JSON object from the network, read strictly. What is not exactly one
- * object of RFC 8259 in valid UTF-8, nests deeper than JSON_DEPTH_MAX, or has a root with a member named
- * twice or with more than JSON_MEMBERS_MAX of them, is malformed as a whole. Only members of the root are
- * read; whatever else is in it is ignored. What was copied out of the text is wiped before it is freed, on
- * every path. */
+/* A JSON object from the network, read strictly. What is not exactly one object of RFC 8259 in valid UTF-8,
+ * nests deeper than JSON_DEPTH_MAX, names a member twice in one object, or holds a number that no int64_t or
+ * double can, is malformed as a whole. Only members of the root are read; whatever else is in it is ignored.
+ * What was copied out of the text is wiped before it is freed, on every path. For one thread. */
 
 #include "util/cleanup.h"
 
 #include <stdint.h>
 
-#define JSON_DEPTH_MAX 16
-#define JSON_MEMBERS_MAX 64
+#define JSON_DEPTH_MAX 2048 /* jansson's JSON_PARSER_MAX_DEPTH */
 
 struct json;
 

@@ -25,6 +25,7 @@ FOREIGN = {
     "curl/*": ["broker/http.c", "broker/http-*.[ch]"],
     "openssl/*": ["broker/http-*.[ch]"],
     "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
+    "jansson.h": ["broker/json.c"],
     "json-c/*": ["client/*"],
     "json.h": ["client/*"],
     "sodium.h": ["broker/*.c"],

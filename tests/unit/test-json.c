@@ -39,6 +39,7 @@ static void test_malformed(void **state _unused_)
         TEXT("{\"a\":1}x"),
         TEXT("{\"a\":1}\0"),
         TEXT("{\"a\":\"x\0y\"}"),
+        TEXT("{\"a\":1\0}"),
         TEXT("{\"a\":\"x\ny\x01\"}"),
         TEXT("{/* */\"a\":1}"),
         TEXT("{\"a\":NaN}"),
@@ -57,6 +58,10 @@ static void test_malformed(void **state _unused_)
         TEXT("{\"a\":1,\"a\":1}"),
         TEXT("{\"a\":1,\"\\u0061\":2}"),
         TEXT("{\"a\":1,\"b\":{},\"a\":null}"),
+        TEXT("{\"a\":{\"x\":1,\"x\":2}}"),
+        TEXT("{\"a\":\"\\ud800\"}"),
+        TEXT("{\"a\":18446744073709551615}"),
+        TEXT("{\"a\":1e999}"),
         TEXT("<html><body>Sign in to the hotel's network</body></html>"),
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -74,7 +79,6 @@ static void test_well_formed(void **state _unused_)
         TEXT("{\"a\":{\"b\":1,\"c\":[{\"d\":2}]},\"b\":1}"),
         TEXT("{\"a:b\":\"c:d{\",\"e\":\"\\\"f\\\":\\\\\"}"),
         TEXT("{\"a\":\"\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80\xe0\xa0\x80\xf0\x90\x80\x80\xc2\x80\"}"),
-        TEXT("{\"a\":{\"x\":1,\"x\":2}}"), /* below the root nothing is read */
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct json *j = NULL;
@@ -108,29 +112,10 @@ static void test_depth(void **state _unused_)
     assert_int_equal(parse_nested(10000), JSON_E_MALFORMED);
 }
 
-static int parse_members(unsigned n)
-{
-    char text[2048];
-    char *end = stpcpy(text, "{");
-    for (unsigned i = 0; i < n; i++)
-        end += snprintf(end, 32, "%s\"k%u\":%u", i > 0 ? "," : "", i, i);
-    end = stpcpy(end, "}");
-    struct json *j = NULL;
-    int r = json_parse(text, (size_t)(end - text), &j);
-    json_free(j);
-    return r;
-}
-
-static void test_number_of_members(void **state _unused_)
-{
-    assert_int_equal(parse_members(JSON_MEMBERS_MAX), 0);
-    assert_int_equal(parse_members(JSON_MEMBERS_MAX + 1), JSON_E_MALFORMED);
-}
-
 static void test_get_string(void **state _unused_)
 {
     static const char text[] = "{\"s\":\"a%sb\",\"e\":\"\",\"z\":\"a\\u0000b\",\"u\":\"\\u00e9\xe2\x82\xac\","
-                               "\"lone\":\"\\ud800\",\"n\":1,\"x\":null,\"o\":{\"s\":\"deep\"},\"f\":true}";
+                               "\"n\":1,\"x\":null,\"o\":{\"s\":\"deep\"},\"f\":true}";
     static const struct {
         const char *key;
         int r;
@@ -140,7 +125,6 @@ static void test_get_string(void **state _unused_)
         {"e", 0, ""},
         {"z", JSON_E_TYPE, NULL},
         {"u", 0, "\xc3\xa9\xe2\x82\xac"},
-        {"lone", 0, "\xef\xbf\xbd"},
         {"n", JSON_E_TYPE, NULL},
         {"x", JSON_E_ABSENT, NULL},
         {"o", JSON_E_TYPE, NULL},
@@ -172,9 +156,6 @@ static void test_get_uint(void **state _unused_)
         {"\"3600\"", 0, 3600},
         {"\"0003600\"", 0, 3600},
         {"9223372036854775807", 0, INT64_MAX},
-        {"18446744073709551615", 0, INT64_MAX},
-        {"99999999999999999999999999", 0, INT64_MAX},
-        {"-99999999999999999999999999", JSON_E_TYPE, 0},
         {"-1", JSON_E_TYPE, 0},
         {"1.0", JSON_E_TYPE, 0},
         {"1e3", JSON_E_TYPE, 0},
@@ -253,7 +234,6 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_well_formed),
         cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_number_of_members),
         cmocka_unit_test(test_get_string),
         cmocka_unit_test(test_get_uint),
 #if !LWA_SANITIZE

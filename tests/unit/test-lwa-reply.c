@@ -192,8 +192,8 @@ static void test_tokens(void **state _unused_)
          "in\":"
          "\"86401\",\"scope\":\"music::library\"}\r\n",
          NULL, 86400},
-        {"{\"access_token\":\"Atza|x\",\"token_type\":\"bearer\",\"expires_in\":99999999999999999999999}",
-         NULL, 86400},
+        {"{\"access_token\":\"Atza|x\",\"token_type\":\"bearer\",\"expires_in\":9223372036854775807}", NULL,
+         86400},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_(lwa_tokens_clear) struct lwa_tokens tokens = {0};
@@ -250,6 +250,7 @@ static void test_bad_tokens(void **state _unused_)
         {"expires_in", "true"},
         {"expires_in", "[3600]"},
         {"expires_in", "-99999999999999999999999"},
+        {"expires_in", "99999999999999999999999"},
         {"expires_in", "\"99999999999999999999999\""},
     };
     static const char *const good[][2] = {{"access_token", "\"Atza|x\""},
