@@ -127,15 +127,23 @@ static void report(struct call *call)
 void broker1_report_rejected(struct call *call)
 {
     const char *token_id;
+    if (!dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
+        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        return;
+    }
+    /* An id of another length is nobody's. A message of any size is not kept until it is known who sent it:
+     * libdbus stops reading when it holds too much. */
+    if (strlen(token_id) != TOKEN_ID_SIZE - 1) {
+        reply_bool(call, false);
+        return;
+    }
     struct report *r = calloc(1, sizeof(*r));
-    if (!r || !dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
-        free(r);
+    if (!r) {
         call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
         return;
     }
     r->call = call;
-    /* An id of another length is nobody's: it is cut, and found nowhere. */
-    (void)snprintf(r->token_id, sizeof(r->token_id), "%s", strlen(token_id) < TOKEN_ID_SIZE ? token_id : "");
+    memcpy(r->token_id, token_id, TOKEN_ID_SIZE);
     call->state = r;
     call->drop_state = report_free;
     call_identify(call, report);
