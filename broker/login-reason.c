@@ -13,8 +13,8 @@ static const struct login_reason_info infos[LOGIN_REASON_COUNT] = {
                         "The question on Amazon's page was answered with no. Log in again if that was not "
                         "meant."},
     [LOGIN_R_EXPIRED] = {"expired", "expired", BUS_OK,
-                         "The code was not used in time, so Amazon no longer takes it. Log in again for a "
-                         "new one."},
+                         "Amazon no longer takes the code: it was not used in time, or Amazon's answer was "
+                         "lost on its way. Log in again for a new one."},
     [LOGIN_R_NO_REDIRECT] = {"no-redirect", "expired", BUS_OK,
                              "Amazon has sent nobody back in time. If its page said that a scope is unknown, "
                              "Amazon must enable the scopes for the security profile; otherwise log in "

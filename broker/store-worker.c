@@ -135,11 +135,13 @@ static int run_repeats(struct store *s, struct batch *batch)
     return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
 }
 
-/* Rewrites a row as it is. */
+/* Another value each time: SQLite does not write what is there already. */
 static int run_probe(struct store *s)
 {
     _cleanup_statement_ struct statement st =
-        statement_open(&s->db, SLOT_NONE, "UPDATE meta SET value = value WHERE name = 'key-id'");
+        statement_open(&s->db, SLOT_NONE,
+                       "INSERT INTO meta (name, value) VALUES ('probe', randomblob(8))"
+                       " ON CONFLICT (name) DO UPDATE SET value = excluded.value");
     return statement_run(&st);
 }
 

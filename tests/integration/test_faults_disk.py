@@ -157,7 +157,7 @@ def test_trouble(world, disk, name):
     link_device(world, [LIBRARY])
     musicd, weatherd, root = world.client("musicd"), world.client("weatherd"), world.client("root")
     text, info = take(musicd)
-    before = refreshes(world)
+    before, start = refreshes(world), len(world.broker.log())
     begin(world, disk)
     try:
         for _ in range(2):
@@ -173,6 +173,13 @@ def test_trouble(world, disk, name):
         assert said in status(root)["store"]
         assert f"the login store {status(root)['store']}" in world.broker.log()
         assert refreshes(world) == before
+        if disk.failed:
+            # It is tried again and again, by itself, and not taken to be over before it is.
+            for _ in range(2):
+                failed = disk.failed
+                wait_until(lambda: disk.failed > failed, 10 * world.slowness, "the next try")
+            assert said in status(root)["store"]
+        assert "can be written again" not in world.broker.log()[start:]
     finally:
         end(world, disk)
     # Known to be over without anybody asking for anything.
@@ -246,6 +253,29 @@ def test_page_found_damaged(world, disk):
     world.broker.restart()
     assert status(world.client("root"))["store"] == "ok"
     take(world.client("musicd"))
+
+
+def test_login_found_damaged(world, disk):
+    """The same, met by a renewal: no token is made of it, nor is the login taken for dead."""
+    link(world, "alice", [LIBRARY])
+    link(world, "bob", [LIBRARY])
+    alice, bob = world.client("alice"), world.client("bob")
+    world.broker.restart()
+    bobs_text, _ = take(bob)
+    before = refreshes(world)
+    # Whatever the writer still knows of the file is forgotten when someone else writes to it.
+    with contextlib.closing(sqlite3.connect(database(world), isolation_level=None)) as other:
+        other.execute("UPDATE account SET label = label || '.'")
+    disk.fail(CORRUPT, kinds=READ)
+    error = error_of(take, alice)
+    assert (error.short, error.message) == ("StoreUnavailable", STORE_ERROR)
+    assert refreshes(world) == before
+    assert take(bob)[0] == bobs_text
+    assert "is damaged: stop lwa-brokerd and put a copy of the database back" in status(alice)["store"]
+    disk.heal()
+    wait_until(lambda: try_take(alice), 15 * world.slowness, "the renewal")
+    assert "is damaged" in status(alice)["store"]
+    assert not accounts(alice)["main"]["needs_login"]
 
 
 def test_page_cannot_be_read(world, disk):

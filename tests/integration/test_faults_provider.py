@@ -33,7 +33,7 @@ from road import Road
 from world import NAME, DBusError, wait_until
 
 # What a GetToken or a ReportRejected is told while there is no renewal: when to come back.
-TRY_AGAIN = re.compile(r"^The provider cannot be reached or answers with errors; the next try is due in (\d+) s\.$")
+TRY_AGAIN = re.compile(r"^(The|A|Another) .*; the next try is due in (\d+) s\.$")
 
 TRANSIENT, AMBIGUOUS, CLOCK, OFFLINE, PORTAL = "transient", "ambiguous", "clock", "offline", "captive-portal"
 
