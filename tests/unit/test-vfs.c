@@ -110,7 +110,7 @@ static void reserve(struct image *image, size_t n)
         image->now = realloc(image->now, image->n_allocated);
         assert(image->now);
     }
-    if (n > image->n_now) {
+    if (image->now && n > image->n_now) {
         memset(image->now + image->n_now, 0, n - image->n_now);
         image->n_now = n;
     }
