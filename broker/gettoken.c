@@ -22,6 +22,7 @@
 #include "broker/limits.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
+#include "broker/schedule.h"
 #include "broker/token.h"
 #include "policy/select.h"
 #include "util/clock.h"
@@ -241,10 +242,14 @@ static void on_renewed(enum renewal_result result, void *userdata)
         fail_renewal(g, result);
 }
 
+static uint64_t lifetime_usec(const struct grant *grant)
+{
+    return grant->lifetime_usec ? grant->lifetime_usec : LIFETIME_UNKNOWN_SEC * USEC_PER_SEC;
+}
+
 static uint32_t longest_min_valid_sec(const struct grant *grant)
 {
-    uint64_t lifetime = grant->lifetime_usec ? grant->lifetime_usec / USEC_PER_SEC : LIFETIME_UNKNOWN_SEC;
-    return (uint32_t)(lifetime / 2);
+    return (uint32_t)(lifetime_usec(grant) / 2 / USEC_PER_SEC);
 }
 
 static void ensure_token(struct get_token *g)
@@ -256,13 +261,13 @@ static void ensure_token(struct get_token *g)
         return;
     }
     /* The configured floor gives way where tokens live so short that it would renew at every call. */
-    uint32_t floor = g->call->broker->config->min_valid_sec;
-    uint32_t min_valid = floor < longest ? floor : longest;
-    if (g->min_valid_sec > min_valid)
-        min_valid = g->min_valid_sec;
+    uint64_t min_valid =
+        schedule_floor_usec(lifetime_usec(g->grant), g->call->broker->config->min_valid_sec * USEC_PER_SEC);
+    if (g->min_valid_sec * USEC_PER_SEC > min_valid)
+        min_valid = g->min_valid_sec * USEC_PER_SEC;
 
     enum renewal_result result;
-    int r = renewal_ensure(g->grant, min_valid * USEC_PER_SEC, on_renewed, g, &result, &g->renewal_wait);
+    int r = renewal_ensure(g->grant, min_valid, on_renewed, g, &result, &g->renewal_wait);
     if (r < 0)
         authorize_fail(g->call, r);
     else if (r == RENEWAL_ANSWERED && result == RENEWAL_OK)

@@ -5,6 +5,7 @@
 #include "broker/broker.h"
 #include "broker/limits.h"
 #include "broker/notify.h"
+#include "broker/schedule.h"
 #include "broker/timer.h"
 #include "broker/token.h"
 #include "broker/trail.h"
@@ -19,13 +20,6 @@ struct renewal_wait {
     renewal_callback callback;
     void *userdata;
 };
-
-/* Seconds before the next try after the n-th failure in a row, as in Amazon's own SDK, each with half as much
- * jitter either way. */
-static const unsigned backoff_sec[] = {1, 2, 4, 10, 30, 60};
-#define BACKOFF_AMBIGUOUS_SEC 60
-#define BACKOFF_MISCONFIGURED_SEC 120
-#define STORE_RETRY_SEC 2
 
 void renewal_init(struct renewal *r)
 {
@@ -135,18 +129,11 @@ static void set_timer(struct grant *grant, uint64_t at_usec)
                     (long long)grant->row);
 }
 
-/* `part` with up to a tenth taken off, so that the tokens of a device that logged in at once do not expire at
- * once for ever. */
-static uint64_t with_jitter(uint64_t part)
-{
-    return part - randombytes_uniform((uint32_t)(part / 10 / USEC_PER_MSEC) + 1) * USEC_PER_MSEC;
-}
-
 static uint64_t margin_usec(const struct grant *grant)
 {
-    uint64_t margin = grant->broker->config->refresh_margin_sec * USEC_PER_SEC;
-    uint64_t half = grant->lifetime_usec / 2;
-    return margin < half ? margin : half;
+    const struct config *c = grant->broker->config;
+    return schedule_margin_usec(grant->lifetime_usec, c->refresh_margin_sec * USEC_PER_SEC,
+                                c->min_valid_sec * USEC_PER_SEC);
 }
 
 static void succeed(struct grant *grant)
@@ -174,7 +161,10 @@ static void succeed(struct grant *grant)
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
     grant->is_intent_open = false;
     r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
-    set_timer(grant, token->expires_usec - with_jitter(margin_usec(grant)));
+    /* Up to a tenth later, so that the tokens of a device that logged in at once do not expire at once for
+     * ever. */
+    uint64_t margin = margin_usec(grant);
+    set_timer(grant, token->expires_usec - margin + schedule_share_usec(margin / 10, randombytes_random()));
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
     answer_waits(grant, RENEWAL_OK);
 }
@@ -188,7 +178,7 @@ static void lose_tokens(struct grant *grant, const char *why)
     r->error = LWA_E_AMBIGUOUS;
     r->failed_as = RENEWAL_STORE;
     r->failures++;
-    r->next_try_usec = boottime_usec() + BACKOFF_AMBIGUOUS_SEC * USEC_PER_SEC;
+    r->next_try_usec = boottime_usec() + schedule_delay_usec(SCHEDULE_AMBIGUOUS, 0, -1, randombytes_random());
     grant->is_intent_open = true;
     log_error("grant %lld: the renewed login is lost: %s", (long long)grant->row, why);
     set_timer(grant, r->next_try_usec);
@@ -205,7 +195,7 @@ static void keep_unstored(struct grant *grant, struct store_reply *reply)
     r->state = RENEWAL_WAITING;
     r->error = LWA_OK;
     r->failed_as = RENEWAL_STORE;
-    r->next_try_usec = boottime_usec() + STORE_RETRY_SEC * USEC_PER_SEC;
+    r->next_try_usec = boottime_usec() + schedule_delay_usec(SCHEDULE_STORE, 0, -1, randombytes_random());
     grant->is_intent_open = true;
     if (is_new)
         log_error("grant %lld: the renewed login cannot be stored yet: %s", (long long)grant->row,
@@ -253,8 +243,8 @@ static void fail_store(struct grant *grant, int error)
     r->state = RENEWAL_WAITING;
     r->error = LWA_E_TRANSIENT;
     r->failed_as = RENEWAL_STORE;
-    r->failures++;
-    r->next_try_usec = boottime_usec() + STORE_RETRY_SEC * USEC_PER_SEC;
+    r->next_try_usec =
+        boottime_usec() + schedule_delay_usec(SCHEDULE_STORE, r->failures++, -1, randombytes_random());
     log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
               error < 0 ? strerror(-error) : "the login is not there");
     set_timer(grant, r->next_try_usec);
@@ -281,18 +271,15 @@ static enum renewal_result result_of(enum lwa_outcome outcome)
     }
 }
 
-static uint64_t backoff_usec(const struct renewal *r, const struct lwa_answer *answer)
+static enum schedule_kind schedule_of(const struct lwa_answer *answer)
 {
-    size_t n = r->failures < ARRAY_SIZE(backoff_sec) ? r->failures : ARRAY_SIZE(backoff_sec) - 1;
-    uint64_t sec = backoff_sec[n];
-    if (answer->outcome == LWA_E_AMBIGUOUS && sec < BACKOFF_AMBIGUOUS_SEC)
-        sec = BACKOFF_AMBIGUOUS_SEC;
     if (result_of(answer->outcome) == RENEWAL_MISCONFIGURED)
-        sec = BACKOFF_MISCONFIGURED_SEC;
-    uint64_t usec =
-        sec * USEC_PER_SEC / 2 + randombytes_uniform((uint32_t)(sec * USEC_PER_MSEC)) * USEC_PER_MSEC;
-    uint64_t asked = answer->retry_after_sec > 0 ? (uint64_t)answer->retry_after_sec * USEC_PER_SEC : 0;
-    return usec > asked ? usec : asked;
+        return SCHEDULE_MISCONFIGURED;
+    if (answer->outcome == LWA_E_AMBIGUOUS)
+        return SCHEDULE_AMBIGUOUS;
+    if (answer->outcome == LWA_E_CLOCK)
+        return SCHEDULE_CLOCK;
+    return answer->failure == HTTP_OK ? SCHEDULE_PROVIDER : SCHEDULE_OFFLINE;
 }
 
 static void die(struct grant *grant)
@@ -343,11 +330,11 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     struct renewal *r = &grant->renewal;
     bool is_new = r->error != answer->outcome;
     end_slots(r);
-    r->next_try_usec = boottime_usec() + backoff_usec(r, answer);
+    r->next_try_usec = boottime_usec() + schedule_delay_usec(schedule_of(answer), r->failures++,
+                                                             answer->retry_after_sec, randombytes_random());
     r->state = RENEWAL_WAITING;
     r->error = answer->outcome;
     r->failed_as = result_of(answer->outcome);
-    r->failures++;
     if (answer->outcome == LWA_E_AMBIGUOUS)
         grant->is_intent_open = true;
 
