@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 #include "broker/proving.h"
 #include "broker/token.h"
+#include "util/clock.h"
 #include "util/utf8.h"
 
 #include <string.h>
@@ -43,6 +44,8 @@ int grant_new(struct broker *broker, const struct store_grant *stored, struct gr
         r = catalogue_split(broker->catalogue, stored->carries, &g->carries);
     if (r < 0)
         return r;
+    g->created_sec = stored->created_sec > 0 ? stored->created_sec : wall_sec();
+    g->refreshed_sec = stored->refreshed_sec;
     g->is_dead = stored->is_dead;
     g->is_claimed = stored->claimed;
     g->has_previous = stored->has_previous;

@@ -144,6 +144,7 @@ void broker_reload(struct broker *broker)
     } else {
         broker_policy_changed(broker);
         tokens_revoke_denied(broker);
+        renewals_reconfigured(broker);
         log_table_problems(broker->table);
         if (expect_actions(broker) < 0)
             log_warning("no memory to check polkit's actions");
@@ -151,6 +152,25 @@ void broker_reload(struct broker *broker)
         log_info("configuration re-read: %zu sections in grants.d", table_count_sections(broker->table));
     }
     config_problem_clear(&problem);
+}
+
+/* --- the wall clock ---------------------------------------------------------------------------------- */
+
+static void on_clock_set(void *userdata)
+{
+    struct broker *broker = userdata;
+    log_info("the wall clock was set");
+    renewals_clock_was_set(broker);
+}
+
+/* Times at which it was seen right. */
+static void note_clock(struct broker *broker)
+{
+    const struct account *account;
+    const struct grant *grant;
+    LIST_FOREACH (account, &broker->accounts, node)
+        LIST_FOREACH (grant, &account->grants, node)
+            wallclock_note(broker->wallclock, grant->refreshed_sec);
 }
 
 /* --- signals and stopping ---------------------------------------------------------------------------- */
@@ -492,6 +512,11 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
         r = load_accounts(broker);
     if (r < 0)
         return r;
+    provider_init(&broker->provider);
+    r = wallclock_new(loop, on_clock_set, broker, &broker->wallclock);
+    if (r < 0)
+        return r;
+    note_clock(broker);
     struct http_options http_options = http_options_of(broker->config);
     r = http_new(loop, &http_options, &broker->http);
     if (r == 0)
@@ -537,6 +562,7 @@ void broker_free(struct broker *broker)
         bus_flush(broker->bus);
     bus_close(broker->bus);
     http_free(broker->http);
+    wallclock_free(broker->wallclock);
     timer_drop(broker->flush_timer);
     quotas_free(&broker->quotas);
     for (size_t i = 0; i < ARRAY_SIZE(broker->signals); i++)

@@ -9,9 +9,11 @@
 #include "broker/denials.h"
 #include "broker/http.h"
 #include "broker/polkit.h"
+#include "broker/provider.h"
 #include "broker/quota.h"
 #include "broker/reporters.h"
 #include "broker/store.h"
+#include "broker/wallclock.h"
 #include "dbus/names.h"
 #include "dbus/reader.h"
 #include "dbus/writer.h"
@@ -47,6 +49,8 @@ struct broker {
     struct http *http;
     struct bus *bus;
     struct polkit *polkit;
+    struct wallclock *wallclock;
+    struct provider provider;
 
     /* What is there. */
     struct list accounts;             /* struct account */
@@ -57,8 +61,9 @@ struct broker {
     struct list peers_by_use;         /* the same ones */
     struct quotas quotas;             /* what they, their apps and users cause */
     uint64_t last_login;
-    uint64_t n_refreshes; /* since start: that succeeded */
-    uint64_t n_waits;     /* GetToken calls that had to wait for one */
+    uint64_t next_interrupted_usec; /* see renewal.c */
+    uint64_t n_refreshes;           /* since start: that succeeded */
+    uint64_t n_waits;               /* GetToken calls that had to wait for one */
     struct {
         struct list waiting;
         unsigned n_running;

@@ -225,9 +225,8 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
                   "The login store cannot be written, so no renewal is made; see `lwactl status`.");
         break;
     default:
-        call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE,
-                  "The provider cannot be reached or answers with errors; the next try is due in %u s.",
-                  renewal_next_try_sec(grant));
+        call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE, "%s; the next try is due in %u s.",
+                  renewal_trouble_text(grant), renewal_next_try_sec(grant));
         break;
     }
 }

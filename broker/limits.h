@@ -65,6 +65,8 @@
 #define LIMIT_RESTARTS_PER_CALL 4   /* a GetToken starts over when the world changed while it waited */
 #define LIMIT_REPORTERS_PER_UID 64  /* of them, those of one user */
 #define LIMIT_REPORTERS 256         /* apps whose reports are counted at once, by login */
+#define LIMIT_FAILING_GRANTS 3      /* different ones, none answered between: then tries go out one by one */
+#define LIMIT_REFRESHES_AHEAD 16    /* under way at once, of those that nobody waits for yet */
 #define LIMIT_REPEATS_FLUSH_SEC 60  /* how lazily repeats are written to the trail */
 #define LIMIT_DENIALS_REMEMBERED 64 /* refusals whose repetition is counted and not recorded anew */
 #define LIMIT_DENIALS_PER_UID 16    /* of them, of one user; beyond, the rest is one record with a count */

@@ -75,6 +75,7 @@ static void on_reply(const struct http_reply *reply, void *userdata)
     struct lwa_answer answer = {
         .outcome = lwa_classify(r->kind, reply),
         .status = reply->status,
+        .is_json = reply->is_json,
         .retry_after_sec = reply->retry_after_sec,
         .sent_usec = reply->sent_usec,
         .failure = reply->failure,

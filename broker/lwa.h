@@ -44,6 +44,7 @@ bool lwa_outcome_is_transient(enum lwa_outcome outcome);
 struct lwa_answer {
     enum lwa_outcome outcome;
     long status;          /* HTTP status, 0 without a reply */
+    bool is_json;         /* by its Content-Type */
     long retry_after_sec; /* -1 for none */
     uint64_t sent_usec;   /* boot time when the request was sent: lifetimes count from here */
     enum http_failure failure;

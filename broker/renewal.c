@@ -4,16 +4,22 @@
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/limits.h"
-#include "broker/notify.h"
+#include "broker/refresh.h"
 #include "broker/schedule.h"
 #include "broker/timer.h"
 #include "broker/token.h"
-#include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #include <sodium.h>
 #include <string.h>
+
+#define RENEWAL_WANTED_LIFETIMES 8
+/* Many that go on at once are spread over a time that grows with their number, up to the second. */
+#define SPREAD_EACH_USEC (20 * USEC_PER_MSEC)
+#define SPREAD_MAX_USEC (5 * USEC_PER_SEC)
+/* Between two refreshes whose fate before the start of the broker is not known. */
+#define INTERRUPTED_GAP_USEC (50 * USEC_PER_MSEC)
 
 struct renewal_wait {
     struct list node; /* in renewal->waits */
@@ -35,7 +41,7 @@ void renewal_wait_drop(struct renewal_wait *wait)
     free(wait);
 }
 
-static void answer_waits(struct grant *grant, enum renewal_result result)
+void renewal_answer_waits(struct grant *grant, enum renewal_result result)
 {
     struct renewal *r = &grant->renewal;
     struct broker *broker = grant->broker;
@@ -60,15 +66,9 @@ void renewal_deinit(struct grant *grant)
     lwa_request_drop(r->request);
     timer_drop(r->timer);
     lwa_tokens_clear(&r->tokens);
-    answer_waits(grant, RENEWAL_DEAD);
+    renewal_set_state(grant, RENEWAL_IDLE, TROUBLE_NONE);
+    renewal_answer_waits(grant, RENEWAL_DEAD);
     renewal_init(r);
-}
-
-static void end_slots(struct renewal *r)
-{
-    timer_drop(r->timer);
-    r->timer = NULL;
-    lwa_tokens_clear(&r->tokens);
 }
 
 bool renewal_is_foreign(const struct grant *grant)
@@ -77,29 +77,63 @@ bool renewal_is_foreign(const struct grant *grant)
     return strcmp(grant->client_id, c->client_id) != 0 || strcmp(grant->endpoint, c->token_endpoint) != 0;
 }
 
-/* --- the record -------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------ */
 
-static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
+/* While trouble lasts, each try only interrupts it. */
+void renewal_set_state(struct grant *grant, enum renewal_state state, enum trouble trouble)
 {
-    const struct trail_facts facts = {
-        .account = grant->account ? grant->account->id : grant->target,
-        .owner = &grant->owner,
-        .carried = &grant->carries,
-        .detail = detail,
-        .grant = grant->row,
-    };
-    return trail_new(grant->broker, event, &facts);
+    struct renewal *r = &grant->renewal;
+    struct provider *p = &grant->broker->provider;
+    p->n_running -= r->state == RENEWAL_RUNNING;
+    p->n_running += state == RENEWAL_RUNNING;
+    bool goes_on = r->trouble != TROUBLE_NONE && trouble != TROUBLE_NONE;
+    if ((r->state != state && !goes_on) || r->since_usec == 0)
+        r->since_usec = boottime_usec();
+    r->state = state;
+    r->trouble = trouble;
 }
 
-/* --- the end of a refresh ---------------------------------------------------------------------------- */
-
-static int start_refresh(struct grant *grant, enum store_token_which which);
-static void store_tokens(struct grant *grant);
-
-/* The provider's answer is here, and the store could not take it yet. */
-static bool has_unstored(const struct renewal *r)
+/* Was it, when the timer was due? What fell due in a long sleep counts from then. */
+static bool is_wanted(const struct grant *grant)
 {
-    return r->state == RENEWAL_WAITING && r->tokens.access;
+    const struct renewal *r = &grant->renewal;
+    uint64_t lifetime = grant->lifetime_usec ? grant->lifetime_usec : 3600 * USEC_PER_SEC;
+    return r->asked_usec > 0 && r->due_usec < r->asked_usec + RENEWAL_WANTED_LIFETIMES * lifetime;
+}
+
+/* Where the provider is in trouble and this grant is not the one to try now: it waits, too. */
+static bool is_held_back(struct grant *grant)
+{
+    struct renewal *r = &grant->renewal;
+    const struct provider *p = &grant->broker->provider;
+    uint64_t now = boottime_usec();
+    if (provider_may_try(p, now))
+        return false;
+    uint64_t wait = p->next_try_usec - now;
+    uint64_t at = p->next_try_usec + schedule_share_usec(wait / 2, randombytes_random());
+    renewal_wait_until(grant, p->trouble, RENEWAL_UNAVAILABLE, at > r->floor_usec ? at : r->floor_usec);
+    return true;
+}
+
+/* Nobody waits for it yet: it lets those go first that someone waits for. */
+static bool must_yield(const struct grant *grant)
+{
+    return list_is_empty(&grant->renewal.waits) && grant->broker->provider.n_running >= LIMIT_REFRESHES_AHEAD;
+}
+
+static void begin_due(struct grant *grant)
+{
+    struct renewal *r = &grant->renewal;
+    if (must_yield(grant)) {
+        renewal_set_timer(grant, boottime_usec() + schedule_share_usec(USEC_PER_SEC, randombytes_random()));
+    } else if (is_held_back(grant)) {
+        r->is_queued = false;
+        renewal_answer_waits(grant, r->failed_as);
+    } else if (refresh_start(grant, STORE_TOKEN_CURRENT) < 0) {
+        log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
+        r->is_queued = false;
+        renewal_answer_waits(grant, RENEWAL_UNAVAILABLE);
+    }
 }
 
 static void on_due(void *userdata)
@@ -107,310 +141,128 @@ static void on_due(void *userdata)
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
-    if (has_unstored(r)) {
-        store_tokens(grant);
+    if (refresh_is_unstored(r))
+        refresh_store(grant);
+    else if (r->state == RENEWAL_RUNNING || grant->is_dead || renewal_is_foreign(grant) ||
+             grant->broker->is_stopping)
         return;
-    }
-    if (r->state == RENEWAL_RUNNING || grant->is_dead || !r->is_wanted || renewal_is_foreign(grant) ||
-        grant->broker->is_stopping)
-        return;
-    if (start_refresh(grant, STORE_TOKEN_CURRENT) < 0)
-        log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
+    else if (r->is_queued || is_wanted(grant))
+        begin_due(grant);
+    else if (r->state == RENEWAL_WAITING)
+        renewal_set_state(grant, RENEWAL_IDLE, TROUBLE_NONE); /* the next one who asks finds out */
 }
 
-static void set_timer(struct grant *grant, uint64_t at_usec)
+void renewal_set_timer(struct grant *grant, uint64_t at_usec)
 {
     struct renewal *r = &grant->renewal;
     uint64_t now = boottime_usec();
     timer_drop(r->timer);
     r->timer = NULL;
+    r->due_usec = at_usec;
     if (timer_start(grant->broker->loop, at_usec > now ? at_usec - now : 0, on_due, grant, &r->timer) < 0)
         log_warning("grant %lld: no memory for a timer; it is renewed when it is next asked for",
                     (long long)grant->row);
 }
 
-static uint64_t margin_usec(const struct grant *grant)
-{
-    const struct config *c = grant->broker->config;
-    return schedule_margin_usec(grant->lifetime_usec, c->refresh_margin_sec * USEC_PER_SEC,
-                                c->min_valid_sec * USEC_PER_SEC);
-}
-
-static void succeed(struct grant *grant)
+void renewal_wait_until(struct grant *grant, enum trouble trouble, enum renewal_result failed_as,
+                        uint64_t next_try_usec)
 {
     struct renewal *r = &grant->renewal;
-    uint32_t lifetime = r->tokens.expires_in_sec;
-    struct token *token;
-    int e =
-        token_new(grant, r->tokens.access, r->sent_usec, lifetime, grant->carries, grant->may_carry, &token);
-    end_slots(r);
-    if (e < 0) {
-        log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-e));
-        r->state = RENEWAL_IDLE;
-        r->error = LWA_E_TRANSIENT;
-        answer_waits(grant, RENEWAL_UNAVAILABLE);
+    renewal_set_state(grant, RENEWAL_WAITING, trouble);
+    r->failed_as = failed_as;
+    r->next_try_usec = next_try_usec;
+    renewal_set_timer(grant, next_try_usec);
+}
+
+/* --- an end to waiting ------------------------------------------------------------------------------- */
+
+typedef bool (*grant_test)(const struct grant *grant);
+
+static bool waits_for_provider(const struct grant *grant)
+{
+    const struct renewal *r = &grant->renewal;
+    return r->state == RENEWAL_WAITING && trouble_is_shared(r->trouble) && !refresh_is_unstored(r);
+}
+
+static bool waits_for_mending(const struct grant *grant)
+{
+    return grant->renewal.state == RENEWAL_WAITING && !refresh_is_unstored(&grant->renewal);
+}
+
+static bool waits_for_clock(const struct grant *grant)
+{
+    return grant->renewal.state == RENEWAL_WAITING && grant->renewal.trouble == TROUBLE_CLOCK;
+}
+
+static void hasten(struct grant *grant, uint64_t at_usec)
+{
+    struct renewal *r = &grant->renewal;
+    uint64_t at = at_usec > r->floor_usec ? at_usec : r->floor_usec;
+    if (at >= r->next_try_usec)
         return;
-    }
-    r->state = RENEWAL_FRESH;
-    r->error = LWA_OK;
-    r->failed_as = RENEWAL_OK;
-    r->failures = 0;
-    r->next_try_usec = 0;
-    r->refreshes++;
-    grant->broker->n_refreshes++;
-    grant->lifetime_usec = lifetime * USEC_PER_SEC;
-    grant->is_intent_open = false;
-    r->is_wanted = grant->account && !list_is_empty(&r->waits); /* a proof is nobody's token */
-    /* Up to a tenth later, so that the tokens of a device that logged in at once do not expire at once for
-     * ever. */
-    uint64_t margin = margin_usec(grant);
-    set_timer(grant, token->expires_usec - margin + schedule_share_usec(margin / 10, randombytes_random()));
-    log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
-    answer_waits(grant, RENEWAL_OK);
+    r->next_try_usec = at;
+    renewal_set_timer(grant, at);
 }
 
-/* It cannot be tried again with what the store has: without the row, or without memory. */
-static void lose_tokens(struct grant *grant, const char *why)
+/* The n-th that goes on gets a share of n slots: the first ones soon, and the last not all together. */
+static void hasten_list(struct list *grants, grant_test test, unsigned *n)
 {
-    struct renewal *r = &grant->renewal;
-    end_slots(r);
-    r->state = RENEWAL_WAITING;
-    r->error = LWA_E_AMBIGUOUS;
-    r->failed_as = RENEWAL_STORE;
-    r->failures++;
-    r->next_try_usec = boottime_usec() + schedule_delay_usec(SCHEDULE_AMBIGUOUS, 0, -1, randombytes_random());
-    grant->is_intent_open = true;
-    log_error("grant %lld: the renewed login is lost: %s", (long long)grant->row, why);
-    set_timer(grant, r->next_try_usec);
-    answer_waits(grant, RENEWAL_STORE);
-}
-
-/* Not durable: the access token is not used (I4). But a provider that rotates may have ended the refresh
- * token that is stored, so the new one is kept in memory, and storing it is tried until there is room. */
-static void keep_unstored(struct grant *grant, struct store_reply *reply)
-{
-    struct renewal *r = &grant->renewal;
-    bool is_new = r->failed_as != RENEWAL_STORE || r->error != LWA_OK;
-    r->tokens.refresh = TAKE_PTR(reply->token);
-    r->state = RENEWAL_WAITING;
-    r->error = LWA_OK;
-    r->failed_as = RENEWAL_STORE;
-    r->next_try_usec = boottime_usec() + schedule_delay_usec(SCHEDULE_STORE, 0, -1, randombytes_random());
-    grant->is_intent_open = true;
-    if (is_new)
-        log_error("grant %lld: the renewed login cannot be stored yet: %s", (long long)grant->row,
-                  strerror(-reply->r));
-    set_timer(grant, r->next_try_usec);
-    answer_waits(grant, RENEWAL_STORE);
-}
-
-static void on_finished(struct store_reply *reply, void *userdata)
-{
-    struct grant *grant = userdata;
-    struct renewal *r = &grant->renewal;
-    r->op = NULL;
-    if (reply->r < 0) {
-        keep_unstored(grant, reply);
-        return;
-    }
-    if (reply->r > 0) {
-        lose_tokens(grant, "it was removed meanwhile");
-        return;
-    }
-    grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
-    grant->generation = reply->generation;
-    succeed(grant);
-}
-
-/* Stores the tokens that came: the refresh token, if it was rotated, leaves the renewal for the store. */
-static void store_tokens(struct grant *grant)
-{
-    struct renewal *r = &grant->renewal;
-    timer_drop(r->timer);
-    r->timer = NULL;
-    r->state = RENEWAL_RUNNING;
-    enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    if (store_refresh_finish(grant->broker->store, grant->row, grant->generation, which,
-                             TAKE_PTR(r->tokens.refresh), new_record(grant, AUDIT_TOKEN_REFRESHED, ""),
-                             on_finished, grant, &r->op) < 0)
-        lose_tokens(grant, strerror(ENOMEM));
-}
-
-static void fail_store(struct grant *grant, int error)
-{
-    struct renewal *r = &grant->renewal;
-    end_slots(r);
-    r->state = RENEWAL_WAITING;
-    r->error = LWA_E_TRANSIENT;
-    r->failed_as = RENEWAL_STORE;
-    r->next_try_usec =
-        boottime_usec() + schedule_delay_usec(SCHEDULE_STORE, r->failures++, -1, randombytes_random());
-    log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
-              error < 0 ? strerror(-error) : "the login is not there");
-    set_timer(grant, r->next_try_usec);
-    answer_waits(grant, RENEWAL_STORE);
-}
-
-/* --- failures ---------------------------------------------------------------------------------------- */
-
-static enum renewal_result result_of(enum lwa_outcome outcome)
-{
-    switch (outcome) {
-    case LWA_E_INVALID_GRANT:
-        return RENEWAL_DEAD;
-    case LWA_E_CLIENT:
-    case LWA_E_CLIENT_TYPE:
-    case LWA_E_SCOPE:
-    case LWA_E_REQUEST:
-    case LWA_E_INVALID_TOKEN:
-    case LWA_E_DENIED:
-    case LWA_E_EXPIRED:
-        return RENEWAL_MISCONFIGURED;
-    default:
-        return RENEWAL_UNAVAILABLE;
+    struct grant *grant;
+    LIST_FOREACH (grant, grants, node) {
+        if (!test(grant))
+            continue;
+        uint64_t span = ++*n * SPREAD_EACH_USEC;
+        span = span < SPREAD_MAX_USEC ? span : SPREAD_MAX_USEC;
+        hasten(grant, boottime_usec() + schedule_share_usec(span, randombytes_random()));
     }
 }
 
-static enum schedule_kind schedule_of(const struct lwa_answer *answer)
+static void hasten_all(struct broker *broker, grant_test test)
 {
-    if (result_of(answer->outcome) == RENEWAL_MISCONFIGURED)
-        return SCHEDULE_MISCONFIGURED;
-    if (answer->outcome == LWA_E_AMBIGUOUS)
-        return SCHEDULE_AMBIGUOUS;
-    if (answer->outcome == LWA_E_CLOCK)
-        return SCHEDULE_CLOCK;
-    return answer->failure == HTTP_OK ? SCHEDULE_PROVIDER : SCHEDULE_OFFLINE;
+    unsigned n = 0;
+    struct account *account;
+    LIST_FOREACH (account, &broker->accounts, node)
+        hasten_list(&account->grants, test, &n);
+    hasten_list(&broker->unproven, test, &n);
 }
 
-static void die(struct grant *grant)
+void renewals_release(struct broker *broker)
 {
-    struct renewal *r = &grant->renewal;
-    end_slots(r);
-    r->state = RENEWAL_IDLE;
-    r->error = LWA_E_INVALID_GRANT;
-    grant->is_dead = true;
-    (void)snprintf(grant->dead_reason, sizeof(grant->dead_reason), "%s", "invalid-grant");
-    log_warning("grant %lld: the provider says the login is over (invalid_grant)", (long long)grant->row);
-
-    struct token *t, *after;
-    LIST_FOREACH_SAFE (t, after, &grant->broker->tokens, node)
-        if (t->grant == grant)
-            token_revoke(t, "grant-dead");
-    if (grant->token)
-        token_retire(grant->token);
-    if (grant->account) {
-        notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
-        notify_accounts_changed(grant->broker, &grant->owner);
-    }
-    answer_waits(grant, RENEWAL_DEAD);
+    hasten_all(broker, waits_for_provider);
 }
 
-static void on_death_stored(struct store_reply *reply, void *userdata)
+void renewals_reconfigured(struct broker *broker)
 {
-    struct grant *grant = userdata;
-    grant->renewal.op = NULL;
-    if (reply->r != 0)
-        log_error("grant %lld: that it is dead could not be stored", (long long)grant->row);
-    die(grant);
+    (void)provider_answered(&broker->provider);
+    hasten_all(broker, waits_for_mending);
 }
 
-static void kill_grant(struct grant *grant)
+void renewals_clock_was_set(struct broker *broker)
 {
-    struct renewal *r = &grant->renewal;
-    const char *detail =
-        grant->is_intent_open ? "invalid-grant; an earlier refresh was interrupted" : "invalid-grant";
-    if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, STORE_REFRESH_DEAD,
-                           "invalid-grant", new_record(grant, AUDIT_GRANT_DIED, detail), on_death_stored,
-                           grant, &r->op) < 0)
-        die(grant);
-}
-
-static void fail(struct grant *grant, const struct lwa_answer *answer)
-{
-    struct renewal *r = &grant->renewal;
-    bool is_new = r->error != answer->outcome;
-    end_slots(r);
-    r->next_try_usec = boottime_usec() + schedule_delay_usec(schedule_of(answer), r->failures++,
-                                                             answer->retry_after_sec, randombytes_random());
-    r->state = RENEWAL_WAITING;
-    r->error = answer->outcome;
-    r->failed_as = result_of(answer->outcome);
-    if (answer->outcome == LWA_E_AMBIGUOUS)
-        grant->is_intent_open = true;
-
-    /* A streak of the same failure is one record, so that an outage of a week does not fill the trail. */
-    struct audit_record *record =
-        is_new ? new_record(grant, AUDIT_TOKEN_REFRESH_FAILED, lwa_outcome_name(answer->outcome)) : NULL;
-    enum store_refresh_end end =
-        answer->outcome == LWA_E_AMBIGUOUS ? STORE_REFRESH_AMBIGUOUS : STORE_REFRESH_RETRY;
-    if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, end,
-                           lwa_outcome_name(answer->outcome), record, NULL, NULL, NULL) < 0 ||
-        is_new)
-        log_warning("grant %lld: renewal failed: %s (%s, HTTP %ld, request %s)", (long long)grant->row,
-                    lwa_outcome_name(answer->outcome), http_failure_name(answer->failure), answer->status,
-                    answer->request_id[0] ? answer->request_id : "-");
-    set_timer(grant, r->next_try_usec);
-    answer_waits(grant, r->failed_as);
-}
-
-/* --- the refresh ------------------------------------------------------------------------------------- */
-
-static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens, void *userdata)
-{
-    struct grant *grant = userdata;
-    struct renewal *r = &grant->renewal;
-    r->request = NULL;
-    r->sent_usec = answer->sent_usec;
-    if (answer->outcome == LWA_E_INVALID_GRANT) {
-        if (r->uses_previous || !grant->has_previous || start_refresh(grant, STORE_TOKEN_PREVIOUS) < 0)
-            kill_grant(grant);
-        return;
-    }
-    if (answer->outcome != LWA_OK) {
-        fail(grant, answer);
-        return;
-    }
-    r->tokens = *tokens;
-    *tokens = (struct lwa_tokens){.access = NULL};
-    store_tokens(grant);
-}
-
-static void on_begun(struct store_reply *reply, void *userdata)
-{
-    struct grant *grant = userdata;
-    struct renewal *r = &grant->renewal;
-    struct broker *broker = grant->broker;
-    r->op = NULL;
-    if (reply->r != 0) {
-        if (r->uses_previous && reply->r == -ENOENT)
-            kill_grant(grant);
-        else
-            fail_store(grant, reply->r);
-        return;
-    }
-    int e =
-        lwa_request_refresh(broker->http, grant->endpoint, grant->client_id, broker->config->client_secret,
-                            reply->token, NULL, on_tokens, grant, &r->request);
-    if (e < 0)
-        fail(grant, &(struct lwa_answer){
-                        .outcome = LWA_E_TRANSIENT, .retry_after_sec = -1, .failure = HTTP_E_INTERNAL});
-}
-
-static int start_refresh(struct grant *grant, enum store_token_which which)
-{
-    struct renewal *r = &grant->renewal;
-    int e = store_refresh_begin(grant->broker->store, grant->row, grant->generation, which, on_begun, grant,
-                                &r->op);
-    if (e < 0)
-        return e;
-    timer_drop(r->timer);
-    r->timer = NULL;
-    r->uses_previous = which == STORE_TOKEN_PREVIOUS;
-    r->state = RENEWAL_RUNNING;
-    return 0;
+    if (broker->provider.trouble == TROUBLE_CLOCK)
+        (void)provider_answered(&broker->provider);
+    hasten_all(broker, waits_for_clock);
 }
 
 /* --- asking for a token ------------------------------------------------------------------------------ */
+
+/* A refresh that the broker's last life began may have been carried out. A device that starts again and again
+ * must not fire them all each time: they go out one by one. */
+static int start_or_queue(struct grant *grant)
+{
+    struct broker *broker = grant->broker;
+    struct renewal *r = &grant->renewal;
+    uint64_t now = boottime_usec();
+    bool is_interrupted = grant->is_intent_open && grant->account && !r->is_tried;
+    uint64_t at = broker->next_interrupted_usec > now ? broker->next_interrupted_usec : now;
+    if (is_interrupted)
+        broker->next_interrupted_usec = at + INTERRUPTED_GAP_USEC;
+    if (!is_interrupted || at == now)
+        return refresh_start(grant, STORE_TOKEN_CURRENT);
+    renewal_set_timer(grant, at);
+    r->is_queued = r->timer;
+    return r->timer ? 0 : -ENOMEM;
+}
 
 static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
 {
@@ -418,12 +270,12 @@ static int join(struct grant *grant, renewal_callback callback, void *userdata, 
     _cleanup_free_ struct renewal_wait *wait = calloc(1, sizeof(*wait));
     if (!wait)
         return -ENOMEM;
-    if (has_unstored(r)) {
-        store_tokens(grant);
+    if (refresh_is_unstored(r)) {
+        refresh_store(grant);
         if (r->state != RENEWAL_RUNNING)
             return -ENOMEM;
-    } else if (r->state != RENEWAL_RUNNING) {
-        int e = start_refresh(grant, STORE_TOKEN_CURRENT);
+    } else if (r->state != RENEWAL_RUNNING && !r->is_queued) {
+        int e = start_or_queue(grant);
         if (e < 0)
             return e;
     }
@@ -449,25 +301,47 @@ static bool is_decided(const struct grant *grant, uint64_t now, enum renewal_res
     return true;
 }
 
+static bool is_decided_or_held_back(struct grant *grant, uint64_t now, enum renewal_result *ret)
+{
+    const struct renewal *r = &grant->renewal;
+    if (is_decided(grant, now, ret))
+        return true;
+    if (r->state == RENEWAL_RUNNING || refresh_is_unstored(r) || !is_held_back(grant))
+        return false;
+    *ret = r->failed_as;
+    return true;
+}
+
+/* Inside the margin, and no timer that sees to it. */
+static bool is_forgotten(const struct grant *grant, uint64_t now)
+{
+    const struct renewal *r = &grant->renewal;
+    if (r->state == RENEWAL_RUNNING || refresh_is_unstored(r) || r->timer)
+        return false;
+    const struct config *c = grant->broker->config;
+    return grant->token->expires_usec - now < schedule_margin_usec(grant->lifetime_usec,
+                                                                   c->refresh_margin_sec * USEC_PER_SEC,
+                                                                   c->min_valid_sec * USEC_PER_SEC);
+}
+
 int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callback callback, void *userdata,
                    enum renewal_result *ret_result, struct renewal_wait **ret)
 {
     struct renewal *r = &grant->renewal;
     uint64_t now = boottime_usec();
-    struct token *token = grant->token;
-    r->is_wanted = true;
+    const struct token *token = grant->token;
+    r->asked_usec = now;
 
-    bool is_decided_now = is_decided(grant, now, ret_result);
     if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
         !grant->is_dead) {
         /* Inside the margin: serve it, and renew behind it. */
-        if (!is_decided_now && r->state != RENEWAL_RUNNING && !has_unstored(r) &&
-            token->expires_usec - now < margin_usec(grant) && !r->timer)
-            (void)start_refresh(grant, STORE_TOKEN_CURRENT);
+        if (is_forgotten(grant, now) && !is_decided_or_held_back(grant, now, ret_result) &&
+            refresh_start(grant, STORE_TOKEN_CURRENT) < 0)
+            log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
         *ret_result = RENEWAL_OK;
         return RENEWAL_ANSWERED;
     }
-    if (is_decided_now)
+    if (is_decided_or_held_back(grant, now, ret_result))
         return RENEWAL_ANSWERED;
     int e = join(grant, callback, userdata, ret);
     if (e == 0 && grant->account)
@@ -480,28 +354,37 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
 {
     struct renewal *r = &grant->renewal;
     uint64_t now = boottime_usec();
-    if (is_decided(grant, now, ret_result))
+    if (is_decided_or_held_back(grant, now, ret_result))
         return RENEWAL_ANSWERED;
-    r->is_wanted = true;
+    r->asked_usec = now;
     return join(grant, callback, userdata, ret);
 }
 
 bool renewal_would_refresh(const struct grant *grant)
 {
+    uint64_t now = boottime_usec();
     enum renewal_result unused;
-    return grant->renewal.state != RENEWAL_RUNNING && !is_decided(grant, boottime_usec(), &unused);
+    return grant->renewal.state != RENEWAL_RUNNING && !is_decided(grant, now, &unused) &&
+           provider_may_try(&grant->broker->provider, now);
 }
+
+/* --- for status -------------------------------------------------------------------------------------- */
 
 bool renewal_is_under_way(const struct grant *grant)
 {
     const struct renewal *r = &grant->renewal;
-    return r->state == RENEWAL_RUNNING || has_unstored(r);
+    return r->state == RENEWAL_RUNNING || refresh_is_unstored(r);
 }
 
 unsigned renewal_next_try_sec(const struct grant *grant)
 {
     uint64_t next = grant->renewal.next_try_usec, now = boottime_usec();
     return next > now ? (unsigned)((next - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 0;
+}
+
+const char *renewal_trouble_text(const struct grant *grant)
+{
+    return trouble_text(grant->renewal.trouble, wallclock_is_plausible(grant->broker->wallclock));
 }
 
 const char *renewal_state_name(const struct grant *grant)
@@ -516,7 +399,7 @@ const char *renewal_state_name(const struct grant *grant)
     case RENEWAL_RUNNING:
         return "renewing";
     case RENEWAL_WAITING:
-        return "waiting";
+        return grant->renewal.trouble == TROUBLE_CLOCK ? "clock" : "waiting";
     case RENEWAL_FRESH:
         return grant->token && grant->token->expires_usec > boottime_usec() ? "fresh" : "idle";
     case RENEWAL_IDLE:

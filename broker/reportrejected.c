@@ -45,9 +45,10 @@ static void fail_unavailable(struct report *r)
 {
     /* Looked up again: the caller may have released the token meanwhile. */
     const struct token *token = token_find_held(r->call->peer, r->token_id);
-    unsigned sec = token && token->grant ? renewal_next_try_sec(token->grant) : 0;
-    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE,
-              "The provider cannot be reached or answers with errors; the next try is due in %u s.", sec);
+    const struct grant *grant = token ? token->grant : NULL;
+    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE, "%s; the next try is due in %u s.",
+              grant ? renewal_trouble_text(grant) : "The provider cannot be reached",
+              grant ? renewal_next_try_sec(grant) : 0);
 }
 
 static void reply_result(struct report *r, enum renewal_result result)

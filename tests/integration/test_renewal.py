@@ -101,20 +101,6 @@ def test_lifetime_counts_from_the_sending(linked):
     assert take(alice)[1]["expires_in"] <= 98
 
 
-def test_nobody_asks_nothing_is_renewed(world):
-    world.write_config(tokens=QUICK_TOKENS)
-    settle(world, token_lifetime=4)
-    link(world, "alice", [LIBRARY])
-    alice = world.client("alice")
-    take(alice)
-    wait_until(lambda: the_grant(alice)["state"] == "idle", 15, "the token to run out")
-    before = refreshes(world)
-    time.sleep(2)
-    assert refreshes(world) == before <= 3
-    assert take(alice)[1]["expires_in"] >= 2
-    assert refreshes(world) == before + 1
-
-
 FORMS = [
     {"rotation": "none"},
     {"rotation": "same"},

@@ -121,6 +121,7 @@ static struct timer {
     clockid_t clock;
     int64_t deadline_ns; /* on the stepped clock; 0: not armed */
     struct timespec interval;
+    bool cancel_on_set;
 } timers[TIMERS];
 
 static struct timer *find_timer(int fd)
@@ -174,16 +175,22 @@ EXPORT int timerfd_settime(int fd, int flags, const struct itimerspec *value, st
         deadline += stepped_now(t->clock);
     t->deadline_ns = deadline;
     t->interval = value->it_interval;
+    t->cancel_on_set = flags & TFD_TIMER_CANCEL_ON_SET;
     return arm(t);
 }
 
+/* One that a set clock cancels runs out instead: whoever watches it wakes up either way. */
 static void on_step(int number)
 {
     (void)number;
     int saved = errno;
-    for (size_t i = 0; i < TIMERS; i++)
-        if (timers[i].fd > 0 && timers[i].deadline_ns)
-            (void)arm(&timers[i]);
+    for (size_t i = 0; i < TIMERS; i++) {
+        if (timers[i].fd <= 0 || !timers[i].deadline_ns)
+            continue;
+        if (timers[i].cancel_on_set)
+            timers[i].deadline_ns = 1;
+        (void)arm(&timers[i]);
+    }
     errno = saved;
 }
 

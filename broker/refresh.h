@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One refresh, the only place a refresh token is used, and the half of a renewal that renewal.c drives:
+ *
+ *   1. store_refresh_begin(): the intent is durable, the refresh token unsealed.   (I4)
+ *   2. The refresh is sent; the refresh token is wiped when the answer is there.
+ *   3. store_refresh_finish(): a rotated refresh token and the record are durable.  (I4)
+ *   4. Only then does the access token exist for anyone; the waits are answered.
+ *
+ *   invalid_grant: the token before the last rotation, if one is kept, is tried once; then the grant is dead,
+ *   kept, and said so (I6). Anything else is not terminal: the state is "waiting", until a time that grows
+ *   with jitter; an ambiguous failure waits longest, since a retry with a rotated token could end the grant.
+ *
+ * When step 3 fails for want of room, the tokens are kept and step 3 alone is tried again. */
+
+#include "broker/renewal.h"
+#include "broker/store.h"
+
+/* Begins one; the grant is RENEWAL_RUNNING, and ends in another state, with its waits answered. */
+int refresh_start(struct grant *grant, enum store_token_which which) _must_check_;
+/* The provider's answer is here, and the store could not take it yet. */
+bool refresh_is_unstored(const struct renewal *r);
+/* Tries to store it now. */
+void refresh_store(struct grant *grant);
+
+/* --- what it calls in renewal.c ---------------------------------------------------------------------- */
+
+/* The state changes: `trouble` is why it waits, or none. */
+void renewal_set_state(struct grant *grant, enum renewal_state state, enum trouble trouble);
+/* It waits until then: the timer goes with it. */
+void renewal_wait_until(struct grant *grant, enum trouble trouble, enum renewal_result failed_as,
+                        uint64_t next_try_usec);
+void renewal_set_timer(struct grant *grant, uint64_t at_usec);
+/* The grant may be gone afterwards: a callback can do anything. */
+void renewal_answer_waits(struct grant *grant, enum renewal_result result);
