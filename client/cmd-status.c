@@ -18,17 +18,19 @@ static enum colour state_colour(const char *cell)
         return COLOUR_GREEN;
     if (strcmp(cell, "dead") == 0 || strcmp(cell, "foreign") == 0)
         return COLOUR_RED;
-    return strcmp(cell, "waiting") == 0 || strcmp(cell, "unproven") == 0 ? COLOUR_YELLOW : COLOUR_PLAIN;
+    bool is_pending =
+        strcmp(cell, "waiting") == 0 || strcmp(cell, "clock") == 0 || strcmp(cell, "unproven") == 0;
+    return is_pending ? COLOUR_YELLOW : COLOUR_PLAIN;
 }
 
 static const struct grid_column columns[] = {
-    {"ACCOUNT", 6, NULL},  {"OWNER", 6, NULL},      {"STATE", 0, state_colour}, {"EXPIRES", 0, NULL},
-    {"NEXT TRY", 0, NULL}, {"LAST ERROR", 8, NULL}, {"SCOPES", 12, NULL},
+    {"ACCOUNT", 6, NULL}, {"OWNER", 6, NULL},    {"STATE", 0, state_colour}, {"SINCE", 0, NULL},
+    {"EXPIRES", 0, NULL}, {"NEXT TRY", 0, NULL}, {"BECAUSE", 8, NULL},       {"SCOPES", 12, NULL},
 };
 
 static int add_row(struct grid *grid, struct json_object *grant, int64_t now)
 {
-    char expires[TEXT_TIME_SIZE], next[TEXT_TIME_SIZE];
+    char since[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE], next[TEXT_TIME_SIZE];
     _cleanup_free_ char *scopes = values_join(values_list(grant, "scopes"), " ");
     _cleanup_free_ char *marked = scopes ? text_claimed(scopes, values_flag(grant, "claimed")) : NULL;
     if (!marked)
@@ -36,9 +38,10 @@ static int add_row(struct grid *grid, struct json_object *grant, int64_t now)
     grid_add(grid, values_text(grant, "account"));
     grid_add(grid, values_text(grant, "owner"));
     grid_add(grid, values_text(grant, "state"));
+    grid_add(grid, text_relative_time(values_number(grant, "since"), now, since));
     grid_add(grid, text_relative_time(values_number(grant, "expires_at"), now, expires));
     grid_add(grid, text_relative_time(values_number(grant, "next_try_at"), now, next));
-    grid_add(grid, values_text(grant, "error"));
+    grid_add(grid, values_text(grant, "because"));
     grid_add(grid, marked);
     return 0;
 }
@@ -91,19 +94,57 @@ static void print_broker(struct json_object *status)
                  values_number(status, "logins"));
 }
 
-/* What a person should do about a login, after the table. */
+/* What the words of `because` mean, and what a person can do. */
+static const struct {
+    const char *because;
+    const char *text;
+} reasons[] = {
+    {"offline", "Amazon cannot be reached; is the network up?"},
+    {"dns", "the name of Amazon's server is not found; is the network up?"},
+    {"tls",
+     "what answers does not show Amazon's certificate; does the network want a sign-in, is ca_file right?"},
+    {"clock",
+     "Amazon's certificate is not valid at this time; is the clock of this device right (see `date`)?"},
+    {"throttled", "Amazon asks for a pause"},
+    {"server-error", "Amazon answers with errors"},
+    {"captive-portal", "a web page answers in Amazon's place; does the network want a sign-in?"},
+    {"ambiguous", "an answer was lost, and to ask again soon could end the login"},
+    {"misconfigured", "Amazon refuses the client id; look at client_id in broker.conf"},
+    {"store", "the login store cannot be written; is the disk full?"},
+    {"resources", "the broker is short of memory or descriptors"},
+};
+
+static const char *explain(const char *because)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (strcmp(reasons[i].because, because) == 0)
+            return reasons[i].text;
+    return "";
+}
+
+static void hint_login(struct json_object *grant)
+{
+    _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+    _cleanup_free_ char *joined = values_join(values_list(grant, "scopes"), " ");
+    if (!joined || strv_split(&scopes, joined, " ") < 0)
+        return;
+    const char *account = values_text(grant, "account");
+    bus_hint_login(&(struct bus_context){&scopes, *account ? account : NULL});
+}
+
+/* What waits for what, and what a person should do about a login, after the table. */
 static void print_hints(struct json_object *grants)
 {
+    int64_t now = wall_sec();
     for (size_t i = 0; i < values_count(grants); i++) {
         struct json_object *grant = values_item(grants, i);
-        if (strcmp(values_text(grant, "state"), "dead") != 0)
-            continue;
-        _cleanup_strv_ struct strv scopes = STRV_EMPTY;
-        _cleanup_free_ char *joined = values_join(values_list(grant, "scopes"), " ");
-        if (!joined || strv_split(&scopes, joined, " ") < 0)
-            return;
-        const char *account = values_text(grant, "account");
-        bus_hint_login(&(struct bus_context){&scopes, *account ? account : NULL});
+        const char *state = values_text(grant, "state"), *reason = explain(values_text(grant, "because"));
+        char next[TEXT_TIME_SIZE];
+        if (strcmp(state, "dead") == 0)
+            hint_login(grant);
+        else if (*reason && (strcmp(state, "waiting") == 0 || strcmp(state, "clock") == 0))
+            (void)printf("\n%s waits: %s\nThe next try is due %s.\n", values_text(grant, "account"), reason,
+                         text_relative_time(values_number(grant, "next_try_at"), now, next));
     }
 }
 
@@ -151,8 +192,9 @@ const struct command command_status = {
     .name = "status",
     .synopsis = "status [--json]",
     .summary = "Show what the broker has loaded, and how each login is doing",
-    .details = "States of a login: fresh, renewing, waiting (for the next try), idle (no token asked for\n"
-               "yet), dead (log in again), unproven, foreign (made with another client id).\n",
+    .details = "States of a login: fresh, renewing, waiting (for the next try), clock (waiting, and perhaps\n"
+               "the clock of this device is wrong), idle (no token asked for lately), dead (log in again),\n"
+               "unproven (just logged in), foreign (made with another client id).\n",
     .options = options,
     .n_options = ARRAY_SIZE(options),
     .run = run,

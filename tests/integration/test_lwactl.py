@@ -353,7 +353,8 @@ def test_check_ends_with_the_worst_verdict(bus, broker, verdicts, code):
 
 def status_of(now):
     grant = {"grant": ("t", 1), "account": ("s", "main"), "owner": ("s", "alice"), "scopes": ("as", [LIBRARY]),
-             "state": ("s", "waiting"), "error": ("s", "ProviderUnavailable"), "expires_at": ("t", now - 130),
+             "state": ("s", "waiting"), "because": ("s", "dns"), "since": ("t", now - 3 * 86400),
+             "error": ("s", "offline"), "expires_at": ("t", now - 130),
              "next_try_at": ("t", now + 12 * 60 + 30), "refreshes": ("t", 3)}
     dead = {"account": ("s", "old"), "state": ("s", "dead"), "scopes": ("as", ["profile"])}
     return {"version": ("s", "0.1"), "provider": ("s", HOSTILE), "store": ("s", "ok"), "polkit": ("s", "absent"),
@@ -366,7 +367,8 @@ def test_status(bus, broker):
     r = run(bus, "status")
     text = r.stdout.decode()
     assert r.returncode == 0
-    for words in ("4 sections, 1 problems", "in 12 min", "2 min ago", "ProviderUnavailable", "2 h ago", "absent"):
+    for words in ("4 sections, 1 problems", "in 12 min", "2 min ago", "3 days ago", "dns", "main waits: ",
+                  "is the network up?", "The next try is due in 12 min.", "2 h ago", "absent"):
         assert words in text
     assert b"hint: lwactl login --account old profile" in r.stderr
     assert_harmless(r.stdout)
