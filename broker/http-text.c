@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define RETRY_AFTER_SEC_MAX 86400
@@ -75,7 +76,7 @@ bool http_text_is_json(const char *type)
     return strncasecmp(type, json, n) == 0 && (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
 }
 
-long http_text_parse_retry_after(const char *text)
+static long parse_seconds(const char *text)
 {
     if (!*text)
         return -1;
@@ -87,6 +88,27 @@ long http_text_parse_retry_after(const char *text)
             seconds = seconds * 10 + (*p - '0');
     }
     return seconds < RETRY_AFTER_SEC_MAX ? seconds : RETRY_AFTER_SEC_MAX;
+}
+
+/* The form that servers must send (IMF-fixdate, RFC 9110); those of the last century are not read. */
+static bool parse_date(const char *text, time_t *ret)
+{
+    struct tm tm = {0};
+    const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    if (!end || *end)
+        return false;
+    *ret = timegm(&tm);
+    return true;
+}
+
+long http_text_parse_retry_after(const char *text, const char *date)
+{
+    long seconds = parse_seconds(text);
+    time_t until, now;
+    if (seconds >= 0 || !parse_date(text, &until) || !parse_date(date, &now))
+        return seconds;
+    int64_t left = (int64_t)until - (int64_t)now;
+    return left < 0 ? 0 : left < RETRY_AFTER_SEC_MAX ? (long)left : RETRY_AFTER_SEC_MAX;
 }
 
 void http_text_copy_request_id(const char *text, char ret[static HTTP_REQUEST_ID_SIZE])

@@ -17,9 +17,9 @@ bool http_text_is_header_value(const char *text);
  */
 bool http_text_is_json(const char *type);
 
-/* The form in seconds, cut to a day; -1 for anything else. A date is of no use while the clock may be wrong.
- */
-long http_text_parse_retry_after(const char *text);
+/* In seconds, cut to a day; -1 for none or anything else. A date is taken against the reply's own Date, since
+ * our clock may be wrong. */
+long http_text_parse_retry_after(const char *text, const char *date);
 
 /* Copies [A-Za-z0-9-]*, or "" where the text is anything else or too long. */
 void http_text_copy_request_id(const char *text, char ret[static HTTP_REQUEST_ID_SIZE]);

@@ -253,7 +253,8 @@ static void reply_fill(struct http_request *r, struct http_reply *reply)
 {
     (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     reply->is_json = http_text_is_json(reply_header(r, "Content-Type"));
-    reply->retry_after_sec = http_text_parse_retry_after(reply_header(r, "Retry-After"));
+    reply->retry_after_sec =
+        http_text_parse_retry_after(reply_header(r, "Retry-After"), reply_header(r, "Date"));
     http_text_copy_request_id(reply_header(r, "x-amzn-RequestId"), reply->request_id);
     if (r->body) {
         r->body[r->n_body] = '\0'; /* body_grow() left room */

@@ -54,7 +54,7 @@ struct http_reply {
     const char *body; /* `n` bytes, then a NUL; wiped when the callback returns */
     size_t n;
     bool is_json;                          /* by Content-Type */
-    long retry_after_sec;                  /* Retry-After in seconds, at most a day; -1 for none */
+    long retry_after_sec;                  /* Retry-After, at most a day; -1 for none */
     uint64_t sent_usec;                    /* boot time just before the request went out */
     char request_id[HTTP_REQUEST_ID_SIZE]; /* x-amzn-RequestId if it is [A-Za-z0-9-]*, else "" */
 };

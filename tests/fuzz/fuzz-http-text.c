@@ -7,10 +7,14 @@
 
 static void try_header(const char *text)
 {
-    long sec = http_text_parse_retry_after(text);
+    static const char date[] = "Wed, 25 Nov 2026 14:00:00 GMT";
+    long sec = http_text_parse_retry_after(text, date);
     require(sec >= -1 && sec <= 86400);
+    bool is_date = strlen(text) > 4 && strcmp(text + strlen(text) - 4, " GMT") == 0;
     if (sec >= 0)
-        require(text[0] && strspn(text, "0123456789") == strlen(text));
+        require(is_date || (text[0] && strspn(text, "0123456789") == strlen(text)));
+    sec = http_text_parse_retry_after(date, text);
+    require(sec >= -1 && sec <= 86400 && (sec < 0 || is_date));
 
     char id[HTTP_REQUEST_ID_SIZE];
     http_text_copy_request_id(text, id);

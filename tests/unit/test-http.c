@@ -288,6 +288,26 @@ static void test_scripted_headers(void **state _unused_)
          86400, ""},
         {"HTTP/1.1 503 Busy\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n", 503,
          false, -1, ""},
+        /* Against the reply's own date: our clock has no part in it. */
+        {"HTTP/1.1 503 Busy\r\nDate: Fri, 31 Dec 1999 23:58:00 GMT\r\nRetry-After: Sat, 01 Jan 2000 00:00:30 "
+         "GMT\r\n"
+         "Content-Length: 0\r\n\r\n",
+         503, false, 150, ""},
+        {"HTTP/1.1 503 Busy\r\nDate: Fri, 31 Dec 1999 23:59:59 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:59:58 "
+         "GMT\r\n"
+         "Content-Length: 0\r\n\r\n",
+         503, false, 0, ""},
+        {"HTTP/1.1 503 Busy\r\nDate: Fri, 31 Dec 1999 23:59:59 GMT\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 "
+         "GMT\r\n"
+         "Content-Length: 0\r\n\r\n",
+         503, false, 86400, ""},
+        {"HTTP/1.1 503 Busy\r\nDate: Fri, 31 Dec 1999 23:59:59 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 "
+         "GMT;\r\n"
+         "Content-Length: 0\r\n\r\n",
+         503, false, -1, ""},
+        {"HTTP/1.1 503 Busy\r\nDate: yesterday\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n"
+         "Content-Length: 0\r\n\r\n",
+         503, false, -1, ""},
         {"HTTP/1.1 503 Busy\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n", 503, false, -1, ""},
         {"HTTP/1.1 400 No\r\nContent-Type: text/html\r\nx-amzn-RequestId: a%sb\r\nContent-Length: 0\r\n\r\n",
          400, false, -1, ""},
