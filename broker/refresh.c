@@ -62,9 +62,7 @@ static void announce_recovery(struct grant *grant)
  * once do not expire at once for ever. */
 static uint64_t renew_at(const struct grant *grant, uint64_t expires_usec)
 {
-    const struct config *c = grant->broker->config;
-    uint64_t margin = schedule_margin_usec(grant->lifetime_usec, c->refresh_margin_sec * USEC_PER_SEC,
-                                           c->min_valid_sec * USEC_PER_SEC);
+    uint64_t margin = renewal_margin_usec(grant);
     return expires_usec - margin + schedule_share_usec(margin / 10, randombytes_random());
 }
 
@@ -100,6 +98,7 @@ static void succeed(struct grant *grant)
     if (!grant->account)
         r->asked_usec = 0; /* a proof is nobody's token */
     renewal_set_timer(grant, renew_at(grant, token->expires_usec));
+    r->asked_valid_usec /= 2; /* who goes on asking for so much renews it */
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
     renewal_answer_waits(grant, RENEWAL_OK);
 }
@@ -188,9 +187,9 @@ static void die(struct grant *grant)
     struct renewal *r = &grant->renewal;
     end_slots(r);
     r->error = LWA_E_INVALID_GRANT;
-    r->since_usec = 0; /* no trouble goes on: it is dead from now */
     renewal_set_state(grant, RENEWAL_IDLE, TROUBLE_NONE);
     grant->is_dead = true;
+    grant->refreshed_sec = wall_sec();
     (void)snprintf(grant->dead_reason, sizeof(grant->dead_reason), "%s", "invalid-grant");
     log_warning("grant %lld: the provider says the login is over (invalid_grant)", (long long)grant->row);
 

@@ -31,6 +31,8 @@ void renewal_set_state(struct grant *grant, enum renewal_state state, enum troub
 /* It waits until then: the timer goes with it. */
 void renewal_wait_until(struct grant *grant, enum trouble trouble, enum renewal_result failed_as,
                         uint64_t next_try_usec);
+/* How long before its end the grant's token is renewed. */
+uint64_t renewal_margin_usec(const struct grant *grant);
 void renewal_set_timer(struct grant *grant, uint64_t at_usec);
 /* The grant may be gone afterwards: a callback can do anything. */
 void renewal_answer_waits(struct grant *grant, enum renewal_result result);

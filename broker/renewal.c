@@ -121,6 +121,13 @@ static bool must_yield(const struct grant *grant)
     return list_is_empty(&grant->renewal.waits) && grant->broker->provider.n_running >= LIMIT_REFRESHES_AHEAD;
 }
 
+uint64_t renewal_margin_usec(const struct grant *grant)
+{
+    const struct config *c = grant->broker->config;
+    return schedule_margin_usec(grant->lifetime_usec, c->refresh_margin_sec * USEC_PER_SEC,
+                                c->min_valid_sec * USEC_PER_SEC, grant->renewal.asked_valid_usec);
+}
+
 static void begin_due(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
@@ -318,10 +325,7 @@ static bool is_forgotten(const struct grant *grant, uint64_t now)
     const struct renewal *r = &grant->renewal;
     if (r->state == RENEWAL_RUNNING || refresh_is_unstored(r) || r->timer)
         return false;
-    const struct config *c = grant->broker->config;
-    return grant->token->expires_usec - now < schedule_margin_usec(grant->lifetime_usec,
-                                                                   c->refresh_margin_sec * USEC_PER_SEC,
-                                                                   c->min_valid_sec * USEC_PER_SEC);
+    return grant->token->expires_usec - now < renewal_margin_usec(grant);
 }
 
 int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callback callback, void *userdata,
@@ -331,6 +335,8 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     uint64_t now = boottime_usec();
     const struct token *token = grant->token;
     r->asked_usec = now;
+    if (min_valid_usec > r->asked_valid_usec)
+        r->asked_valid_usec = min_valid_usec;
 
     if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
         !grant->is_dead) {

@@ -69,6 +69,7 @@ struct renewal {
     bool is_tried;                 /* since the start of the broker */
     uint64_t due_usec;             /* what the timer was set for last */
     uint64_t asked_usec;           /* when someone last asked for the current token; 0: nobody */
+    uint64_t asked_valid_usec;     /* the longest validity that is asked for; halves with each token */
     unsigned failures;             /* in a row */
     enum lwa_outcome error;        /* of the last try; LWA_OK */
     enum trouble trouble;          /* why it waits, or waited before this try; none once it is fresh */

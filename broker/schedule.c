@@ -41,10 +41,16 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t schedule_margin_usec(uint64_t lifetime_usec, uint64_t margin_usec, uint64_t min_valid_usec)
+static uint64_t most(uint64_t a, uint64_t b)
 {
-    uint64_t margin = margin_usec > 2 * min_valid_usec ? margin_usec : 2 * min_valid_usec;
-    return least(margin, lifetime_usec / 2);
+    return a > b ? a : b;
+}
+
+uint64_t schedule_margin_usec(uint64_t lifetime_usec, uint64_t margin_usec, uint64_t min_valid_usec,
+                              uint64_t asked_usec)
+{
+    uint64_t margin = least(most(margin_usec, 2 * min_valid_usec), lifetime_usec / 2);
+    return asked_usec > min_valid_usec ? most(margin, asked_usec + lifetime_usec / 8) : margin;
 }
 
 uint64_t schedule_floor_usec(uint64_t lifetime_usec, uint64_t min_valid_usec)

@@ -32,6 +32,8 @@ uint64_t schedule_share_usec(uint64_t span_usec, uint32_t random);
 
 /* How long before its end a token of this lifetime is renewed, and how long at least one is good that is
  * handed out. `margin` and `min_valid` are as configured; both give way where tokens live short. The floor is
- * never above half the margin, so that a renewal has time before a call would have to wait for it. */
-uint64_t schedule_margin_usec(uint64_t lifetime_usec, uint64_t margin_usec, uint64_t min_valid_usec);
+ * never above half the margin, so that a renewal has time before a call would have to wait for it. `asked` is
+ * the longest validity that calls ask for, at most half the lifetime: it gets time, too. */
+uint64_t schedule_margin_usec(uint64_t lifetime_usec, uint64_t margin_usec, uint64_t min_valid_usec,
+                              uint64_t asked_usec);
 uint64_t schedule_floor_usec(uint64_t lifetime_usec, uint64_t min_valid_usec);

@@ -12,6 +12,7 @@ from logins import (
     grants,
     link,
     refreshes,
+    reject,
     settle,
     status,
     take,
@@ -73,6 +74,20 @@ def test_wanted_for_a_working_day(world, shim):
     waits = status(root)["waits"]
     assert take(alice)[1]["expires_in"] > HOUR - 60
     assert (refreshes(world), status(root)["waits"]) == (before + 9, waits + 1)
+
+
+def test_ahead_of_what_is_asked_for(world, shim):
+    """An app that always asks for ten minutes more does not wait for them each hour: they are renewed ahead, too."""
+    alice = world.client("alice")
+    take(alice, min_valid=600)
+    assert reject(alice, take(alice)[1]["token_id"]) is True
+    before = refreshes(world)
+    shim.suspend(HOUR - 1400)
+    text, _ = take(alice, min_valid=600)
+    assert refreshes(world) == before
+    shim.suspend(500)
+    wait_until(lambda: refreshes(world) == before + 1, 5 * world.slowness, "the renewal ahead")
+    wait_until(lambda: take(alice)[0] != text, 5 * world.slowness, "the new token")
 
 
 def test_a_short_sleep_renews_nothing(world, shim):

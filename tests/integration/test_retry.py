@@ -119,13 +119,14 @@ def test_recovery_is_announced_once(eight):
     """Apps whose calls failed learn that they may ask again (and only those of the owner)."""
     client, other = eight.client("alice"), eight.client("bob")
     take(other)
+    said = eight.broker.log().count("renewed again, after ")
     fault_refresh(eight, "status-503", count=2)
     assert error_of(take, client).short == "ProviderUnavailable"
     assert client.wait_signal(NAME, "AccountsChanged", timeout=20 * eight.slowness) == []
     take(client)
     assert [member for _, member, _ in client.drain(0.3)] == []
     assert other.drain(0.1) == []
-    assert eight.broker.log().count("renewed again, after 2 failures") == 1
+    assert eight.broker.log().count("renewed again, after ") == said + 1
 
 
 def test_hanging_logins_hold_nobody_up(eight):

@@ -78,25 +78,37 @@ static void leaves_time_for_a_renewal(void **state _unused_)
         for (size_t j = 0; j < ARRAY_SIZE(configured); j++) {
             uint64_t lifetime = lifetimes[i] * USEC_PER_SEC;
             uint64_t least = configured[j].min_valid * USEC_PER_SEC;
-            uint64_t margin = schedule_margin_usec(lifetime, configured[j].margin * USEC_PER_SEC, least);
+            uint64_t margin = schedule_margin_usec(lifetime, configured[j].margin * USEC_PER_SEC, least, 0);
             uint64_t floor = schedule_floor_usec(lifetime, least);
             assert_true(floor <= least && 2 * floor <= margin && 2 * margin <= lifetime);
         }
     }
-    assert_int_equal(schedule_margin_usec(3600 * USEC_PER_SEC, 300 * USEC_PER_SEC, 60 * USEC_PER_SEC),
+    assert_int_equal(schedule_margin_usec(3600 * USEC_PER_SEC, 300 * USEC_PER_SEC, 60 * USEC_PER_SEC, 0),
                      300 * USEC_PER_SEC);
     assert_int_equal(schedule_floor_usec(3600 * USEC_PER_SEC, 60 * USEC_PER_SEC), 60 * USEC_PER_SEC);
-    assert_int_equal(schedule_margin_usec(10 * USEC_PER_SEC, 300 * USEC_PER_SEC, 60 * USEC_PER_SEC),
+    assert_int_equal(schedule_margin_usec(10 * USEC_PER_SEC, 300 * USEC_PER_SEC, 60 * USEC_PER_SEC, 0),
                      5 * USEC_PER_SEC);
     assert_int_equal(schedule_floor_usec(10 * USEC_PER_SEC, 60 * USEC_PER_SEC), 2500000);
+}
+
+/* Up to half the lifetime may be asked for, and even then there is time. */
+static void leaves_time_for_what_is_asked(void **state _unused_)
+{
+    uint64_t lifetime = 3600 * USEC_PER_SEC, margin = 300 * USEC_PER_SEC, least = 60 * USEC_PER_SEC;
+    for (uint64_t asked = USEC_PER_SEC; asked <= lifetime / 2; asked += USEC_PER_SEC) {
+        uint64_t m = schedule_margin_usec(lifetime, margin, least, asked);
+        assert_true(m >= margin && m - m / 10 > asked && m < lifetime * 2 / 3);
+        assert_true(asked > least || m == margin);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(begins_as_amazons_sdk),        cmocka_unit_test(is_spread_by_half),
-        cmocka_unit_test(never_shrinks_and_is_bounded), cmocka_unit_test(knows_what_hurts),
-        cmocka_unit_test(takes_retry_after_as_a_floor), cmocka_unit_test(leaves_time_for_a_renewal),
+        cmocka_unit_test(begins_as_amazons_sdk),         cmocka_unit_test(is_spread_by_half),
+        cmocka_unit_test(never_shrinks_and_is_bounded),  cmocka_unit_test(knows_what_hurts),
+        cmocka_unit_test(takes_retry_after_as_a_floor),  cmocka_unit_test(leaves_time_for_a_renewal),
+        cmocka_unit_test(leaves_time_for_what_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
