@@ -41,7 +41,7 @@ struct grant {
     struct scope_set may_carry; /* canonical */
     struct scope_set carries;   /* canonical */
     int64_t created_sec;
-    int64_t refreshed_sec; /* 0: never */
+    int64_t refreshed_sec; /* 0: never. Of a dead one: when it died */
     bool is_dead;
     bool is_claimed; /* imported: what it carries is only said by who brought it */
     bool has_previous;

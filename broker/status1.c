@@ -20,13 +20,16 @@ static uint64_t wall_of(uint64_t boot_usec)
     return (uint64_t)(wall_sec() + ahead);
 }
 
-/* A token that nobody wanted renewed made the grant idle when it ran out. */
-static uint64_t since_usec(const struct grant *grant)
+/* On the wall clock; 0: before the broker started. A token that nobody wanted renewed made the grant idle when
+ * it ran out. */
+static uint64_t since(const struct grant *grant)
 {
     const struct renewal *r = &grant->renewal;
-    bool ran_out =
-        !grant->is_dead && r->state == RENEWAL_FRESH && strcmp(renewal_state_name(grant), "idle") == 0;
-    return ran_out ? r->sent_usec + grant->lifetime_usec : r->since_usec;
+    if (grant->is_dead)
+        return (uint64_t)grant->refreshed_sec;
+    if (r->state == RENEWAL_FRESH && strcmp(renewal_state_name(grant), "idle") == 0)
+        return wall_of(r->sent_usec + grant->lifetime_usec);
+    return r->since_usec ? wall_of(r->since_usec) : 0;
 }
 
 static void write_grant(struct writer *w, const struct grant *grant)
@@ -48,7 +51,7 @@ static void write_grant(struct writer *w, const struct grant *grant)
     writer_entry_bool(w, "claimed", grant->is_claimed);
     writer_entry_string(w, "state", renewal_state_name(grant));
     writer_entry_string(w, "because", grant->is_dead ? grant->dead_reason : trouble_name(r->trouble));
-    writer_entry_uint64(w, "since", since_usec(grant) ? wall_of(since_usec(grant)) : 0);
+    writer_entry_uint64(w, "since", since(grant));
     writer_entry_string(w, "error", error);
     writer_entry_uint64(w, "expires_at", grant->token ? wall_of(grant->token->expires_usec) : 0);
     writer_entry_uint64(w, "next_try_at", r->state == RENEWAL_WAITING ? wall_of(r->next_try_usec) : 0);

@@ -311,13 +311,15 @@ int store_rows_refresh_fail(struct store_db *db, const struct secret *master _un
         [STORE_REFRESH_AMBIGUOUS] =
             "UPDATE grant SET intent_sec = intent_sec WHERE id = ?1 AND generation = ?2 AND NOT dead",
         [STORE_REFRESH_DEAD] = "UPDATE grant SET intent_sec = NULL, intent_generation = NULL, dead = 1,"
-                               " dead_reason = ?3 WHERE id = ?1 AND generation = ?2 AND NOT dead",
+                               " dead_reason = ?3, refreshed_sec = ?4 WHERE id = ?1 AND generation = ?2 AND NOT dead",
     };
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, texts[op->end]);
     statement_int(&st, op->row);
     statement_int(&st, (int64_t)op->generation);
-    if (op->end == STORE_REFRESH_DEAD)
+    if (op->end == STORE_REFRESH_DEAD) {
         statement_text(&st, op->text);
+        statement_int(&st, op->now_sec);
+    }
     int r = statement_run(&st);
     if (r < 0)
         return r;

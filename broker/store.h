@@ -93,7 +93,7 @@ struct store_grant {
     bool intent_open;        /* a refresh was begun and never ended: its answer may be lost */
     bool has_previous;       /* the token before the last rotation is still kept */
     int64_t created_sec;
-    int64_t refreshed_sec; /* 0: never */
+    int64_t refreshed_sec; /* 0: never. Of a dead one: when it died, which a refresh found out */
 };
 
 struct store_visitor {
