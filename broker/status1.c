@@ -20,8 +20,8 @@ static uint64_t wall_of(uint64_t boot_usec)
     return (uint64_t)(wall_sec() + ahead);
 }
 
-/* On the wall clock; 0: before the broker started. A token that nobody wanted renewed made the grant idle when
- * it ran out. */
+/* On the wall clock; 0: before the broker started. A token that nobody wanted renewed made the grant idle
+ * when it ran out. */
 static uint64_t since(const struct grant *grant)
 {
     const struct renewal *r = &grant->renewal;

@@ -310,8 +310,9 @@ int store_rows_refresh_fail(struct store_db *db, const struct secret *master _un
         /* Changes nothing, and tells whether it is there. */
         [STORE_REFRESH_AMBIGUOUS] =
             "UPDATE grant SET intent_sec = intent_sec WHERE id = ?1 AND generation = ?2 AND NOT dead",
-        [STORE_REFRESH_DEAD] = "UPDATE grant SET intent_sec = NULL, intent_generation = NULL, dead = 1,"
-                               " dead_reason = ?3, refreshed_sec = ?4 WHERE id = ?1 AND generation = ?2 AND NOT dead",
+        [STORE_REFRESH_DEAD] =
+            "UPDATE grant SET intent_sec = NULL, intent_generation = NULL, dead = 1,"
+            " dead_reason = ?3, refreshed_sec = ?4 WHERE id = ?1 AND generation = ?2 AND NOT dead",
     };
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, texts[op->end]);
     statement_int(&st, op->row);
