@@ -497,6 +497,7 @@ void broker_init(struct broker *broker, uv_loop_t *loop)
     list_init(&broker->identity.waiting);
     broker->identity.own_uid = geteuid();
     list_init(&broker->peers_by_use);
+    provider_init(&broker->provider);
 }
 
 int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options)
@@ -512,7 +513,6 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
         r = load_accounts(broker);
     if (r < 0)
         return r;
-    provider_init(&broker->provider);
     r = wallclock_new(loop, on_clock_set, broker, &broker->wallclock);
     if (r < 0)
         return r;

@@ -19,7 +19,7 @@ int wallclock_new(uv_loop_t *loop, wallclock_callback callback, void *userdata,
                   struct wallclock **ret) _must_check_;
 void wallclock_free(struct wallclock *w);
 
-/* It was at least this late once. */
+/* It was at least this late once. NULL: nothing is known. */
 void wallclock_note(struct wallclock *w, int64_t sec);
 /* False where it is known to be wrong. */
 bool wallclock_is_plausible(const struct wallclock *w);
