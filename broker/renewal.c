@@ -93,12 +93,11 @@ void renewal_set_state(struct grant *grant, enum renewal_state state, enum troub
     r->trouble = trouble;
 }
 
-/* Was it, when the timer was due? What fell due in a long sleep counts from then. */
 static bool is_wanted(const struct grant *grant)
 {
     const struct renewal *r = &grant->renewal;
     uint64_t lifetime = grant->lifetime_usec ? grant->lifetime_usec : 3600 * USEC_PER_SEC;
-    return r->asked_usec > 0 && r->due_usec < r->asked_usec + RENEWAL_WANTED_LIFETIMES * lifetime;
+    return r->asked_usec > 0 && boottime_usec() < r->asked_usec + RENEWAL_WANTED_LIFETIMES * lifetime;
 }
 
 /* Where the provider is in trouble and this grant is not the one to try now: it waits, too. */
@@ -148,6 +147,9 @@ static void on_due(void *userdata)
     struct grant *grant = userdata;
     struct renewal *r = &grant->renewal;
     r->timer = NULL;
+    /* It comes late after a sleep, in which nobody can ask. */
+    if (r->asked_usec > 0)
+        r->asked_usec += boottime_usec() - r->due_usec;
     if (refresh_is_unstored(r))
         refresh_store(grant);
     else if (r->state == RENEWAL_RUNNING || grant->is_dead || renewal_is_foreign(grant) ||

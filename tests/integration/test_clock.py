@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sleep and clocks that are set: what they must not do to tokens and logins. The clocks are those of tests/shim."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -179,3 +181,34 @@ def test_waiting_while_the_wall_clock_is_set(world, shim, years):
     wait_until(lambda: the_grant(alice)["state"] == "fresh", 5 * world.slowness, "the next try")
     record = wait_trail(world.client("root"), "token-refreshed")
     assert abs(record["time"] - wall(shim)) < 30
+
+
+# --- a real time namespace ---
+
+
+def test_time_namespace(world):
+    """CLOCK_BOOTTIME a month ahead of CLOCK_MONOTONIC, as on a device that has slept for a month since it booted: what
+    mixed the two would never fire, or at once and for ever."""
+    world.write_config(tokens={"refresh_margin": 2, "min_valid": 1})
+    settle(world, token_lifetime=5)
+    world.broker.stop()
+    world.broker.start(
+        argv=["unshare", "--time", "--boottime", 30 * 24 * HOUR, "--fork", *world.argv_of("lwa-brokerd")]
+    )
+    link(world, "alice", [LIBRARY])
+    alice = world.client("alice")
+    assert 3 <= take(alice)[1]["expires_in"] <= 5
+    before = refreshes(world)
+    wait_until(lambda: refreshes(world) >= before + 2, 15 * world.slowness, "two renewals ahead")
+    grant = the_grant(alice)
+    assert 0 <= grant["expires_at"] - time.time() <= 6
+    assert abs(grant["since"] - time.time()) < 15 * world.slowness
+    world.sim.fault("token", "http-429", count=1, grant_type="refresh_token", retry_after="2")
+    wait_until(lambda: the_grant(alice)["state"] == "waiting", 10 * world.slowness, "a failure")
+    assert 0 <= the_grant(alice)["next_try_at"] - time.time() <= 4
+    wait_until(lambda: the_grant(alice)["state"] == "fresh", 10 * world.slowness, "the next try")
+    assert refreshes(world) <= before + 12
+    # unshare passes no signal on.
+    with open(f"/proc/{world.broker.pid}/task/{world.broker.pid}/children", encoding="ascii") as children:
+        os.kill(int(children.read()), signal.SIGTERM)
+    assert world.broker.wait_end() == 0

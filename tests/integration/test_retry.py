@@ -22,6 +22,7 @@ from logins import (
     trail,
     wait_trail,
 )
+from shim import Shim
 from world import NAME, wait_until
 
 USERS = ("alice", "bob")
@@ -146,6 +147,35 @@ def test_hanging_logins_hold_nobody_up(eight):
     for (app, _), serial in zip(hanging, serials):
         with pytest.raises(TimeoutError):
             app.wait(serial, 0.05)
+
+
+@pytest.mark.slow
+def test_wake_up_of_many(world):
+    """Two dozen tokens that ran out in a sleep are renewed unasked, but not all at once."""
+    settle(world)
+    for round_ in range(3):
+        logins = [(user, Login(client, [LIBRARY])) for user, client in clients(world) for _ in range(EACH)]
+        for n, (user, login) in enumerate(logins):
+            login.wait_state("waiting")
+            world.sim.approve(login.code, f"{user}{round_}{n}")
+        for _, login in logins:
+            assert login.finish(timeout=20 * world.slowness)[0] == "linked"
+    shim = Shim(world)
+    world.broker.stop()
+    world.broker.start(env=shim.environment())
+    for client, account in everyone(world):
+        take(client, account=account)
+    assert states(world) == ["fresh"] * 24
+    before = refreshes(world)
+    fault_refresh(world, "delay", ms=400)
+    shim.suspend(8 * 3600)
+    wait_until(lambda: refreshes(world) == before + 24, 20 * world.slowness, "all renewals")
+    wait_until(lambda: states(world) == ["fresh"] * 24, 20 * world.slowness, "all tokens")
+    assert 8 <= world.sim.state()["refreshes_at_once_max"] <= 16
+
+
+def clients(world):
+    return [(user, world.client(user)) for user in USERS]
 
 
 def test_mended_configuration_is_tried_at_once(world):
