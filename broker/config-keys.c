@@ -77,7 +77,7 @@ static const struct config_key keys[] = {
     {"api", "security_profile_id", KIND_PROFILE_ID, FIELD(security_profile_id), "",
      "The id of the security profile, amzn1.application.…, which apps send as x-api-key."},
     {"tokens", "refresh_margin", KIND_SECONDS, FIELD(refresh_margin_sec), "300",
-     "Seconds before its end at which a token is renewed.", 0, 3600},
+     "Seconds before its end at which a token is renewed; at least twice min_valid.", 0, 3600},
     {"tokens", "min_valid", KIND_SECONDS, FIELD(min_valid_sec), "60",
      "Seconds that a token must still be good for when it is handed out.", 0, 1800},
     {"policy", "scopes_file", KIND_PATH, FIELD(scopes_file), PKGDATADIR "/scopes.conf",

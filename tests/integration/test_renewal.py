@@ -206,6 +206,8 @@ def test_transient_trouble(linked, case):
     assert grant["state"] in ("waiting", "renewing")
     expected = "captive-portal" if case is CAPTIVE else "transient"
     assert grant["error"] == expected
+    because = {"http-429": "throttled", "redirect": "captive-portal"}.get(case[0], "server-error")
+    assert grant["because"] == ("throttled" if case[1].get("status") == 429 else because)
     linked.sim.clear_faults()
     # By itself, and soon.
     wait_state(alice, "fresh", 15 * linked.slowness)
@@ -225,6 +227,7 @@ def test_ambiguous_trouble(linked, case):
     assert 25 <= int(seconds) <= 95
     grant = the_grant(alice)
     assert (grant["state"], grant["error"]) == ("waiting", "ambiguous")
+    assert grant["because"] in ("ambiguous", "captive-portal" if case[0].endswith("-200") else "ambiguous")
     assert 24 <= grant["next_try_at"] - time.time() <= 96
     before = refreshes(linked)
     for _ in range(4):
@@ -245,7 +248,8 @@ def test_misconfiguration(linked, case):
     """Not a matter of logging in again."""
     alice, _, error = fail_to_renew(linked, case)
     assert error.short == "ProviderMisconfigured"
-    assert the_grant(alice)["state"] == "waiting"
+    grant = the_grant(alice)
+    assert (grant["state"], grant["because"]) == ("waiting", "misconfigured")
     assert not accounts(alice)["main"]["needs_login"]
     linked.sim.clear_faults()
     linked.broker.restart()
@@ -386,6 +390,8 @@ def test_certificate_that_is_not_good(linked, certs):
     grant = the_grant(alice)
     in_time = certs in ("--other-host", "--same")
     assert grant["error"] == ("offline" if in_time else "clock")
+    if grant["state"] != "renewing":
+        assert (grant["state"], grant["because"]) == (("waiting", "tls") if in_time else ("clock", "clock"))
     assert not accounts(alice)["main"]["needs_login"]
     assert refreshes(linked) == 0
     login = Login(alice, [LIBRARY])
