@@ -59,6 +59,7 @@ struct broker {
     struct list tokens;               /* struct token */
     void *peers;                      /* tree of struct peer, by name */
     struct list peers_by_use;         /* the same ones */
+    uint64_t refusal_told_usec;       /* when the log last said that someone calls too often */
     struct quotas quotas;             /* what they, their apps and users cause */
     uint64_t last_login;
     uint64_t next_interrupted_usec; /* see renewal.c */

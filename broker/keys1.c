@@ -94,8 +94,9 @@ static void authorize(struct call *call)
     struct authorize_question question;
     authorize_question_init(&question);
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    if (authorize_action(call->peer, ACTION_MANAGE, &question, may_prompt, on_authorized, k, &k->check) < 0)
-        call_fail(call, BUS_E_RATE_LIMITED, "Too much is asked at once; try again in a second.");
+    int r = authorize_action(call->peer, ACTION_MANAGE, &question, may_prompt, on_authorized, k, &k->check);
+    if (r < 0)
+        authorize_fail(call, r);
 }
 
 static void begin_rekey(struct call *call)

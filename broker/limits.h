@@ -41,6 +41,7 @@
 #define LIMIT_STRANGER_RATE 2000   /* beyond that: calls per second of all such connections together ... */
 #define LIMIT_STRANGER_BURST 20000 /* ... and so many at once */
 #define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user; beyond, there is none, */
+#define LIMIT_REFUSAL_LOG_SEC 60   /* how often the log says who is refused, at most */
 #define LIMIT_REFUSAL_BURST 1000   /* and the bus stops who leaves 128 calls unanswered */
 
 /* What is dear, in units of app_rate and uid_rate; any other call costs one. */

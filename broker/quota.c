@@ -15,7 +15,7 @@ static unsigned limit_of(const struct quota *quota, enum quota_kind kind)
     const struct config_limits *l = &quota->quotas->limits;
     const unsigned limits[QUOTA_LEVELS][QUOTA_KINDS] = {
         [QUOTA_ALL] = {l->calls, l->connections, l->logins},
-        [QUOTA_STRANGERS] = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+        [QUOTA_STRANGERS] = {l->calls / 2, l->connections / 2, 0},
         [QUOTA_USER] = {l->calls_per_uid, l->connections_per_uid, l->logins_per_uid},
         [QUOTA_APP] = {l->calls_per_app, UINT32_MAX, UINT32_MAX},
         [QUOTA_CONNECTION] = {l->calls_per_connection, UINT32_MAX, UINT32_MAX},
@@ -44,6 +44,8 @@ static const struct {
     [QUOTA_ALL] = {{"Too many calls are under way", NULL},
                    {"Too many connections hold something", CLOSE_ONE},
                    {"Too many logins are open", FINISH_ONE}},
+    [QUOTA_STRANGERS] = {{"Too many calls of new connections are under way", NULL},
+                         {"Too many new connections hold something", CLOSE_ONE}},
     [QUOTA_USER] = {{"Too many calls of this user are under way", AWAIT_ANSWERS},
                     {"Too many connections of this user hold something", CLOSE_ONE},
                     {"Too many logins of this user are open", FINISH_ONE}},

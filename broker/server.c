@@ -7,6 +7,7 @@
 #include "broker/peer.h"
 #include "dbus/interfaces.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 #include <string.h>
 
@@ -328,11 +329,25 @@ static const char *find_fault(DBusMessage *message, const char **ret_error)
     return NULL;
 }
 
+/* For the administrator, who is told who it is, and cannot be told so often that the log is full of it. */
+static void tell_log(struct broker *broker, const struct peer *peer, const struct refusal *refusal)
+{
+    uint64_t now = boottime_usec();
+    if (!peer || !peer->is_known ||
+        (broker->refusal_told_usec && now - broker->refusal_told_usec < LIMIT_REFUSAL_LOG_SEC * USEC_PER_SEC))
+        return;
+    broker->refusal_told_usec = now;
+    log_warning("%s (uid %u) is refused: %s", peer->identity.app, (unsigned)peer->identity.uid,
+                refusal->what);
+}
+
 static void refuse(struct broker *broker, struct peer *peer, DBusMessage *message, int error,
                    const struct refusal *refusal)
 {
     char sentence[REFUSAL_SENTENCE_SIZE];
     struct quota *quota = peer ? &peer->quota : &broker->quotas.strangers;
+    if (error == -EUSERS)
+        tell_log(broker, peer, refusal);
     if (error != -EUSERS) {
         call_refuse(broker, message, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
     } else if (refusal->remedy || quota_answers_refusal(quota, boottime_usec())) {
@@ -351,6 +366,7 @@ static unsigned cost_of(DBusMessage *message)
     } dear[] = {
         {"Begin", COST_LOGIN},   {"Query", COST_AUDIT},       {"ReportRejected", COST_REPORT},
         {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},
+        {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},
     };
     const char *member = dbus_message_get_member(message);
     for (size_t i = 0; i < ARRAY_SIZE(dear); i++)

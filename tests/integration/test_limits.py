@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """[limits]: each holds at its bound, says when to come back or what to end, and concerns nobody else (I9)."""
 
+import pwd
 import re
 import time
 
@@ -181,6 +182,7 @@ def test_who_goes_on_is_not_answered(quick):
     """A thousand refusals and a hundred a second, then silence: with 128 calls unanswered the bus stops him."""
     limit(quick, **SLOW)
     carol, bob = known(quick, "carol"), known(quick, "bob")
+    before = len(quick.broker.log().splitlines())
     began = time.monotonic()
     while not errors_of(carol, ".LimitsExceeded"):
         assert time.monotonic() < began + 20 * quick.slowness
@@ -191,6 +193,10 @@ def test_who_goes_on_is_not_answered(quick):
     assert 1000 <= refused <= 1000 + 100 * (time.monotonic() - began) + 1
     bob.call(*PING)
     assert status(quick.root())["calls"] == 1
+    # The administrator is told who it is, and not once for each call.
+    told = [line for line in quick.broker.log().splitlines()[before:] if " is refused: " in line]
+    uid = pwd.getpwnam("carol").pw_uid
+    assert told == [f"<4>user:carol (uid {uid}) is refused: This app calls too often"]
 
 
 def test_reload_holds_at_once(quick):

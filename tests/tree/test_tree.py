@@ -85,6 +85,14 @@ def test_secret_memory_is_one_module():
     assert not wrong, "\n".join(wrong)
 
 
+def test_refusals_are_worded_in_one_place():
+    """RateLimited says when to come back or what to end first: refusal_explain() makes the sentence. A login's
+    outcome has reasons of its own."""
+    own = ("broker/call.c", "broker/server.c", "broker/login-reason.c")
+    wrong = matches(r"\bBUS_E_RATE_LIMITED\b", [path for path in sources("broker") if path not in own])
+    assert not wrong, "\n".join(wrong)
+
+
 def test_library_needs_only_libdbus():
     """liblwa-client is lwa-client*.c and what it includes: libdbus and libc, no other foreign library."""
     library = [path for path in sources("client") if os.path.basename(path).startswith("lwa-client")]

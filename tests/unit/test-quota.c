@@ -263,6 +263,34 @@ static void strangers_who_leave_leave_their_debt(void **state _unused_)
     quotas_free(&q);
 }
 
+/* When the name service hangs, all who come stay strangers. */
+static void strangers_leave_half_to_the_others(void **state _unused_)
+{
+    struct quotas q;
+    struct connection known, strangers[5];
+    struct charge charges[16] = {{0}};
+    quotas_init(&q, &few);
+    connect_as(&q, &known, 1, "user:a");
+    for (int i = 0; i < 4; i++)
+        arrive(&q, &strangers[i]);
+    quota_init(&q, &strangers[4].quota);
+    assert_int_equal(quota_charge(&strangers[4].quota, QUOTA_CONNECTIONS, &strangers[4].tracked, &refusal),
+                     -EUSERS);
+    assert_explained("Too many new connections hold something (4); close one, or call ReleaseTokens on it.");
+    unsigned n = 0;
+    for (int i = 0; i < 4; i++)
+        n += fill(&strangers[i].quota, QUOTA_CALLS, charges + n, 16 - n);
+    assert_int_equal(n, 6);
+    assert_explained("Too many calls of new connections are under way; try again in 1 s.");
+    n += fill(&known.quota, QUOTA_CALLS, charges + n, 16 - n);
+    assert_int_equal(n, 9);
+    release_all(charges, n);
+    for (int i = 0; i < 4; i++)
+        charge_release(&strangers[i].tracked);
+    charge_release(&known.tracked);
+    quotas_free(&q);
+}
+
 static void refusals_are_not_answered_for_ever(void **state _unused_)
 {
     struct quotas q;
@@ -407,11 +435,12 @@ static void step(struct model *m, unsigned random, uint64_t now)
     switch (random % 8) {
     case 0:
     case 1:
-        if (!m->is_there[i]) {
-            arrive(&m->q, &m->connections[i]);
-            m->is_there[i] = true;
-            m->user[i] = -1;
-        }
+        if (m->is_there[i])
+            break;
+        quota_init(&m->q, &m->connections[i].quota);
+        m->is_there[i] = quota_charge(&m->connections[i].quota, QUOTA_CONNECTIONS, &m->connections[i].tracked,
+                                      &refusal) == 0;
+        m->user[i] = -1;
         break;
     case 2:
         if (m->is_there[i] && m->user[i] < 0 &&
@@ -472,6 +501,7 @@ int main(void)
         cmocka_unit_test(rate_outlives_the_connection),
         cmocka_unit_test(strangers_pay_when_they_are_known),
         cmocka_unit_test(strangers_who_leave_leave_their_debt),
+        cmocka_unit_test(strangers_leave_half_to_the_others),
         cmocka_unit_test(refusals_are_not_answered_for_ever),
         cmocka_unit_test(places_are_bounded),
         cmocka_unit_test(limits_change),
