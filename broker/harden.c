@@ -34,13 +34,14 @@ int harden_environment(void)
     return r;
 }
 
-static void raise_open_files(void)
+/* Less than wanted is no harm: fewer descriptors, and secrets that can be swapped out (SECURITY.md). */
+static void raise_limit(int resource, rlim_t wanted)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    if (getrlimit(resource, &limit) < 0)
         return;
-    limit.rlim_cur = limit.rlim_max < LIMIT_OPEN_FILES ? limit.rlim_max : LIMIT_OPEN_FILES;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer descriptors are no harm, only a lower limit */
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(resource, &limit);
 }
 
 int harden_process(void)
@@ -53,7 +54,8 @@ int harden_process(void)
     /* The leak checker of the sanitizers attaches to its own process. */
     if (prctl(PR_SET_DUMPABLE, LWA_SANITIZE, 0, 0, 0) < 0)
         return -errno;
-    raise_open_files();
+    raise_limit(RLIMIT_NOFILE, LIMIT_OPEN_FILES);
+    raise_limit(RLIMIT_MEMLOCK, LIMIT_LOCKED_BYTES);
     return 0;
 }
 

@@ -85,6 +85,7 @@
 #define LIMIT_TABLE_FILE_BYTES 1048576
 #define LIMIT_TABLE_FILES 512
 #define LIMIT_OPEN_FILES 65536         /* descriptors the daemon allows itself, where the system lets it */
+#define LIMIT_LOCKED_BYTES 67108864    /* memory that may be locked, a page and more for each secret */
 #define LIMIT_WATCHED_DESCRIPTORS 4096 /* up to this number they are watched without further memory */
 
 /* --- store ------------------------------------------------------------------------------------------- */
