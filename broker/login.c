@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#define LOGIN_RESERVE_BYTES 16384
+
 static const char *const state_names[] = {"starting", "waiting", "exchanging", "proving", "done"};
 
 static const struct login_flow *const flows[] = {&login_flow_device, &login_flow_code, &login_flow_import};
@@ -36,7 +38,7 @@ void login_options_clear(struct login_options *options)
     *options = (struct login_options){NULL};
 }
 
-static void login_free(struct login *login)
+void login_free(struct login *login)
 {
     list_remove(&login->in_peer);
     charge_release(&login->charge);
@@ -50,6 +52,7 @@ static void login_free(struct login *login)
     login_options_clear(&login->options);
     free(login->endpoint);
     free(login->client_id);
+    free(login->reserve);
     free(login);
 }
 
@@ -76,7 +79,8 @@ int login_new(struct peer *peer, const struct login_flow *flow, struct login **r
 
     login->endpoint = strdup(broker->config->token_endpoint);
     login->client_id = strdup(broker->config->client_id);
-    if (!login->endpoint || !login->client_id) {
+    login->reserve = malloc(LOGIN_RESERVE_BYTES);
+    if (!login->endpoint || !login->client_id || !login->reserve) {
         login_free(login);
         return -ENOMEM;
     }
@@ -137,11 +141,8 @@ bool login_write_properties(struct login *login, struct writer *w, const char *n
     return found;
 }
 
-/* NULL without memory, or without a creator to send it to. */
 static DBusMessage *new_signal(struct login *login, const char *interface, const char *member)
 {
-    if (!login->peer)
-        return NULL;
     DBusMessage *signal = dbus_message_new_signal(login->path, interface, member);
     if (signal && !dbus_message_set_destination(signal, login->peer->name)) {
         dbus_message_unref(signal);
@@ -150,13 +151,13 @@ static DBusMessage *new_signal(struct login *login, const char *interface, const
     return signal;
 }
 
-static void send_signal(struct login *login, DBusMessage *signal, struct writer *w)
+static int send_signal(struct login *login, DBusMessage *signal, struct writer *w)
 {
-    if (writer_end(w) == 0)
+    int r = writer_end(w);
+    if (r == 0)
         bus_send(login->broker->bus, signal);
-    else
-        log_warning("no memory for a signal of login %llu", (unsigned long long)login->number);
     dbus_message_unref(signal);
+    return r;
 }
 
 void login_set_expiry(struct login *login, uint64_t sent_usec, uint32_t lifetime_sec)
@@ -167,12 +168,11 @@ void login_set_expiry(struct login *login, uint64_t sent_usec, uint32_t lifetime
     login->expires_sec = wall_sec() + (int64_t)(left / USEC_PER_SEC);
 }
 
-void login_set_state(struct login *login, enum login_state state)
+static int send_changed(struct login *login)
 {
-    login->state = state;
     DBusMessage *signal = new_signal(login, DBUS_INTERFACE_PROPERTIES, "PropertiesChanged");
     if (!signal)
-        return;
+        return -ENOMEM;
     struct writer w;
     writer_begin(&w, signal);
     writer_string(&w, LWA_INTERFACE_LOGIN_REQUEST);
@@ -180,7 +180,7 @@ void login_set_state(struct login *login, enum login_state state)
     (void)login_write_properties(login, &w, NULL);
     writer_close(&w);
     writer_strv(&w, &STRV_EMPTY);
-    send_signal(login, signal, &w);
+    return send_signal(login, signal, &w);
 }
 
 static void write_linked(struct login *login, const struct grant *grant, struct writer *w)
@@ -206,23 +206,55 @@ static void write_failed(const struct login_reason_info *reason, struct writer *
     writer_entry_string(w, "message", reason->message);
 }
 
-/* `linked`: the grant of one that ended well. */
-static void send_finished(struct login *login, enum login_reason reason, const struct grant *linked)
+/* How a login ended. */
+struct ending {
+    enum login_reason reason;
+    const struct grant *linked; /* of one that ended well */
+};
+
+static int send_finished(struct login *login, const struct ending *ending)
 {
-    const struct login_reason_info *info = login_reason_get(reason);
+    const struct login_reason_info *info = login_reason_get(ending->reason);
     DBusMessage *signal = new_signal(login, LWA_INTERFACE_LOGIN_REQUEST, "Finished");
     if (!signal)
-        return;
+        return -ENOMEM;
     struct writer w;
     writer_begin(&w, signal);
     writer_string(&w, info->outcome);
     writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (linked)
-        write_linked(login, linked, &w);
+    if (ending->linked)
+        write_linked(login, ending->linked, &w);
     else if (info->message)
         write_failed(info, &w);
     writer_close(&w);
-    send_signal(login, signal, &w);
+    return send_signal(login, signal, &w);
+}
+
+static int try_to_tell(struct login *login, const struct ending *ending)
+{
+    return ending ? send_finished(login, ending) : send_changed(login);
+}
+
+/* Who began it waits for these signals, and for nothing else: the memory that they need without any is set
+ * aside. */
+static void tell(struct login *login, const struct ending *ending)
+{
+    if (!login->peer)
+        return;
+    int r = try_to_tell(login, ending);
+    if (r < 0) {
+        free(TAKE_PTR(login->reserve));
+        r = try_to_tell(login, ending);
+        login->reserve = malloc(LOGIN_RESERVE_BYTES);
+    }
+    if (r < 0)
+        log_warning("no memory for a signal of login %llu", (unsigned long long)login->number);
+}
+
+void login_set_state(struct login *login, enum login_state state)
+{
+    login->state = state;
+    tell(login, NULL);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------- */
@@ -230,7 +262,7 @@ static void send_finished(struct login *login, enum login_reason reason, const s
 static void end(struct login *login, enum login_reason reason, const struct grant *linked)
 {
     login_set_state(login, LOGIN_DONE);
-    send_finished(login, reason, linked);
+    tell(login, &(struct ending){reason, linked});
     login_free(login);
 }
 

@@ -78,6 +78,7 @@ struct login {
     struct lwa_request *request;
     struct timer *timer;
     struct store_op *op;
+    void *reserve;     /* memory for its last signals */
     bool is_cancelled; /* while the refresh token is being stored: it is removed again after that */
     struct grant *proving_grant;
 
@@ -102,6 +103,8 @@ struct login {
 int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
               struct refusal *ret_refusal) _must_check_;
 /* Its creator has left: what the person has already agreed to is still proven, everything else ends. */
+/* Of one that nobody was told of yet. */
+void login_free(struct login *login);
 void login_abandon(struct login *login);
 /* Its creator wants no login. One whose account is being written comes too late: it ends as `linked`. */
 void login_cancel(struct login *login);

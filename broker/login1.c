@@ -58,17 +58,22 @@ static void start_login(struct begin *b)
         call_fail_errno(call, r, &refusal);
         return;
     }
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply)
+        writer_object_path(&w, login->path);
+    if (!reply || w.error < 0) {
+        /* A login whose path its creator does not know is none. */
+        login_free(login);
+        call_send(call, reply, &w);
+        return;
+    }
     login->scopes = login->may_carry = login->carries = b->scopes;
     login->owner = b->owner;
     memcpy(login->target, b->account_name, sizeof(login->target));
     login->options = b->options;
     b->options = (struct login_options){NULL};
     record_begun(b);
-
-    struct writer w;
-    DBusMessage *reply = call_reply(call, &w);
-    if (reply)
-        writer_object_path(&w, login->path);
     call_send(call, reply, &w);
     if (login->flow->start(login) < 0)
         login_fail(login, LOGIN_R_MEMORY);

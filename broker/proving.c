@@ -133,6 +133,15 @@ static void remove_superseded(struct proving *p)
 
 static void link_to(struct proving *p, struct account *account);
 
+static void adopt(struct proving *p);
+
+static void on_adopt(void *userdata)
+{
+    struct proving *p = userdata;
+    p->timer = NULL;
+    adopt(p);
+}
+
 static void on_linked(struct store_reply *reply, void *userdata)
 {
     struct proving *p = userdata;
@@ -155,14 +164,21 @@ static void on_linked(struct store_reply *reply, void *userdata)
         retry_at(p, 0);
         return;
     }
+    p->account.row = reply->row;
+    adopt(p);
+}
+
+/* The store has it; so has the loop now, as soon as there is memory. */
+static void adopt(struct proving *p)
+{
+    struct grant *grant = p->grant;
+    struct broker *broker = grant->broker;
     struct account *account = account_find_customer(broker, &grant->owner, p->customer);
-    if (!account) {
-        p->account.row = reply->row;
-        if (account_new(broker, &p->account, &account) < 0) {
-            log_error("no memory for a new account; it is there after a restart");
-            grant_remove(grant, NULL);
-            return;
-        }
+    if (!account && account_new(broker, &p->account, &account) < 0) {
+        log_warning("grant %lld: no memory for its account yet", (long long)grant->row);
+        if (timer_start(broker->loop, RETRY_USEC, on_adopt, p, &p->timer) < 0)
+            log_error("grant %lld: its account is there after a restart", (long long)grant->row);
+        return;
     }
     /* In this order: who waits for a superseded one starts over, and is served by this one. */
     grant_join(grant, account);
