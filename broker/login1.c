@@ -258,6 +258,10 @@ static bool read_arguments(struct begin *b, struct begin_arguments *a)
     if (!read_flow(b->call, &b->flow) || !handlers_read_options(b->call, 2, options, ARRAY_SIZE(options)) ||
         !handlers_read_scopes(b->call, 1, &b->scopes))
         return false;
+    if (options[ARRAY_SIZE(options) - 1].seen && a->token < 0) {
+        call_fail_dbus(b->call, DBUS_ERROR_LIMITS_EXCEEDED, "The broker is short of descriptors; try again.");
+        return false;
+    }
     b->scopes = catalogue_reduce(b->call->broker->catalogue, b->scopes);
     return keep_arguments(b, a);
 }

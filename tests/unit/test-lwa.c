@@ -213,6 +213,46 @@ static void test_refresh(void **state _unused_)
     secret_free(client_secret);
 }
 
+static void test_exchange(void **state _unused_)
+{
+    static const char start[] =
+        "grant_type=authorization_code&code=AN%7Cc&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%"
+        "2Fcb&client_id=client";
+    static const struct {
+        unsigned status;
+        const char *body;
+        enum lwa_outcome outcome;
+    } cases[] = {
+        {200,
+         "{\"access_token\":\"a\",\"refresh_token\":\"r\",\"token_type\":\"bearer\",\"expires_in\":3600}",
+         LWA_OK},
+        /* a web client without its secret: the caller says so */
+        {200, "{\"access_token\":\"a\",\"token_type\":\"bearer\",\"expires_in\":3600}", LWA_OK},
+        {200, "<html>", LWA_E_AMBIGUOUS},
+        {400, "{\"error\":\"invalid_grant\"}", LWA_E_EXPIRED},
+    };
+    struct secret *code = secret_of("AN|c"), *verifier = secret_of("v-1"), *client_secret = secret_of("s=");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (unsigned with_secret = 0; with_secret < 2; with_secret++) {
+            struct fixture *f = setup("/scripted");
+            char body[256];
+            script(f, cases[i].status, cases[i].body);
+            assert_int_equal(lwa_request_exchange(f->h, f->url, "client", with_secret ? client_secret : NULL,
+                                                  code, verifier, "http://127.0.0.1:9/cb", on_tokens, f,
+                                                  &f->request),
+                             0);
+            run(f);
+            assert_int_equal(f->answer.outcome, cases[i].outcome);
+            (void)snprintf(body, sizeof(body), "%s%s&code_verifier=v-1", start,
+                           with_secret ? "&client_secret=s%3D" : "");
+            assert_body(f, body);
+            teardown(f);
+        }
+    secret_free(code);
+    secret_free(verifier);
+    secret_free(client_secret);
+}
+
 static void test_token_info(void **state _unused_)
 {
     struct secret *token = secret_of("Atza|2");
@@ -295,10 +335,10 @@ int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code_pair),     cmocka_unit_test(test_poll),
-        cmocka_unit_test(test_refresh),       cmocka_unit_test(test_token_info),
-        cmocka_unit_test(test_lost_answer),   cmocka_unit_test(test_drop),
-        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_code_pair),  cmocka_unit_test(test_poll),
+        cmocka_unit_test(test_refresh),    cmocka_unit_test(test_exchange),
+        cmocka_unit_test(test_token_info), cmocka_unit_test(test_lost_answer),
+        cmocka_unit_test(test_drop),       cmocka_unit_test(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, end_group);
 }
