@@ -36,8 +36,10 @@ void provider_tries(struct provider *p, uint64_t now_usec, uint32_t random)
 }
 
 void provider_failed(struct provider *p, uint64_t *epoch, enum trouble trouble, long retry_after_sec,
-                     uint64_t now_usec, uint32_t random)
+                     uint64_t sent_usec, uint64_t now_usec, uint32_t random)
 {
+    if (sent_usec < p->answered_usec)
+        return;
     bool was_open = provider_is_open(p);
     p->trouble = trouble;
     if (*epoch != p->epoch) {
@@ -52,10 +54,11 @@ void provider_failed(struct provider *p, uint64_t *epoch, enum trouble trouble, 
         wait_at_least(p, now_usec + schedule_delay_usec(SCHEDULE_PROVIDER, 0, retry_after_sec, 0));
 }
 
-bool provider_answered(struct provider *p)
+bool provider_answered(struct provider *p, uint64_t now_usec)
 {
+    p->answered_usec = now_usec;
     if (p->n_failing == 0)
         return false;
-    *p = (struct provider){.epoch = p->epoch + 1, .n_running = p->n_running};
+    *p = (struct provider){.epoch = p->epoch + 1, .n_running = p->n_running, .answered_usec = now_usec};
     return true;
 }

@@ -271,8 +271,9 @@ static uint64_t next_try(struct grant *grant, const struct lwa_answer *answer, e
                         : now;
     struct provider *p = &grant->broker->provider;
     if (trouble_is_shared(trouble))
-        provider_failed(p, &r->provider_epoch, trouble, answer->retry_after_sec, now, randombytes_random());
-    else if (trouble == TROUBLE_MISCONFIGURED && provider_answered(p))
+        provider_failed(p, &r->provider_epoch, trouble, answer->retry_after_sec, answer->sent_usec, now,
+                        randombytes_random());
+    else if (trouble == TROUBLE_MISCONFIGURED && provider_answered(p, now))
         renewals_release(grant->broker);
     return at;
 }
@@ -315,7 +316,7 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
         fail(grant, answer);
         return;
     }
-    if (provider_answered(&grant->broker->provider))
+    if (provider_answered(&grant->broker->provider, boottime_usec()))
         renewals_release(grant->broker);
     if (answer->outcome == LWA_E_INVALID_GRANT) {
         if (r->uses_previous || !grant->has_previous || refresh_start(grant, STORE_TOKEN_PREVIOUS) < 0)

@@ -242,14 +242,14 @@ void renewals_release(struct broker *broker)
 
 void renewals_reconfigured(struct broker *broker)
 {
-    (void)provider_answered(&broker->provider);
+    (void)provider_answered(&broker->provider, boottime_usec());
     hasten_all(broker, waits_for_mending);
 }
 
 void renewals_clock_was_set(struct broker *broker)
 {
     if (broker->provider.trouble == TROUBLE_CLOCK)
-        (void)provider_answered(&broker->provider);
+        (void)provider_answered(&broker->provider, boottime_usec());
     hasten_all(broker, waits_for_clock);
 }
 

@@ -11,7 +11,7 @@
 
 static void meet(struct provider *p, uint64_t *epoch, uint64_t now)
 {
-    provider_failed(p, epoch, TROUBLE_SERVER_ERROR, -1, now, MIDDLE);
+    provider_failed(p, epoch, TROUBLE_SERVER_ERROR, -1, now, now, MIDDLE);
 }
 
 static struct provider opened(uint64_t epochs[LIMIT_FAILING_GRANTS])
@@ -33,7 +33,7 @@ static void holds_nobody_up_while_healthy(void **state _unused_)
         assert_true(provider_may_try(&p, START));
         provider_tries(&p, START, MIDDLE);
     }
-    assert_false(provider_answered(&p));
+    assert_false(provider_answered(&p, START));
 }
 
 /* However often one login fails, it is its own affair. */
@@ -46,7 +46,7 @@ static void one_grant_opens_nothing(void **state _unused_)
         meet(&p, &epoch, START + i);
     assert_false(provider_is_open(&p));
     assert_true(provider_may_try(&p, START));
-    assert_true(provider_answered(&p));
+    assert_true(provider_answered(&p, START));
 }
 
 static void opens_with_different_ones(void **state _unused_)
@@ -66,7 +66,7 @@ static void an_answer_between_counts(void **state _unused_)
     for (unsigned i = 0; i < ARRAY_SIZE(epochs); i++) {
         meet(&p, &epochs[i], START);
         if (i % LIMIT_FAILING_GRANTS == 1)
-            assert_true(provider_answered(&p));
+            assert_true(provider_answered(&p, START));
         assert_false(provider_is_open(&p));
     }
 }
@@ -96,11 +96,11 @@ static void closes_with_one_answer(void **state _unused_)
     uint64_t epochs[LIMIT_FAILING_GRANTS];
     struct provider p = opened(epochs);
     p.n_running = 7;
-    assert_true(provider_answered(&p));
+    assert_true(provider_answered(&p, START));
     assert_false(provider_is_open(&p));
     assert_true(provider_may_try(&p, START));
     assert_int_equal(p.n_running, 7);
-    assert_false(provider_answered(&p));
+    assert_false(provider_answered(&p, START));
     /* Those that failed before count anew. */
     meet(&p, &epochs[0], START);
     meet(&p, &epochs[0], START);
@@ -111,9 +111,21 @@ static void obeys_retry_after(void **state _unused_)
 {
     uint64_t epochs[LIMIT_FAILING_GRANTS];
     struct provider p = opened(epochs);
-    provider_failed(&p, &epochs[0], TROUBLE_THROTTLED, 77, START, MIDDLE);
+    provider_failed(&p, &epochs[0], TROUBLE_THROTTLED, 77, START, START, MIDDLE);
     assert_false(provider_may_try(&p, START + 77 * USEC_PER_SEC - 1));
     assert_true(provider_may_try(&p, START + 77 * USEC_PER_SEC));
+}
+
+/* Three that hang for a minute, while others are served, are their own affair when they time out. */
+static void late_failures_count_not(void **state _unused_)
+{
+    struct provider p;
+    uint64_t epochs[LIMIT_FAILING_GRANTS] = {0};
+    provider_init(&p);
+    assert_false(provider_answered(&p, START + USEC_PER_SEC));
+    for (unsigned i = 0; i < LIMIT_FAILING_GRANTS; i++)
+        provider_failed(&p, &epochs[i], TROUBLE_AMBIGUOUS, -1, START, START + 60 * USEC_PER_SEC, MIDDLE);
+    assert_false(provider_is_open(&p));
 }
 
 int main(void)
@@ -126,6 +138,7 @@ int main(void)
         cmocka_unit_test(lets_out_one_by_one),
         cmocka_unit_test(closes_with_one_answer),
         cmocka_unit_test(obeys_retry_after),
+        cmocka_unit_test(late_failures_count_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
