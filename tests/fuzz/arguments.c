@@ -33,6 +33,7 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
         "Features",
         "org.lwabroker.Broker1",
         "org.lwabroker.Login1.Request",
+        "alices",
     };
     uint8_t choice = input_byte(in);
     _cleanup_free_ char *text = NULL;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* JSON of the provider, read strictly: first a key up to its NUL, then the text. What is taken for an object
- * is one to any other reader, too: UTF-8, opened by a brace, closed by one. */
+ * is one to any other reader, too: UTF-8, opened by a brace, closed by one, and an object to json-c as well.
+ */
 
 #include "broker/json.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/utf8.h"
+
+#include <json.h>
 
 static void try_member(const struct json *j, const char *key)
 {
@@ -34,6 +37,19 @@ static void require_object(const char *text, size_t n)
     require(text[strspn(text, space)] == '{');
 }
 
+/* Another reader, at its strictest, takes it for an object too, of no greater depth. */
+static void require_agreement(const char *text, size_t n)
+{
+    struct json_tokener *t = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+    require(t);
+    json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
+                                  JSON_TOKENER_ALLOW_TRAILING_CHARS);
+    struct json_object *object = json_tokener_parse_ex(t, text, (int)n);
+    require(json_object_is_type(object, json_type_object));
+    (void)json_object_put(object);
+    json_tokener_free(t);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const char *const keys[] = {"access_token", "expires_in", "error", ""};
@@ -48,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (r != 0)
         return 0;
     require_object(text, n_text);
+    require_agreement(text, n_text);
     try_member(j, key);
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         try_member(j, keys[i]);

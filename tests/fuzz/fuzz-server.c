@@ -278,7 +278,7 @@ static void settle_http(struct fake *f)
 /* Whose the grant is: the rows of set_up(), and what logins of this input have added. */
 static const char *owner_of(int64_t row)
 {
-    static const char *const owners[] = {"alice", "alice", "device", "bob"};
+    static const char *const owners[] = {"alice", "alice", "device", "bob", "alice"};
     return row >= 1 && row <= (int64_t)ARRAY_SIZE(owners) ? owners[row - 1] : "new";
 }
 
@@ -503,6 +503,7 @@ static void set_up(void)
     add_grant(account, 2, "c d", false);
     add_grant(add_account(2, "device", &device), 3, "b", true);
     add_grant(add_account(3, "main", &bob), 4, "a c d", false);
+    add_grant(add_account(4, "alices", &alice), 5, "b", true);
     last_row = 100;
 }
 
