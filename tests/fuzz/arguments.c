@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/fuzz/arguments.h"
 
+#include "util/file.h"
 #include "util/utf8.h"
+
+#include <sys/mman.h>
+
+char arguments_word[128];
 
 static void append_string(struct input *in, DBusMessageIter *to, int type)
 {
@@ -34,6 +39,11 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
         "org.lwabroker.Broker1",
         "org.lwabroker.Login1.Request",
         "alices",
+        "redirect_uri",
+        "token",
+        "error",
+        "http://127.0.0.1:4000/",
+        arguments_word,
     };
     uint8_t choice = input_byte(in);
     _cleanup_free_ char *text = NULL;
@@ -51,11 +61,27 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
     require(dbus_message_iter_append_basic(to, type, &s));
 }
 
+static void append_descriptor(struct input *in, DBusMessageIter *to)
+{
+    uint8_t choice = input_byte(in);
+    _cleanup_free_ char *text = input_text(in, choice >> 1);
+    _cleanup_close_ int fd = -1;
+    if (choice & 1)
+        fd = memfd_create("fuzz", MFD_CLOEXEC); /* not sealed */
+    else
+        require(file_new_sealed("fuzz", text, strlen(text), &fd) == 0);
+    require(fd >= 0 && dbus_message_iter_append_basic(to, DBUS_TYPE_UNIX_FD, &fd));
+}
+
 static void append_basic(struct input *in, DBusMessageIter *to, int type)
 {
     DBusBasicValue value = {.u64 = 0};
     if (type == DBUS_TYPE_STRING || type == DBUS_TYPE_OBJECT_PATH) {
         append_string(in, to, type);
+        return;
+    }
+    if (type == DBUS_TYPE_UNIX_FD) {
+        append_descriptor(in, to);
         return;
     }
     for (unsigned i = input_byte(in) % 9; i > 0; i--)
@@ -79,7 +105,8 @@ static void append_variant(struct input *in, DBusMessageIter *to)
 {
     static const char *const signatures[] = {"s", "u", "b", "t", "x", "as", "o", "d", "y"};
     DBusMessageIter variant;
-    const char *signature = signatures[input_byte(in) % ARRAY_SIZE(signatures)];
+    uint8_t choice = input_byte(in);
+    const char *signature = choice >= 250 ? "h" : signatures[choice % ARRAY_SIZE(signatures)];
     require(dbus_message_iter_open_container(to, DBUS_TYPE_VARIANT, signature, &variant));
     if (signature[0] == DBUS_TYPE_ARRAY)
         append_strings(in, &variant);
@@ -122,7 +149,7 @@ void append_anything(struct input *in, DBusMessageIter *to, unsigned depth)
     case 3:
         require(dbus_message_iter_open_container(to, DBUS_TYPE_STRUCT, NULL, &inner));
         append_basic(in, &inner, DBUS_TYPE_BOOLEAN);
-        for (unsigned n = depth < 4 ? input_byte(in) % 4 : 0; n > 0; n--)
+        for (unsigned n = depth < 3 ? input_byte(in) % 4 : 0; n > 0; n--)
             append_anything(in, &inner, depth + 1);
         require(dbus_message_iter_close_container(to, &inner));
         break;
@@ -149,8 +176,6 @@ void append_arguments(struct input *in, DBusMessageIter *to, const char *signatu
             p += 4;
         } else if (*p == DBUS_TYPE_VARIANT) {
             append_variant(in, to);
-        } else if (*p == DBUS_TYPE_UNIX_FD) {
-            append_basic(in, to, DBUS_TYPE_UINT32); /* a descriptor cannot be made here: another type */
         } else {
             append_basic(in, to, *p);
         }

@@ -2,11 +2,14 @@
 #pragma once
 
 /* Arguments of D-Bus messages, made of an input: whatever libdbus lets through. Words of the contract come
- * up often. */
+ * up often, and so do descriptors of memory files that are sealed, or not. */
 
 #include "tests/fuzz/fuzz.h"
 
 #include <dbus/dbus.h>
+
+/* One word more, which the entry has learned meanwhile; "" for none. */
+extern char arguments_word[128];
 
 /* Those of this signature, now and then others. */
 void append_arguments(struct input *in, DBusMessageIter *to, const char *signature);

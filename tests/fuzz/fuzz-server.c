@@ -142,6 +142,20 @@ static void require_no_secret(DBusMessage *message)
     dbus_free(bytes);
 }
 
+/* The state of an authorization-code login, which its creator reads from the address to open. */
+static void learn_state(DBusMessage *signal)
+{
+    char *bytes;
+    int n;
+    if (!dbus_message_has_member(signal, "PropertiesChanged") || !dbus_message_marshal(signal, &bytes, &n))
+        return;
+    const char *found = memmem(bytes, (size_t)n, "state=", 6);
+    if (found)
+        (void)snprintf(arguments_word, sizeof(arguments_word), "%.*s", (int)strcspn(found + 6, "&"),
+                       found + 6);
+    dbus_free(bytes);
+}
+
 static void on_message(DBusMessage *message)
 {
     require_no_secret(message);
@@ -150,6 +164,7 @@ static void on_message(DBusMessage *message)
     int type = dbus_message_get_type(message);
     if (type == DBUS_MESSAGE_TYPE_SIGNAL) {
         require(peer_find(&broker, destination));
+        learn_state(message);
         return;
     }
     struct open_call call = take_call(message);
@@ -449,7 +464,6 @@ static void prepare(void)
     load_files();
     open_store();
     (void)rmdir(folder);
-    quotas_init(&broker.quotas, &broker.config->limits);
     require(polkit_new(&loop, NULL, on_polkit_changed, NULL, &broker.polkit) == 0);
     fakes_on_message = on_message;
     fakes_on_request = on_request;
@@ -498,6 +512,8 @@ static void set_up(void)
 {
     static const struct owner alice = {.uid = 1000, .name = "alice"}, bob = {.uid = 1002, .name = "bob"};
     static const struct owner device = {.device = true, .uid = (uid_t)-1};
+    quotas_init(&broker.quotas,
+                &broker.config->limits); /* full buckets: none is refused, and left unanswered */
     struct account *account = add_account(1, "main", &alice);
     add_grant(account, 1, "a", true);
     add_grant(account, 2, "c d", false);
@@ -517,6 +533,13 @@ static void leave(const struct caller *caller)
     n_calls = kept;
 }
 
+static int lowest_free_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+    require(fd >= 0 && close(fd) == 0);
+    return fd;
+}
+
 /* Whatever is still open is answered once the world goes on; then nothing is left of anybody. */
 static void tear_down(void)
 {
@@ -534,6 +557,7 @@ static void tear_down(void)
     require(quotas_count(&broker.quotas, QUOTA_LOGINS) == 0);
     accounts_free(&broker);
     tokens_free(&broker);
+    quotas_free(&broker.quotas);
     settle_all();
     require(list_is_empty(&broker.accounts) && list_is_empty(&broker.unproven) &&
             list_is_empty(&broker.tokens));
@@ -547,6 +571,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n > 0 && (memmem(data, n, "Atza|", 5) || memmem(data, n, "Atzr|", 5) || memmem(data, n, "a dev", 5)))
         return 0;
     in = (struct input){data, n};
+    int descriptor = lowest_free_descriptor();
     set_up();
     for (unsigned step = 0; in.n > 0 && step < STEPS_MAX; step++) {
         uint8_t kind = input_byte(&in) % 8;
@@ -560,5 +585,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             leave(&callers[input_byte(&in) % ARRAY_SIZE(callers)]);
     }
     tear_down();
+    require(lowest_free_descriptor() == descriptor);
     return 0;
 }

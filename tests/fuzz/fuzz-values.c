@@ -70,7 +70,8 @@ static DBusMessage *make_message(struct input *in)
     DBusMessage *message = dbus_message_new(DBUS_MESSAGE_TYPE_METHOD_RETURN);
     require(message);
     dbus_message_iter_init_append(message, &args);
-    while (in->n > 0)
+    /* A signature has 255 bytes at most. */
+    while (in->n > 0 && strlen(dbus_message_get_signature(message)) < 100)
         append_anything(in, &args, 0);
     return message;
 }

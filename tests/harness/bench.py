@@ -52,7 +52,8 @@ KEEPS = {
 # ones are. Below 10 the whole seconds of the configuration make it another game.
 SOAK_HOUR_S = int(os.environ.get("LWA_SOAK_HOUR", "10"))
 SOAK_HOURS = 24
-SOAK_WARM_UP_HOURS = 12  # until SQLite's page cache has met as many pages as it keeps
+SOAK_SETTLE_HOURS = 2
+SOAK_WARM_UP_S = 60  # of hours of two seconds: more than a day's writing, so that SQLite's page cache is full
 SOAK_APPS = 50
 SOAK_FIRST_UID = 30001
 
@@ -392,11 +393,13 @@ def play_soak(world):
     users = add_users(world)
     margin = round(SOAK_HOUR_S / 12)
     fresh_accounts(world, [(user, "account-1") for user in users], tokens={"refresh_margin": margin, "min_valid": 0})
-    world.sim.set(token_lifetime=SOAK_HOUR_S, rotation="new", rotation_kills_old="yes")
-    seconds = SOAK_HOUR_S * (SOAK_WARM_UP_HOURS + SOAK_HOURS)
+    world.sim.set(token_lifetime=2, rotation="new", rotation_kills_old="yes")
+    seconds = SOAK_WARM_UP_S + SOAK_HOUR_S * (SOAK_SETTLE_HOURS + SOAK_HOURS)
     argv = ["lwa-bench", world.bus_address, "soak", SOAK_FIRST_UID, SOAK_APPS, 500, seconds]
     apps = world.spawn_as("root", argv)
-    time.sleep(SOAK_HOUR_S * SOAK_WARM_UP_HOURS)
+    time.sleep(SOAK_WARM_UP_S)
+    world.sim.set(token_lifetime=SOAK_HOUR_S)
+    time.sleep(SOAK_HOUR_S * SOAK_SETTLE_HOURS)
     before = status(world)
     samples = sample_until_end(world, apps)
     after = status(world)
