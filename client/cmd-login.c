@@ -209,6 +209,7 @@ static int run(const struct command *command, const struct arguments *arguments)
     _cleanup_message_ DBusMessage *call = NULL;
     _cleanup_bus_ struct bus bus = {NULL};
     _cleanup_(login_view_clear) struct login_view view = {
+        .out = arguments->given[OPTION_JSON] ? stderr : stdout,
         .flow = plan.flow,
         .wants_qr = !arguments->given[OPTION_NO_QR],
     };
@@ -218,6 +219,7 @@ static int run(const struct command *command, const struct arguments *arguments)
         .view = &view,
         .answers = plan.answers,
         .wants_browser = plan.flow == LOGIN_BY_BROWSER && !arguments->given[OPTION_NO_OPEN],
+        .wants_json = arguments->given[OPTION_JSON],
         .signal_fd = -1,
     };
     r = bus_open(arguments, &bus);
@@ -242,6 +244,7 @@ static const struct option_spec options[] = {
     {OPTION_SCOPE_DATA, "scope-data", "JSON", "what some scopes want to know, such as alexa:all"},
     {OPTION_LOCALE, "locale", "LOCALE", "language of Amazon's page, such as de-DE"},
     {OPTION_NO_QR, "no-qr", NULL, "show no QR code"},
+    {OPTION_JSON, "json", NULL, "print how it ended as JSON; all else goes to standard error"},
 };
 
 const struct command command_login = {

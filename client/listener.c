@@ -22,6 +22,7 @@ struct connection {
 
 struct listener {
     int fd;
+    unsigned port;
     char authority[32];
     char redirect_uri[64];
     char begin_uri[64];
@@ -79,10 +80,10 @@ int listener_new(unsigned port, struct listener **ret)
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(l->connections); i++)
         l->connections[i].fd = -1;
-    l->fd = open_socket(port, &port);
+    l->fd = open_socket(port, &l->port);
     if (l->fd < 0)
         return l->fd;
-    (void)snprintf(l->authority, sizeof(l->authority), "127.0.0.1:%u", port);
+    (void)snprintf(l->authority, sizeof(l->authority), "127.0.0.1:%u", l->port);
     (void)snprintf(l->redirect_uri, sizeof(l->redirect_uri), "http://%s%s", l->authority, LISTENER_PATH);
     (void)snprintf(l->begin_uri, sizeof(l->begin_uri), "http://%s%s", l->authority, LISTENER_BEGIN_PATH);
     l->allowed = peer_uids_allowed();
@@ -93,6 +94,11 @@ int listener_new(unsigned port, struct listener **ret)
 const char *listener_redirect_uri(const struct listener *l)
 {
     return l->redirect_uri;
+}
+
+unsigned listener_port(const struct listener *l)
+{
+    return l->port;
 }
 
 const char *listener_begin_uri(const struct listener *l)

@@ -33,6 +33,7 @@ DEFINE_CLEANUP(struct listener, listener_free);
  */
 const char *listener_redirect_uri(const struct listener *l);
 const char *listener_begin_uri(const struct listener *l);
+unsigned listener_port(const struct listener *l);
 /* From now on browsers are sent there, and an answer with this state is taken. 0 or -ENOMEM. */
 int listener_expect(struct listener *l, const char *authorize_uri, const char *state) _must_check_;
 

@@ -33,6 +33,12 @@ static const char *state_words(const struct login_view *v)
     return words[v->flow][v->state];
 }
 
+/* With --json what the person reads goes to standard error, which is not drawn on. */
+static struct terminal get_terminal(const struct login_view *v)
+{
+    return v->out == stdout ? terminal_get() : (struct terminal){.is_terminal = false};
+}
+
 void login_view_clear(struct login_view *v)
 {
     free(v->authorize_uri);
@@ -56,31 +62,33 @@ static void take_deadline(struct login_view *v, struct json_object *properties)
 
 static void show_code(struct login_view *v)
 {
-    struct terminal t = terminal_get();
-    (void)printf("To link this device, open\n\n    %s%s%s\n\n", terminal_colour(&t, COLOUR_BOLD), v->address,
-                 terminal_colour(&t, COLOUR_PLAIN));
-    if (v->wants_qr && qr_print(&t, v->address, stdout))
-        (void)putchar('\n');
-    (void)printf("on any phone or computer, log in to Amazon there, and enter this code:\n\n");
+    struct terminal t = get_terminal(v);
+    (void)fprintf(v->out, "To link this device, open\n\n    %s%s%s\n\n", terminal_colour(&t, COLOUR_BOLD),
+                  v->address, terminal_colour(&t, COLOUR_PLAIN));
+    if (v->wants_qr && qr_print(&t, v->address, v->out))
+        (void)fputc('\n', v->out);
+    (void)fprintf(v->out, "on any phone or computer, log in to Amazon there, and enter this code:\n\n");
     if (t.is_terminal) {
-        qr_print_letters(&t, v->code, stdout);
-        (void)putchar('\n');
+        qr_print_letters(&t, v->code, v->out);
+        (void)fputc('\n', v->out);
     }
-    (void)printf("    Code: %s\n\n", v->code);
+    (void)fprintf(v->out, "    Code: %s\n\n", v->code);
 }
 
 /* The address stands alone on its line, whatever the width: so it can be copied as a whole. */
 static void show_authorize_uri(struct login_view *v)
 {
-    struct terminal t = terminal_get();
+    struct terminal t = get_terminal(v);
     bool is_here = v->flow == LOGIN_BY_BROWSER;
-    (void)printf("To link this device, open this address in a browser %s, and log in to Amazon:\n\n%s\n\n",
-                 is_here ? "on this computer" : "on any phone or computer", v->authorize_uri);
+    (void)fprintf(v->out,
+                  "To link this device, open this address in a browser %s, and log in to Amazon:\n\n%s\n\n",
+                  is_here ? "on this computer" : "on any phone or computer", v->authorize_uri);
     if (is_here)
         return;
-    if (v->wants_qr && qr_print(&t, v->authorize_uri, stdout))
-        (void)putchar('\n');
-    (void)printf(
+    if (v->wants_qr && qr_print(&t, v->authorize_uri, v->out))
+        (void)fputc('\n', v->out);
+    (void)fprintf(
+        v->out,
         "Amazon then sends the browser on to another address, even if no page is there. Copy that whole\n"
         "address from the browser and paste it here. It is good once, and for this login only.\n\n");
 }
@@ -107,10 +115,10 @@ static void show_notice(struct login_view *v, const char *notice)
 {
     if (v->has_shown_notice || !*notice)
         return;
-    struct terminal t = terminal_get();
+    struct terminal t = get_terminal(v);
     login_view_leave(v);
-    (void)printf("%sNote:%s %s\n\n", terminal_colour(&t, COLOUR_YELLOW), terminal_colour(&t, COLOUR_PLAIN),
-                 notice);
+    (void)fprintf(v->out, "%sNote:%s %s\n\n", terminal_colour(&t, COLOUR_YELLOW),
+                  terminal_colour(&t, COLOUR_PLAIN), notice);
     v->has_shown_notice = true;
 }
 
@@ -139,13 +147,22 @@ void login_view_update(struct login_view *v, struct json_object *properties)
 void login_view_opened(struct login_view *v)
 {
     login_view_leave(v);
-    (void)printf("It should open in your browser now.\n\n");
+    (void)fprintf(v->out, "It should open in your browser now.\n\n");
+}
+
+void login_view_tell_of_ssh(struct login_view *v, unsigned port)
+{
+    login_view_leave(v);
+    (void)fprintf(v->out,
+                  "Over SSH the browser is on another computer. Forward the port from there, with\n"
+                  "`ssh -L %u:127.0.0.1:%u ...`, or log in with --redirect-uri.\n\n",
+                  port, port);
 }
 
 void login_view_ask(struct login_view *v)
 {
     login_view_leave(v);
-    (void)printf("Address or code: ");
+    (void)fprintf(v->out, "Address or code: ");
     v->is_typing = v->is_line_open = true;
 }
 
@@ -176,7 +193,8 @@ static void redraw(struct login_view *v, const struct terminal *t)
     else
         (void)snprintf(line, sizeof(line), "%s...", state_words(v));
     /* A line that wraps could not be redrawn in place. */
-    (void)printf("\r\033[K%.*s", (int)text_fit(line, t->width > 1 ? t->width - 1 : 1, &unused), line);
+    (void)fprintf(v->out, "\r\033[K%.*s", (int)text_fit(line, t->width > 1 ? t->width - 1 : 1, &unused),
+                  line);
     v->is_line_open = true;
 }
 
@@ -184,20 +202,20 @@ static void add_lines(struct login_view *v)
 {
     char left[TEXT_TIME_SIZE];
     if (v->said_state != (int)v->state + 1) {
-        (void)printf("%s.\n", state_words(v));
+        (void)fprintf(v->out, "%s.\n", state_words(v));
         v->said_state = (int)v->state + 1;
         v->said_minutes = INT64_MAX;
     }
     int64_t minutes = left_sec(v) / 60;
     if (has_countdown(v) && minutes < v->said_minutes) {
-        (void)printf("Time left: %s\n", text_countdown(left_sec(v), left));
+        (void)fprintf(v->out, "Time left: %s\n", text_countdown(left_sec(v), left));
         v->said_minutes = minutes;
     }
 }
 
 void login_view_draw(struct login_view *v)
 {
-    struct terminal t = terminal_get();
+    struct terminal t = get_terminal(v);
     if (v->is_cancelling || v->is_typing)
         return;
     if (t.is_terminal)
@@ -216,30 +234,32 @@ int login_view_tick_msec(const struct login_view *v)
 void login_view_leave(struct login_view *v)
 {
     if (v->is_line_open)
-        (void)putchar('\n');
+        (void)fputc('\n', v->out);
     v->is_line_open = false;
 }
 
 void login_view_cancelling(struct login_view *v)
 {
     v->is_cancelling = true;
-    (void)printf("Cancelling...\n");
-    (void)fflush(stdout); /* what it says of a failed write is not lost: the stream keeps it */
+    (void)fprintf(v->out, "Cancelling...\n");
+    (void)fflush(v->out); /* what it says of a failed write is not lost: the stream keeps it */
 }
 
 static int finish_linked(const struct login_view *v, struct json_object *details)
 {
-    struct terminal t = terminal_get();
+    struct terminal t = get_terminal(v);
     _cleanup_free_ char *scopes = values_join(values_list(details, "scopes"), " ");
     _cleanup_free_ char *refused = values_join(values_list(details, "refused"), " ");
     const char *account = values_text(details, "account");
-    (void)printf("%sLinked%s: account %s carries %s\n", terminal_colour(&t, COLOUR_GREEN),
-                 terminal_colour(&t, COLOUR_PLAIN), account, scopes ? scopes : "");
+    (void)fprintf(v->out, "%sLinked%s: account %s carries %s\n", terminal_colour(&t, COLOUR_GREEN),
+                  terminal_colour(&t, COLOUR_PLAIN), account, scopes ? scopes : "");
     if (refused && *refused)
-        (void)printf("De-selected on Amazon's page, and so not linked: %s\n", refused);
+        (void)fprintf(v->out, "De-selected on Amazon's page, and so not linked: %s\n", refused);
     if (v->flow == LOGIN_BY_IMPORT)
-        (void)printf("These scopes are claimed: Amazon does not tell what an imported token carries.\n");
-    (void)printf("`lwactl token SCOPE...` asks for a token, `lwactl accounts` lists what is linked.\n");
+        (void)fprintf(v->out,
+                      "These scopes are claimed: Amazon does not tell what an imported token carries.\n");
+    (void)fprintf(v->out,
+                  "`lwactl token SCOPE...` asks for a token, `lwactl accounts` lists what is linked.\n");
     return CTL_OK;
 }
 

@@ -14,6 +14,7 @@ enum login_flow { LOGIN_BY_CODE, LOGIN_BY_BROWSER, LOGIN_BY_PASTE, LOGIN_BY_IMPO
 enum login_state { LOGIN_STARTING, LOGIN_WAITING, LOGIN_EXCHANGING, LOGIN_PROVING, LOGIN_STATE_COUNT };
 
 struct login_view {
+    FILE *out; /* where to show it: standard output, or standard error */
     enum login_flow flow;
     bool wants_qr;
     bool has_shown_notice;
@@ -40,6 +41,8 @@ void login_view_draw(struct login_view *v);
 int login_view_tick_msec(const struct login_view *v);
 /* Says that the browser has been asked to open the address. */
 void login_view_opened(struct login_view *v);
+/* Says how a browser on another computer can come back to this port. */
+void login_view_tell_of_ssh(struct login_view *v, unsigned port);
 /* Asks for a line, and redraws nothing until login_view_answered(). */
 void login_view_ask(struct login_view *v);
 void login_view_answered(struct login_view *v);

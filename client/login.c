@@ -93,6 +93,8 @@ static void open_answers(struct login *l)
     /* The browser is sent to us first, since others can see what it is started with. */
     if (l->wants_browser && browser_open(listener_begin_uri(l->answers->listener)))
         login_view_opened(l->view);
+    else if (l->answers->listener && getenv("SSH_CONNECTION"))
+        login_view_tell_of_ssh(l->view, listener_port(l->answers->listener));
     ask(l);
 }
 
@@ -209,11 +211,23 @@ static void handle_changed(struct login *l, DBusMessage *m)
     }
 }
 
+/* For programs: the outcome, and all that the broker says of it. */
+static int print_finished(DBusMessage *m)
+{
+    _cleanup_json_ struct json_object *outcome = NULL, *details = NULL;
+    int r = values_from_message(m, 0, VALUES_EXACT, &outcome);
+    if (r == 0)
+        r = values_from_message(m, 1, VALUES_EXACT, &details);
+    if (r == 0 && json_object_object_add(details, "outcome", json_object_get(outcome)) < 0)
+        r = -ENOMEM;
+    return r == 0 ? values_print(details, false, stdout) : r;
+}
+
 static void handle_finished(struct login *l, DBusMessage *m)
 {
     _cleanup_json_ struct json_object *outcome = NULL, *details = NULL;
     if (values_from_message(m, 0, VALUES_SAFE, &outcome) < 0 ||
-        values_from_message(m, 1, VALUES_SAFE, &details) < 0)
+        values_from_message(m, 1, VALUES_SAFE, &details) < 0 || (l->wants_json && print_finished(m) < 0))
         end(l, report(CTL_FAILED, "out of memory"));
     else
         end(l, login_view_finish(l->view, json_object_get_string(outcome), details, l->context));

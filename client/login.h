@@ -24,6 +24,7 @@ struct login {
     struct login_view *view;
     struct answers *answers; /* NULL: none are to come */
     bool wants_browser;      /* open one */
+    bool wants_json;         /* of the outcome, on standard output */
     char *broker;            /* its unique name */
     char *path;
     dbus_uint32_t fetch_serial;    /* of the latest GetAll */

@@ -21,7 +21,7 @@ _lwactl()
         case $command in
             login)
                 words="--scopes --voluntary --browser --port --no-open --redirect-uri --import $common"
-                words="$words --device --account --label --scope-data --locale --no-qr" ;;
+                words="$words --device --account --label --scope-data --locale --no-qr --json" ;;
             accounts)
                 words="--json --yes $common"
                 ((COMP_CWORD == 2)) && words="list rename default remove $words" ;;

@@ -380,6 +380,33 @@ def test_scopes_that_were_left_out_are_told(bus, broker):  # noqa: F811
         name: {"essential": False} for name in ("profile", "postal_code", 'we"ird\\')}
 
 
+def test_how_it_ended_as_json(bus, broker):  # noqa: F811
+    """One object for programs; what a person needs stands beside it."""
+    login = RedirectLogin(broker, notice=NOTICE)
+    for outcome, details, code in (
+            ("linked", {"account": "main", "scopes": [LIBRARY], "refused": ["profile"]}, 0),
+            ("failed", {"error": "org.lwabroker.Error.AccessDenied", "reason": "other-customer", "message": HOSTILE}, 3),
+            ("expired", {"reason": "no-redirect", "message": "Too late."}, 13)):
+        packed = {name: ("as" if isinstance(value, list) else "s", value) for name, value in details.items()}
+        login.finish_after_properties(outcome, **packed)
+        r = run(bus, "login", "--browser", "--json", LIBRARY)
+        assert r.returncode == code and json.loads(r.stdout) == {"outcome": outcome, **details}
+        assert r.stdout.count(b"\n") == 1
+        assert NOTICE.encode() in r.stderr and AUTHORIZE.encode() in r.stderr
+        assert_harmless(r.stdout)
+        assert_harmless(r.stderr)
+    login.finish_after_properties("cancelled")
+    with Terminal(bus, "login", "--browser", "--json", LIBRARY) as t:
+        assert t.finish() == 11 and "\x1b[K" not in t.text, "nothing is drawn over what a program reads"
+
+
+def test_browser_over_ssh_is_told_of_the_port(bus, broker):  # noqa: F811
+    RedirectLogin(broker)
+    with Browsing(bus, broker, SSH_CONNECTION="10.0.0.1 1 10.0.0.2 22") as browsing:
+        assert f"`ssh -L {browsing.port}:127.0.0.1:{browsing.port} ".encode() in browsing.shown
+        assert browsing.bring()[0] == 200 and browsing.end()[0] == 0
+
+
 def test_claimed_scopes_are_marked(bus, broker):  # noqa: F811
     accounts = [{"id": ("s", "main"), "grants": ("as", [LIBRARY]), "claimed": ("b", True)},
                 {"id": ("s", "other"), "grants": ("as", ["profile"]), "claimed": ("b", False)}]
