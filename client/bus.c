@@ -125,6 +125,11 @@ static bool names_login(const char *message, const struct bus_context *context)
     return message && strstr(message, "lwactl login ") && !(context && context->account);
 }
 
+static bool is_told(const struct outcome *outcome, const char *message)
+{
+    return message && outcome->told_by && strstr(message, outcome->told_by);
+}
+
 int bus_report(const char *name, const char *message, const struct bus_context *context)
 {
     enum bus_error error = bus_error_from_name(name);
@@ -135,7 +140,7 @@ int bus_report(const char *name, const char *message, const struct bus_context *
     (void)report(outcome->code, "%s", message && *message ? message : outcome->sentence);
     if (outcome->code == CTL_LOGIN && !names_login(message, context))
         bus_hint_login(context);
-    else if (outcome->code != CTL_LOGIN && outcome->hint)
+    else if (outcome->code != CTL_LOGIN && outcome->hint && !is_told(outcome, message))
         report_hint("%s", outcome->hint);
     return outcome->code;
 }

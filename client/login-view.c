@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define TICK_MSEC 1000
+#define SLOW_USEC (15 * USEC_PER_SEC)
+#define SLOW_WORDS " Amazon is slow to answer; Ctrl-C gives up"
 
 static const char *const state_names[LOGIN_STATE_COUNT] = {
     [LOGIN_STARTING] = "starting",
@@ -18,17 +20,17 @@ static const char *const state_names[LOGIN_STATE_COUNT] = {
     [LOGIN_PROVING] = "proving",
 };
 
+/* NULL: too short-lived to be told. */
 static const char *state_words(const struct login_view *v)
 {
     static const char *const words[LOGIN_FLOW_COUNT][LOGIN_STATE_COUNT] = {
         [LOGIN_BY_CODE] = {"Asking Amazon for a code", "Waiting for the code to be entered",
                            "The code was entered; fetching the login", "Checking the login"},
-        [LOGIN_BY_BROWSER] = {"Beginning", "Waiting for the browser",
-                              "The answer has come; fetching the login", "Checking the login"},
-        [LOGIN_BY_PASTE] = {"Beginning", "Waiting for the answer", "The answer has come; fetching the login",
+        [LOGIN_BY_BROWSER] = {NULL, "Waiting for the browser", "The answer has come; fetching the login",
+                              "Checking the login"},
+        [LOGIN_BY_PASTE] = {NULL, "Waiting for the answer", "The answer has come; fetching the login",
                             "Checking the login"},
-        [LOGIN_BY_IMPORT] = {"Beginning", "Handing over the token", "Keeping the token",
-                             "Checking the token"},
+        [LOGIN_BY_IMPORT] = {NULL, NULL, "Keeping the token", "Checking the token"},
     };
     return words[v->flow][v->state];
 }
@@ -132,8 +134,10 @@ void login_view_update(struct login_view *v, struct json_object *properties)
 {
     const char *state = values_text(properties, "State");
     for (int i = 0; i < LOGIN_STATE_COUNT; i++)
-        if (strcmp(state_names[i], state) == 0)
+        if (strcmp(state_names[i], state) == 0 && v->state != (enum login_state)i) {
             v->state = (enum login_state)i;
+            v->state_usec = boottime_usec();
+        }
     take_text(properties, "UserCode", v->code, sizeof(v->code));
     take_text(properties, "VerificationUri", v->address, sizeof(v->address));
     take_authorize_uri(v, values_text(properties, "AuthorizeUri"));
@@ -179,6 +183,13 @@ static int64_t left_sec(const struct login_view *v)
     return v->deadline_usec > now ? (int64_t)((v->deadline_usec - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 0;
 }
 
+/* The broker tries on, which can take as long as Amazon is not well. */
+static bool is_slow(const struct login_view *v)
+{
+    return (v->state == LOGIN_EXCHANGING || v->state == LOGIN_PROVING) &&
+           boottime_usec() - v->state_usec > SLOW_USEC;
+}
+
 static bool has_countdown(const struct login_view *v)
 {
     return v->state == LOGIN_WAITING && v->deadline_usec > 0;
@@ -191,7 +202,7 @@ static void redraw(struct login_view *v, const struct terminal *t)
     if (has_countdown(v))
         (void)snprintf(line, sizeof(line), "%s, %s left", state_words(v), text_countdown(left_sec(v), left));
     else
-        (void)snprintf(line, sizeof(line), "%s...", state_words(v));
+        (void)snprintf(line, sizeof(line), "%s...%s", state_words(v), is_slow(v) ? SLOW_WORDS : "");
     /* A line that wraps could not be redrawn in place. */
     (void)fprintf(v->out, "\r\033[K%.*s", (int)text_fit(line, t->width > 1 ? t->width - 1 : 1, &unused),
                   line);
@@ -206,6 +217,10 @@ static void add_lines(struct login_view *v)
         v->said_state = (int)v->state + 1;
         v->said_minutes = INT64_MAX;
     }
+    if (is_slow(v) && !v->has_said_slow) {
+        (void)fprintf(v->out, "%s.\n", SLOW_WORDS + 1);
+        v->has_said_slow = true;
+    }
     int64_t minutes = left_sec(v) / 60;
     if (has_countdown(v) && minutes < v->said_minutes) {
         (void)fprintf(v->out, "Time left: %s\n", text_countdown(left_sec(v), left));
@@ -216,7 +231,7 @@ static void add_lines(struct login_view *v)
 void login_view_draw(struct login_view *v)
 {
     struct terminal t = get_terminal(v);
-    if (v->is_cancelling || v->is_typing)
+    if (v->is_cancelling || v->is_typing || !state_words(v))
         return;
     if (t.is_terminal)
         redraw(v, &t);

@@ -23,6 +23,8 @@ struct login_view {
     bool is_line_open;      /* the redrawn line is on the screen, without its newline */
     bool is_cancelling;
     enum login_state state;
+    uint64_t state_usec; /* since when */
+    bool has_said_slow;
     int said_state; /* the last one told in a line of its own, plus one */
     int64_t said_minutes;
     uint64_t deadline_usec; /* boot time; 0: not known */

@@ -36,10 +36,11 @@ static const struct outcome outcomes[BUS_ERROR_COUNT] = {
          "may not have.",
          NULL},
     [BUS_E_INVALID_SCOPE] = {CTL_USAGE, "One of the scopes is not known here.",
-                             "check the spelling; an administrator can add scopes to the catalogue"},
+                             "check the spelling; an administrator can add scopes to the catalogue",
+                             "catalogue"},
     [BUS_E_INVALID_ARGUMENT] = {CTL_USAGE, "The broker refuses one of the arguments.", NULL},
     [BUS_E_NO_SUCH_ACCOUNT] = {CTL_NO_ACCOUNT, "There is no such account.",
-                               "`lwactl accounts` lists those that there are"},
+                               "`lwactl accounts` lists those that there are", "`lwactl accounts`"},
     [BUS_E_PROVIDER_UNAVAILABLE] = {CTL_PROVIDER, "Login with Amazon cannot be reached or is not well.",
                                     "nothing is lost: try again later; `lwactl status` tells when the broker "
                                     "tries next"},

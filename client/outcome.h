@@ -32,6 +32,7 @@ struct outcome {
     int code;
     const char *sentence; /* for an error that came without a message */
     const char *hint;     /* NULL: none, or one that the caller has to make */
+    const char *told_by;  /* a message with these words says already what the hint would; NULL: none does */
 };
 
 /* For an error of ours; for BUS_OK the one of an error nobody knows. */

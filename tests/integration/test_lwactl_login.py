@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 import pytest
@@ -57,6 +58,9 @@ class Browsing:
             [LWACTL, "login", "--browser", *arguments, LIBRARY], env=environment(bus, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.shown = b""
+        self.timer = threading.Timer(60, self.process.kill)  # no read of ours waits for ever
+        self.timer.daemon = True
+        self.timer.start()
         while b"Time left" not in self.shown:
             line = self.process.stdout.readline()
             assert line, self.process.stderr.read()
@@ -89,6 +93,7 @@ class Browsing:
         return self
 
     def __exit__(self, *_):
+        self.timer.cancel()
         if self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
@@ -378,6 +383,38 @@ def test_scopes_that_were_left_out_are_told(bus, broker):  # noqa: F811
     assert sorted(scopes) == sorted([LIBRARY, "profile", "postal_code", 'we"ird\\'])
     assert json.loads(options["scope_data"][1]) == {
         name: {"essential": False} for name in ("profile", "postal_code", 'we"ird\\')}
+
+
+@pytest.mark.slow
+def test_a_slow_amazon_is_told(bus, broker):  # noqa: F811
+    """The broker tries on while Amazon is not well: a person must not think that it hangs."""
+    login = Login(broker)
+    login.properties.update(State=("s", "proving"))
+    with Terminal(bus, "login", LIBRARY) as t:
+        t.wait_for("Checking the login...")
+        t.wait_for("Amazon is slow to answer; Ctrl-C gives up", 30)
+        t.type("\x03")
+        assert t.finish() == 11
+    # Without a terminal, as a line of its own, once.
+    p = subprocess.Popen([LWACTL, "login", LIBRARY], env=environment(bus), stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    timer = threading.Timer(18, p.send_signal, [signal.SIGINT])
+    timer.start()
+    out, _ = p.communicate(timeout=60)
+    timer.join()
+    assert p.returncode == 11
+    assert b"Checking the login.\nAmazon is slow to answer; Ctrl-C gives up.\nCancelling...\n" in out
+
+
+@pytest.mark.parametrize("error, message, hints", [
+    ("NoSuchAccount", "There is no account x; see `lwactl accounts`.", 0), ("NoSuchAccount", "There is no account x.", 1),
+    ("InvalidScope", "The scope x is in no catalogue.", 0), ("InvalidScope", "No.", 1), ("RateLimited", "No.", 1)])
+def test_a_hint_says_nothing_twice(bus, broker, error, message, hints):  # noqa: F811
+    def fail(*_):
+        raise BusError(error, message)
+    broker.replies["Begin"] = fail
+    r = run(bus, "login", LIBRARY)
+    assert r.stderr.startswith(b"lwactl: " + message.encode()) and r.stderr.count(b"hint: ") == hints
 
 
 def test_how_it_ended_as_json(bus, broker):  # noqa: F811
