@@ -12,6 +12,7 @@
  *   store-schema.c  tables, checks before opening, making and migrating a database
  *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
  *   store-files.c   whether the open files still have their names
+ *   store-health.c  what is wrong, in words
  *
  * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
  * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
@@ -144,6 +145,11 @@ int store_keys_settle(struct store_db *db, const struct key_source *source, int6
 int store_keys_write(struct store_db *db, const struct secret *master,
                      const struct secret *index) _must_check_;
 
+/* --- store-health.c ---------------------------------------------------------------------------------- */
+
+/* On the loop's thread; 0 or a negative errno. Logs a change. */
+void store_set_health(struct store *s, int health);
+
 /* --- store-schema.c ---------------------------------------------------------------------------------- */
 
 /* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
@@ -223,8 +229,9 @@ struct store {
     struct store_db db; /* closed while it could not be opened anew */
     struct store_files files;
     bool truncate_due;
+    int failure;             /* 0, or the negative errno of what the last transaction met */
     int checkpoint_r;        /* how the last one went; that it has to wait is no failure */
-    int trouble;             /* 0, or the negative errno of what cannot be done at present */
+    int trouble;             /* one of these */
     uint64_t probe_due_usec; /* with trouble */
 
     uv_mutex_t mutex;

@@ -209,6 +209,7 @@ static void fail_all(struct batch *batch, int r)
 /* The loop is told what is wrong, and gets the batch. */
 static void hand_over(struct store *s, struct batch *batch)
 {
+    s->trouble = s->failure < 0 ? s->failure : s->checkpoint_r;
     uv_mutex_lock(&s->mutex);
     bool has_news = s->reported != s->trouble || !list_is_empty(&batch->ops);
     s->reported = s->trouble;
@@ -260,11 +261,8 @@ static int find_damage(const struct batch *batch)
 /* Damage stays: what was read around it may be good, but nobody has looked since. */
 static void judge(struct store *s, const struct batch *batch, int r)
 {
-    if (s->trouble == -EUCLEAN)
-        return;
-    s->trouble = r < 0 ? r : find_damage(batch);
-    if (s->trouble == 0)
-        s->trouble = s->checkpoint_r;
+    if (s->failure != -EUCLEAN)
+        s->failure = r < 0 ? r : find_damage(batch);
     s->probe_due_usec = boottime_usec() + STORE_PROBE_SEC * USEC_PER_SEC;
 }
 
@@ -295,10 +293,7 @@ static void run_batch(struct store *s, struct batch *batch)
     judge(s, batch, r);
     hand_over(s, batch);
     checkpoint(s);
-    if (s->checkpoint_r < 0 && s->trouble == 0) {
-        s->trouble = s->checkpoint_r;
-        hand_over(s, batch);
-    }
+    hand_over(s, batch); /* nothing but how that went */
 }
 
 /* --- the thread -------------------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
 #include "util/clock.h"
-#include "util/log.h"
 
 #include <signal.h>
 #include <sodium.h>
@@ -90,42 +89,6 @@ enum store_key_event store_key_event(const struct store *s)
     return s->key_event;
 }
 
-/* --- health ------------------------------------------------------------------------------------------ */
-
-static const struct {
-    int error;
-    const char *text;
-} troubles[] = {
-    {-ENOSPC, "cannot be written: the disk is full; make room, and it goes on by itself"},
-    {-EROFS, "cannot be written: the file system is read-only; make it writable, and it goes on by itself"},
-    {-EBUSY, "cannot be written: another program holds the database locked; end that program"},
-    {-EIO, "cannot be read or written: the disk fails; see what the kernel's log says of it"},
-    {-EUCLEAN, "is damaged: stop lwa-brokerd and put a copy of the database back, or move it away and log in "
-               "again"},
-    {-ESTALE,
-     "was moved, removed or replaced while in use: put it back, or restart lwa-brokerd to use what is "
-     "there now"},
-};
-
-const char *store_health(const struct store *s)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
-        if (troubles[i].error == s->health)
-            return troubles[i].text;
-    return s->health == 0 ? NULL : "cannot be written; see what lwa-brokerd has logged";
-}
-
-static void set_health(struct store *s, int health)
-{
-    if (health == s->health)
-        return;
-    s->health = health;
-    if (health == 0)
-        log_info("the login store can be written again");
-    else
-        log_error("the login store %s (%s)", store_health(s), strerrordesc_np(-health));
-}
-
 /* An operation in hand keeps the loop alive, an idle store does not. */
 static void count_pending(struct store *s, int change)
 {
@@ -179,7 +142,7 @@ static void deliver(struct store *s)
     uv_mutex_lock(&s->mutex);
     int reported = s->reported;
     uv_mutex_unlock(&s->mutex);
-    set_health(s, s->is_damaged ? -EUCLEAN : reported);
+    store_set_health(s, s->is_damaged ? -EUCLEAN : reported);
     struct store_op *op;
     while ((op = pop_done(s))) {
         op_finish(op);
@@ -406,7 +369,7 @@ static void query_deliver(struct store_query *q)
     q->delivered = true;
     if (q->op->reply.r == -EUCLEAN) {
         q->store->is_damaged = true;
-        set_health(q->store, -EUCLEAN);
+        store_set_health(q->store, -EUCLEAN);
     }
     op_finish(TAKE_PTR(q->op));
 }

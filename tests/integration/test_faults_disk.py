@@ -474,7 +474,8 @@ def login(scene, n):
     outcome, details = request.finish(timeout=20 * scene.world.slowness)
     scene.outcomes.append(outcome)
     if outcome == "failed":
-        assert details["error"] == "StoreUnavailable" and "linked" not in scene.outcomes
+        assert details["error"] == "StoreUnavailable"
+        assert set(accounts(client)) == set(scene.names)
     else:
         assert outcome == "linked"
         take(client, account=details["account"])

@@ -98,8 +98,7 @@ static int take_image(struct file *f)
     return SQLITE_OK;
 }
 
-/* --- held writes ------------------------------------------------------------------------------------------
- */
+/* --- held writes -------------------------------------------------------------------------------------- */
 
 /* All of these with the mutex held. */
 
@@ -207,8 +206,7 @@ static bool is_held(const struct file *f)
     return f->image && f->image->now;
 }
 
-/* --- images -----------------------------------------------------------------------------------------------
- */
+/* --- images ------------------------------------------------------------------------------------------- */
 
 static struct image *find_image(const char *name, bool *ret_new)
 {
