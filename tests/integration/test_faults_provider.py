@@ -32,45 +32,56 @@ from logins import (
 from road import Road
 from world import NAME, DBusError, wait_until
 
-# What a GetToken or a ReportRejected is told while there is no renewal: when to come back.
-TRY_AGAIN = re.compile(r"^(The|A|Another) .*; the next try is due in (\d+) s\.$")
+# What a GetToken or a ReportRejected is told while there is no renewal: why, and when to come back. By the word that
+# `lwactl status` has for it.
+SAID = {
+    "offline": "The provider cannot be reached",
+    "dns": "The provider cannot be reached: its name is not found, as without a network",
+    "tls": "The provider cannot be reached: its certificate is not good, as when a network wants a sign-in first, or when"
+    " ca_file in broker.conf is wrong",
+    "clock": "The provider's certificate is not valid at this time: it has run out, or the clock of this device is wrong"
+    " (see `date`)",
+    "throttled": "The provider asks for a pause",
+    "server-error": "The provider answers with errors",
+    "captive-portal": "A page answers in the provider's place, as when a network wants a sign-in first",
+    "ambiguous": "The provider's answer was lost, and to ask again at once could end the login",
+}
+NEXT_TRY = re.compile(r"^(.*); the next try is due in (\d+) s\.$")
 
-TRANSIENT, AMBIGUOUS, CLOCK, OFFLINE, PORTAL = "transient", "ambiguous", "clock", "offline", "captive-portal"
-
-# name: (what it is, renewal: what the status says, login by code: the reason when asking for the code fails)
+# name: (what it is, why a renewal waits, why a login by code fails when that is what it asks for)
 #
-# What it is: a kind of tests/sim/faults.c with its options, or a mode of the road. A renewal whose answer may be lost is
-# "ambiguous" and not tried again soon: with rotation a quick retry could end the login.
+# What it is: a kind of tests/sim/faults.c with its options, or a mode of the road. When the answer to a renewal may be
+# lost it is not tried again soon: with rotation a quick retry could end the login.
 FAULTS = {
     # --- before the request was sent ---
-    "refused": (("road", "refused"), OFFLINE, "offline"),
-    "reset-at-connect": (("road", "reset"), OFFLINE, "offline"),
-    "silent-at-connect": (("road", "silent"), OFFLINE, "offline"),
-    "dns-failure": (("road", "no-dns"), OFFLINE, "offline"),
-    "tls-expired": (("road", "--expired"), CLOCK, "clock"),
-    "tls-not-yet-valid": (("road", "--not-yet-valid"), CLOCK, "clock"),
-    "tls-of-another-host": (("road", "--other-host"), OFFLINE, "offline"),
-    "tls-of-another-authority": (("road", "--same"), OFFLINE, "offline"),
+    "refused": (("road", "refused"), "offline", "offline"),
+    "reset-at-connect": (("road", "reset"), "offline", "offline"),
+    "silent-at-connect": (("road", "silent"), "offline", "offline"),
+    "dns-failure": (("road", "no-dns"), "dns", "offline"),
+    "tls-expired": (("road", "--expired"), "clock", "clock"),
+    "tls-not-yet-valid": (("road", "--not-yet-valid"), "clock", "clock"),
+    "tls-of-another-host": (("road", "--other-host"), "tls", "offline"),
+    "tls-of-another-authority": (("road", "--same"), "tls", "offline"),
     # --- it was sent ---
-    "reset": (("reset", {}), AMBIGUOUS, "provider"),
-    "hangs-before-the-work": (("hang-before", {}), AMBIGUOUS, "provider"),
-    "hangs-after-the-work": (("hang-after", {}), AMBIGUOUS, "provider"),
-    "rotated-and-lost": (("reset-after", {}), AMBIGUOUS, "provider"),
-    "truncated": (("truncated", {}), AMBIGUOUS, "provider"),
+    "reset": (("reset", {}), "ambiguous", "provider"),
+    "hangs-before-the-work": (("hang-before", {}), "ambiguous", "provider"),
+    "hangs-after-the-work": (("hang-after", {}), "ambiguous", "provider"),
+    "rotated-and-lost": (("reset-after", {}), "ambiguous", "provider"),
+    "truncated": (("truncated", {}), "ambiguous", "provider"),
     # --- an answer that says no ---
-    "429": (("http-429", {}), TRANSIENT, "provider"),
-    "429-retry-after": (("http-429", {"retry_after": "2"}), TRANSIENT, "provider"),
-    "500": (("status-500", {}), TRANSIENT, "provider"),
-    "502-html": (("html-502", {}), TRANSIENT, "provider"),
-    "400-nul-and-percent": (("nul-and-percent", {"status": 400}), TRANSIENT, "provider"),
+    "429": (("http-429", {}), "throttled", "provider"),
+    "429-retry-after": (("http-429", {"retry_after": "2"}), "throttled", "provider"),
+    "500": (("status-500", {}), "server-error", "provider"),
+    "502-html": (("html-502", {}), "server-error", "provider"),
+    "400-nul-and-percent": (("nul-and-percent", {"status": 400}), "server-error", "provider"),
     # --- an answer that is none ---
-    "200-html": (("html-200", {}), AMBIGUOUS, "captive-portal"),
-    "huge": (("huge", {}), AMBIGUOUS, "provider"),
-    "nested": (("nested", {}), AMBIGUOUS, "provider"),
-    "duplicate-keys": (("duplicate-keys", {}), AMBIGUOUS, "provider"),
-    "wrong-types": (("wrong-types", {}), AMBIGUOUS, "provider"),
-    "nul-and-percent": (("nul-and-percent", {}), AMBIGUOUS, "provider"),
-    "long-token": (("long-token", {}), AMBIGUOUS, "provider"),
+    "200-html": (("html-200", {}), "captive-portal", "captive-portal"),
+    "huge": (("huge", {}), "ambiguous", "provider"),
+    "nested": (("nested", {}), "ambiguous", "provider"),
+    "duplicate-keys": (("duplicate-keys", {}), "ambiguous", "provider"),
+    "wrong-types": (("wrong-types", {}), "ambiguous", "provider"),
+    "nul-and-percent": (("nul-and-percent", {}), "ambiguous", "provider"),
+    "long-token": (("long-token", {}), "ambiguous", "provider"),
 }
 
 
@@ -108,7 +119,8 @@ class Trouble:
 
     def __init__(self, road, name):
         self.road, self.world = road, road.world
-        (self.kind, self.more), self.renewal, self.reason = FAULTS[name]
+        (self.kind, self.more), self.because, self.reason = FAULTS[name]
+        self.is_ambiguous = self.kind != "road" and self.because in ("ambiguous", "captive-portal")
 
     def begin(self, endpoint, **which):
         if self.kind == "road":
@@ -152,15 +164,15 @@ def test_renewal(fresh, name):
         assert served_meanwhile(bob, bobs_text, first, alice, 5 * world.slowness) < 0.5 * world.slowness
     error = error_of(alice.wait, first, 10 * world.slowness)
     assert error.short == "ProviderUnavailable", error
-    print(name, "|", error.message, "|", grants(alice)[0]["state"], grants(alice)[0]["error"])
-    assert TRY_AGAIN.match(error.message), error.message
+    said = NEXT_TRY.match(error.message)
+    assert said and said[1] == SAID[trouble.because], error.message
     grant = grants(alice)[0]
-    assert grant["error"] == trouble.renewal, grant
+    assert grant["because"] == trouble.because, grant
     assert not accounts(alice)["main"]["needs_login"]
     if name != "dns-failure":
         assert take(alice)[0] == text  # good until it ends
     trouble.end()
-    if trouble.renewal == AMBIGUOUS:
+    if trouble.is_ambiguous:
         # Not within this test's time; a start tries at once, and says what was interrupted.
         assert 25 <= grant["next_try_at"] - time.time() <= 95
         world.broker.restart()
@@ -194,7 +206,6 @@ def test_login_code(fresh, name):
     began = time.monotonic()
     outcome, details = login.finish(timeout=10 * world.slowness)
     assert time.monotonic() - began < 4 * world.slowness
-    print(name, "|", outcome, details)
     assert (outcome, details) == ("failed", {"error": "ProviderUnavailable", "reason": trouble.reason})
     if name != "dns-failure":
         assert take(bob)[0] == bobs_text
@@ -239,7 +250,7 @@ def test_login_step(fresh, name, step):
         assert outcome == "expired" and "Log in again" in login.message, (outcome, details)
         assert list(accounts(client)) == ["main"]
         return
-    if step == "proof" and trouble.renewal == AMBIGUOUS:
+    if step == "proof" and trouble.is_ambiguous:
         # It waits longer than this test.
         wait_until(lambda: [g for g in grants(client) if g["state"] == "unproven" and g["error"]], 10, "the failure")
         world.broker.restart()
@@ -264,7 +275,7 @@ def test_rotated_lost_and_ended(world):
     before = refreshes(world)
     world.sim.fault("token", "reset-after", grant_type="refresh_token")
     error = error_of(alice.call, NAME, "ReportRejected", "s", (info["token_id"],))
-    assert error.short == "ProviderUnavailable" and TRY_AGAIN.match(error.message)
+    assert error.short == "ProviderUnavailable" and NEXT_TRY.match(error.message)
     assert take(alice)[0] == text and refreshes(world) == before + 1
     world.broker.restart()
     error = error_of(take, alice)
