@@ -105,7 +105,7 @@ static void succeed(struct grant *grant)
 
 /* --- the store's answer ------------------------------------------------------------------------------ */
 
-/* It cannot be tried again with what the store has: without the row, or without memory. */
+/* It cannot be tried again: the row is gone. */
 static void lose_tokens(struct grant *grant, const char *why)
 {
     struct renewal *r = &grant->renewal;
@@ -161,10 +161,13 @@ void refresh_store(struct grant *grant)
     r->timer = NULL;
     renewal_set_state(grant, RENEWAL_RUNNING, r->trouble);
     enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    if (store_refresh_finish(grant->broker->store, grant->row, grant->generation, which,
-                             TAKE_PTR(r->tokens.refresh), new_record(grant, AUDIT_TOKEN_REFRESHED, ""),
-                             on_finished, grant, &r->op) < 0)
-        lose_tokens(grant, strerror(ENOMEM));
+    int e =
+        store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, r->tokens.refresh,
+                             new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
+    if (e < 0)
+        keep_unstored(grant, &(struct store_reply){.r = e, .token = r->tokens.refresh});
+    else
+        r->tokens.refresh = NULL; /* the store's now */
 }
 
 static void fail_store(struct grant *grant, int error)

@@ -212,9 +212,14 @@ int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, en
                          struct secret *rotated, struct audit_record *record, store_callback callback,
                          void *userdata, struct store_op **ret_op)
 {
-    struct store_op *op = op_new(record, rotated);
+    if (s->stopping) {
+        audit_record_free(record);
+        return -ESHUTDOWN;
+    }
+    struct store_op *op = op_new(record, NULL);
     if (!op)
         return -ENOMEM;
+    op->token = rotated;
     op->run = store_rows_refresh_finish;
     op->names_grant = true;
     op->row = grant;

@@ -149,9 +149,9 @@ int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enu
 
 /* Ends a refresh that succeeded: closes the intent and, where the provider sent a refresh token that differs
  * from the stored one, seals it as the current one (generation + 1) and keeps the one before. `rotated` may
- * be NULL. After a refresh with the previous token, `which` says so: that token is then the current one,
- * under the next generation. Without a rotation the current token has proven itself, and a previous one is
- * dropped. */
+ * be NULL; when the operation cannot even be queued it stays the caller's. After a refresh with the previous
+ * token, `which` says so: that token is then the current one, under the next generation. Without a rotation
+ * the current token has proven itself, and a previous one is dropped. */
 int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                          struct secret *rotated, struct audit_record *record, store_callback callback,
                          void *userdata, struct store_op **ret_op) _must_check_;
