@@ -155,6 +155,14 @@ static struct quota *find_known(struct quotas *q, uid_t uid, const char *app)
     return NULL;
 }
 
+/* For a user and an app. */
+static bool has_room(struct quotas *q, uint64_t now)
+{
+    if (q->n_known + 2 > LIMIT_QUOTAS)
+        quotas_prune(q, now);
+    return q->n_known + 2 <= LIMIT_QUOTAS;
+}
+
 static struct quota *get_known(struct quotas *q, enum quota_level level, struct quota *parent, uid_t uid,
                                const char *app)
 {
@@ -247,8 +255,7 @@ static uint64_t find_longest_wait(struct quota *connection, unsigned units, uint
 
 int quota_take(struct quota *connection, unsigned units, uint64_t now, struct refusal *ret_refusal)
 {
-    bool is_new =
-        connection->parent->level == QUOTA_STRANGERS && connection->n_spent + units <= LIMIT_STRANGER_CALLS;
+    bool is_new = is_stranger(connection) && connection->n_spent + units <= LIMIT_STRANGER_CALLS;
     if (!is_new && find_longest_wait(connection, units, now, ret_refusal) > 0)
         return -EUSERS;
     quota_force(connection, units, now);
@@ -309,9 +316,7 @@ int quota_identify(struct quota *connection, const struct identity *identity, ui
                    struct refusal *ret_refusal)
 {
     struct quotas *q = connection->quotas;
-    if (q->n_known + 2 > LIMIT_QUOTAS)
-        quotas_prune(q, now);
-    if (q->n_known + 2 > LIMIT_QUOTAS) {
+    if (!find_known(q, identity->uid, identity->app) && !has_room(q, now)) {
         *ret_refusal = (struct refusal){.what = "Too many users call at once", .wait_usec = USEC_PER_SEC};
         return -EUSERS;
     }

@@ -324,6 +324,10 @@ static void places_are_bounded(void **state _unused_)
     arrive(&q, &c);
     assert_int_equal(identify(&c, 5000, "user:x", START), -EUSERS);
     assert_explained("Too many users call at once; try again in 1 s.");
+    /* Who has a place keeps it. */
+    struct connection known;
+    connect_as(&q, &known, 0, "user:x");
+    charge_release(&known.tracked);
     assert_int_equal(identify(&c, 5000, "user:x", START + 10 * USEC_PER_SEC), 0);
     assert_int_equal(q.n_known, 2);
     charge_release(&c.tracked);
