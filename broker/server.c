@@ -350,7 +350,8 @@ static void refuse(struct broker *broker, struct peer *peer, DBusMessage *messag
         tell_log(broker, peer, refusal);
     if (error != -EUSERS) {
         call_refuse(broker, message, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
-    } else if (refusal->remedy || quota_answers_refusal(quota, boottime_usec())) {
+    } else if ((peer && refusal->remedy) || quota_answers_refusal(quota, boottime_usec())) {
+        /* A count costs its caller a unit each time; a rate, or not even being remembered, costs nothing. */
         refusal_explain(refusal, sentence);
         call_refuse(broker, message, bus_error_name(BUS_E_RATE_LIMITED), sentence);
     }
