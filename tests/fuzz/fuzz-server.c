@@ -444,13 +444,14 @@ static void load_files(void)
 /* A real one, whose thread is that of fakes.c and does nothing: what is asked of it stays in its queue. */
 static void open_store(void)
 {
-    char path[sizeof(folder) + 16], key[sizeof(folder) + 16];
-    (void)snprintf(path, sizeof(path), "%s/db", folder);
-    (void)snprintf(key, sizeof(key), "%s/key", folder);
-    const struct store_options options = {.path = path, .key_source = {.file = key}};
+    static const char *const names[] = {"db", "key", "db-wal", "db-shm"};
+    char paths[ARRAY_SIZE(names)][sizeof(folder) + 16];
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        (void)snprintf(paths[i], sizeof(paths[i]), "%s/%s", folder, names[i]);
+    const struct store_options options = {.path = paths[0], .key_source = {.file = paths[1]}};
     require(store_open(&loop, &options, &broker.store) == 0);
-    (void)unlink(path);
-    (void)unlink(key);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        (void)unlink(paths[i]);
 }
 
 static void prepare(void)
@@ -463,7 +464,7 @@ static void prepare(void)
     require(mkdtemp(folder));
     load_files();
     open_store();
-    (void)rmdir(folder);
+    require(rmdir(folder) == 0);
     require(polkit_new(&loop, NULL, on_polkit_changed, NULL, &broker.polkit) == 0);
     fakes_on_message = on_message;
     fakes_on_request = on_request;
