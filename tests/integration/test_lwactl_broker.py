@@ -332,7 +332,7 @@ def test_check(linked, user, scope, status, verdict):
 def test_status(linked):
     lwactl(linked, "musicd", "token", "music::library")
     text = lwactl(linked, "alice", "status").stdout
-    assert re.search(r"^device +device +fresh +in \d+ min", text, re.MULTILINE), text
+    assert re.search(r"^device +device +fresh +(now|\d+ s ago) +in \d+ min", text, re.MULTILINE), text
     found = status_of(linked, "alice")
     assert found["store"] == "ok" and found["polkit"] == "ok" and found["problems"] == []
     assert found["grants"][0]["scopes"] == ["music::library"]
