@@ -292,7 +292,7 @@ void login_abandon(struct login *login)
         return;
     }
     if (login->proving_grant)
-        proving_detach(login->proving_grant->proving);
+        proving_detach(login->proving_grant->proving, &login->charge);
     else
         record_failure(login, LOGIN_R_CALLER_LEFT);
     login_free(login);
@@ -359,11 +359,13 @@ static int prove(struct login *login, const struct store_reply *reply)
     int r = keep_grant(login, reply, &grant);
     if (r < 0)
         return r;
-    r = login->peer ? proving_start(grant, on_proven, login) : proving_start(grant, NULL, NULL);
+    r = proving_start(grant, on_proven, login);
     if (r < 0) {
         grant_remove(grant, NULL);
         return r;
     }
+    if (!login->peer)
+        proving_detach(grant->proving, &login->charge);
     login->proving_grant = grant;
     return 0;
 }

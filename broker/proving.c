@@ -24,6 +24,7 @@ struct proving {
     struct lwa_request *request;
     struct store_op *op;
     struct timer *timer;
+    struct charge charge; /* of the login, once nobody waits for it any more */
     /* While the link is being stored. */
     struct store_account account;
     char account_id[LWA_ACCOUNT_ID_BYTES_MAX + 1];
@@ -44,12 +45,15 @@ void proving_free(struct proving *p)
     lwa_request_drop(p->request);
     store_op_drop(p->op);
     timer_drop(p->timer);
+    charge_release(&p->charge);
     free(p);
 }
 
-void proving_detach(struct proving *p)
+void proving_detach(struct proving *p, struct charge *charge)
 {
     p->callback = NULL;
+    p->charge = *charge;
+    charge->quota = NULL;
 }
 
 static struct audit_record *new_record(struct proving *p, enum audit_event event, const char *account,

@@ -14,6 +14,7 @@
 
 #include "broker/login-reason.h"
 
+struct charge;
 struct grant;
 struct proving;
 
@@ -23,8 +24,9 @@ typedef void (*proving_callback)(struct grant *grant, enum login_reason reason, 
 
 /* Begins; callback may be NULL (nobody waits: then a refusal of the client id is no end either). */
 int proving_start(struct grant *grant, proving_callback callback, void *userdata);
-/* Nobody waits any more. */
-void proving_detach(struct proving *p);
+/* Nobody waits any more. What the login was charged is held until it ends: while the provider cannot be asked
+ * that may be long, and whoever begins logins and leaves them would pile them up (I9). */
+void proving_detach(struct proving *p, struct charge *charge);
 /* Ends it as failed, for this reason. Does nothing while the link is being written: the store
  * cannot be called back, and the callback tells how that went. */
 void proving_cancel(struct proving *p, enum login_reason reason);

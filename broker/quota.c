@@ -34,7 +34,7 @@ static struct bucket_size rate_of(const struct quota *quota)
 }
 
 #define CLOSE_ONE "close one, or call ReleaseTokens on it"
-#define FINISH_ONE "finish or cancel one first"
+#define FINISH_ONE "finish or cancel one, or wait until Amazon has answered for those that were left"
 #define AWAIT_ANSWERS "wait for their answers"
 
 static const struct {

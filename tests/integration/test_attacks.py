@@ -23,6 +23,7 @@ from logins import (
     link_device,
     register_agent,
     rows,
+    sealed,
     settle,
     status,
     take,
@@ -286,3 +287,26 @@ def test_flood_of_handed_descriptors(quick):
         assert open_descriptors(quick) <= before + 64
     assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
     wait_until(lambda: open_descriptors(quick) <= before + 2, 5 * quick.slowness, "all to be let go of")
+
+
+# --- logins --------------------------------------------------------------------------------------------------
+
+
+def test_logins_left_while_they_are_proven_do_not_pile_up(quick):
+    """While the provider answers nothing of use, a login waits to be proven; whoever began it and left pays for it
+    until then, as he would if he had stayed."""
+    quick.sim.fault("token", "html-502", count=0, grant_type="refresh_token")
+    for _ in range(4):
+        alice = quick.client("alice")
+        with sealed("Atzr|made-up") as fd:
+            Login(alice, [LIBRARY], "import", token=("h", fd)).wait_state("proving")
+        quick.clients.remove(alice)
+        alice.close()
+    alice = quick.client("alice")
+    with sealed("Atzr|made-up") as fd:
+        error = error_of(Login, alice, [LIBRARY], "import", token=("h", fd))
+    assert error.short == "RateLimited" and "left" in error.message
+    assert [grant["state"] for grant in status(quick.root())["grants"]] == ["unproven"] * 4
+    quick.sim.clear_faults()
+    wait_until(lambda: status(quick.root())["logins"] == 0, 30 * quick.slowness, "the provider's word on them")
+    assert link(quick, "alice", [LIBRARY], client=alice) == "main"

@@ -150,7 +150,8 @@ static void login_outlives_its_connection(void **state _unused_)
     quotas_init(&q, &few);
     connect_as(&q, &c, 1, "user:a");
     assert_int_equal(fill(c.quota.parent, QUOTA_LOGINS, logins, 3), 2);
-    assert_explained("Too many logins of this user are open (2); finish or cancel one first.");
+    assert_explained("Too many logins of this user are open (2); finish or cancel one, or wait until Amazon "
+                     "has answered for those that were left.");
     charge_release(&c.tracked);
     memset(&c, 0xff, sizeof(c));
     quotas_prune(&q, START + 1000 * USEC_PER_SEC);
