@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <sys/timerfd.h>
 
-#define NEVER_SEC INT64_C(7258118400) /* 2200 */
+#define TIME_MAX (sizeof(time_t) == 8 ? (time_t)INT64_MAX : (time_t)INT32_MAX)
 #define LEAST_SEC INT64_C(1767225600) /* 2026: no device ran this before */
 #define SLACK_SEC 86400               /* a clock that is a little slow is no reason to speak of it */
 
@@ -23,7 +23,8 @@ struct wallclock {
 
 static void arm(const struct wallclock *w)
 {
-    const struct itimerspec when = {.it_value = {.tv_sec = NEVER_SEC}};
+    /* The end of time: a date that the clock can be set to would run out, again and again. */
+    const struct itimerspec when = {.it_value = {.tv_sec = TIME_MAX}};
     int r = timerfd_settime(w->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
     assert(r == 0); /* fails only for arguments that make no sense */
 }
