@@ -66,6 +66,18 @@ static uint64_t renew_at(const struct grant *grant, uint64_t expires_usec)
     return expires_usec - margin + schedule_share_usec(margin / 10, randombytes_random());
 }
 
+/* The refresh was made, and what it brought finds no room here. Another one would meet the same: it waits, as
+ * after any failure, so that no crowd of callers makes a crowd of refreshes. */
+static void fail_token(struct grant *grant, int error)
+{
+    struct renewal *r = &grant->renewal;
+    log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-error));
+    r->error = LWA_E_TRANSIENT;
+    renewal_wait_until(grant, TROUBLE_RESOURCES, RENEWAL_UNAVAILABLE,
+                       in_a_while(trouble_schedule(TROUBLE_RESOURCES), r->failures++));
+    renewal_answer_waits(grant, RENEWAL_UNAVAILABLE);
+}
+
 static void succeed(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
@@ -75,11 +87,9 @@ static void succeed(struct grant *grant)
     int e =
         token_new(grant, r->tokens.access, r->sent_usec, lifetime, grant->carries, grant->may_carry, &token);
     end_slots(r);
+    grant->is_intent_open = false;
     if (e < 0) {
-        log_error("grant %lld: the new token could not be kept: %s", (long long)grant->row, strerror(-e));
-        r->error = LWA_E_TRANSIENT;
-        renewal_set_state(grant, RENEWAL_IDLE, TROUBLE_RESOURCES);
-        renewal_answer_waits(grant, RENEWAL_UNAVAILABLE);
+        fail_token(grant, e);
         return;
     }
     announce_recovery(grant);
@@ -94,7 +104,6 @@ static void succeed(struct grant *grant)
     wallclock_note(broker->wallclock, wall_sec());
     grant->lifetime_usec = lifetime * USEC_PER_SEC;
     grant->refreshed_sec = wall_sec();
-    grant->is_intent_open = false;
     if (!grant->account)
         r->asked_usec = 0; /* a proof is nobody's token */
     renewal_set_timer(grant, renew_at(grant, token->expires_usec));
@@ -258,9 +267,20 @@ static void log_failure(const struct grant *grant, const struct lwa_answer *answ
                 answer->request_id[0] ? answer->request_id : "-");
 }
 
-/* When it is tried again: never before the floor, and not before the provider's other grants, in trouble that
- * they share. */
-static uint64_t next_try(struct grant *grant, const struct lwa_answer *answer, enum trouble trouble)
+/* What it says of the provider, which all grants share. */
+static void tell_provider(struct grant *grant, const struct lwa_answer *answer, enum trouble trouble)
+{
+    struct provider *p = &grant->broker->provider;
+    uint64_t now = boottime_usec();
+    if (trouble_is_shared(trouble))
+        provider_failed(p, &grant->renewal.provider_epoch, trouble, answer->retry_after_sec,
+                        answer->sent_usec, now, randombytes_random());
+    else if (trouble == TROUBLE_MISCONFIGURED && provider_answered(p, now))
+        renewals_release(grant->broker);
+}
+
+/* When this grant is tried again, and before when it is not, whatever happens meanwhile. */
+static uint64_t choose_next_try(struct grant *grant, const struct lwa_answer *answer, enum trouble trouble)
 {
     struct renewal *r = &grant->renewal;
     uint64_t now = boottime_usec();
@@ -272,12 +292,6 @@ static uint64_t next_try(struct grant *grant, const struct lwa_answer *answer, e
                     : answer->retry_after_sec > 0
                         ? now + schedule_delay_usec(kind, 0, answer->retry_after_sec, 0)
                         : now;
-    struct provider *p = &grant->broker->provider;
-    if (trouble_is_shared(trouble))
-        provider_failed(p, &r->provider_epoch, trouble, answer->retry_after_sec, answer->sent_usec, now,
-                        randombytes_random());
-    else if (trouble == TROUBLE_MISCONFIGURED && provider_answered(p, now))
-        renewals_release(grant->broker);
     return at;
 }
 
@@ -293,7 +307,8 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
     r->error = answer->outcome;
     if (answer->outcome == LWA_E_AMBIGUOUS)
         grant->is_intent_open = true;
-    renewal_wait_until(grant, trouble, failed_as, next_try(grant, answer, trouble));
+    tell_provider(grant, answer, trouble);
+    renewal_wait_until(grant, trouble, failed_as, choose_next_try(grant, answer, trouble));
 
     /* A streak of the same failure is one record, so that an outage of a week does not fill the trail. */
     struct audit_record *record =

@@ -161,6 +161,27 @@ def test_descriptors_run_out(shim, what):
     wait_until(lambda: figures(alice)["calls"] == 1, 5 * world.slowness, "all calls to end")
 
 
+def test_no_descriptor_for_a_new_token(shim):
+    """A refresh on a connection that stands needs none, its token does. It waits then, however often someone asks."""
+    world = shim.world
+    alice = world.client("alice")
+    _, info = take(alice)
+    few = FewDescriptors(world)
+    few.set(3)  # not even one that another leaves behind
+    try:
+        before = refreshes(world)
+        for _ in range(3):
+            with pytest.raises(DBusError, match="ProviderUnavailable"):
+                alice.call(NAME, "ReportRejected", "s", (info["token_id"],))
+        assert refreshes(world) == before + 1
+        found = grants(alice, "main")[0]
+        assert (found["state"], found["because"]) == ("waiting", "resources")
+    finally:
+        few.restore()
+    shim.step(boottime=3600)
+    assert ask(alice) == "ok"
+
+
 # --- the bus ----------------------------------------------------------------------------------------------
 
 
