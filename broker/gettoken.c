@@ -231,11 +231,19 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
     }
 }
 
+/* After a wait: is the grant that this pass chose still there, under the same policy? */
+static bool is_grant_valid(struct get_token *g)
+{
+    struct broker *broker = g->call->broker;
+    return g->epoch == broker->policy_epoch && find_account(g) == g->account && g->account &&
+           grant_find(broker, g->grant_row) == g->grant && g->grant->account == g->account;
+}
+
 static void on_renewed(enum renewal_result result, void *userdata)
 {
     struct get_token *g = userdata;
     g->renewal_wait = NULL;
-    if (result == RENEWAL_OK || result == RENEWAL_DEAD)
+    if (result == RENEWAL_OK || result == RENEWAL_DEAD || !is_grant_valid(g))
         start_over(g); /* dead: another grant may serve, or the grant is gone */
     else
         fail_renewal(g, result);
@@ -276,14 +284,6 @@ static void ensure_token(struct get_token *g)
 }
 
 /* --- grant ------------------------------------------------------------------------------------------- */
-
-/* After a wait: is the grant that this pass chose still there, under the same policy? */
-static bool is_grant_valid(struct get_token *g)
-{
-    struct broker *broker = g->call->broker;
-    return g->epoch == broker->policy_epoch && find_account(g) == g->account && g->account &&
-           grant_find(broker, g->grant_row) == g->grant && g->grant->account == g->account;
-}
 
 static void on_extras_decided(const struct authorize_answer *answer, void *userdata)
 {
