@@ -4,6 +4,7 @@
 import fnmatch
 import os
 import re
+import subprocess
 
 import pytest
 from tree import LAYERS, TREE, files, includes, matches, read, sources
@@ -178,3 +179,16 @@ def test_scripts_can_be_run():
         full = os.path.join(TREE, path)
         if read(path).startswith("#!"):
             assert os.access(full, os.X_OK), path
+
+
+def test_tarball_is_whole():
+    """`make dist` takes along every file, so that what it makes can be built, tested and checked."""
+    build = os.path.join(TREE, os.environ["LWA_BUILD"])
+    listing = subprocess.run(
+        ["make", "-s", "-C", build, "list-dist"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True
+    )
+    names = listing.stdout.split()
+    listed = {os.path.relpath(os.path.join(build if name.startswith("..") else TREE, name), TREE) for name in names}
+    ours = [path for path in files() if "/" in path]
+    missing = [path for path in ours if not any(path == name or path.startswith(name + "/") for name in listed)]
+    assert ours and not missing, "\n".join(missing)
