@@ -14,8 +14,8 @@ static const struct {
                      SCHEDULE_OFFLINE, true, true},
     [TROUBLE_TLS] =
         {"tls",
-         "The provider cannot be reached: its certificate is not good, as when a network wants a sign-in "
-         "first, or when ca_file in broker.conf is wrong",
+         "The provider cannot be reached: no secure connection comes about, as when a network wants a "
+         "sign-in first, or when ca_file in broker.conf is wrong",
          SCHEDULE_OFFLINE, true, true},
     [TROUBLE_CLOCK] =
         {"clock",

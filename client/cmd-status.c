@@ -101,8 +101,7 @@ static const struct {
 } reasons[] = {
     {"offline", "Amazon cannot be reached; is the network up?"},
     {"dns", "the name of Amazon's server is not found; is the network up?"},
-    {"tls",
-     "what answers does not show Amazon's certificate; does the network want a sign-in, is ca_file right?"},
+    {"tls", "no secure connection to Amazon comes about; does the network want a sign-in, is ca_file right?"},
     {"clock",
      "Amazon's certificate is not valid at this time; is the clock of this device right (see `date`)?"},
     {"throttled", "Amazon asks for a pause"},

@@ -28,6 +28,7 @@ class Road:
         self.world = world
         self.hosts = world.path("hosts")
         self.mode = "open"
+        self.n_met = 0
         self.lock = threading.Lock()
         self.sockets = set()
         self.threads = []
@@ -89,6 +90,12 @@ class Road:
             self.listen()
         self.cut()
 
+    def met(self):
+        """Counts the connections that were begun; a look-up that finds no name is seen by nobody."""
+        with open("/proc/net/snmp", encoding="ascii") as file:
+            names, values = (line.split() for line in file if line.startswith("Tcp:"))
+        return self.n_met + int(values[names.index("AttemptFails")])
+
     def listen(self):
         self.listener = socket.create_server((ADDRESS, self.port))
         self.port = self.listener.getsockname()[1]
@@ -131,17 +138,24 @@ class Road:
             except OSError:
                 return
             self.keep(client)
+            self.n_met += 1
             if self.mode == "reset":
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                with self.lock:
-                    self.sockets.discard(client)
-                client.close()
+                self.spawn(self.reset, client)
             elif self.mode in self.contexts:
                 self.spawn(self.greet, client)
             elif self.mode == "silent":
                 self.spawn(self.ignore, client)
             else:
                 self.spawn(self.carry, client)
+
+    def reset(self, client):
+        """In the handshake. At once it would come before the broker has looked at the connection, or after."""
+        with contextlib.suppress(OSError):
+            client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with self.lock:
+            self.sockets.discard(client)
+        client.close()
 
     def greet(self, client):
         """The handshake, with a certificate that is not good."""

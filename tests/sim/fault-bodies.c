@@ -102,6 +102,7 @@ static char *stray_token(struct sim *sim, const char *prefix, size_t n, bool is_
     return token;
 }
 
+/* Either of the two would do everywhere: only that there are two is wrong. */
 void fault_answer_duplicate_keys(struct sim *sim, const struct fault *fault,
                                  const struct request *rq _unused_, struct reply *rp)
 {
@@ -109,17 +110,18 @@ void fault_answer_duplicate_keys(struct sim *sim, const struct fault *fault,
     _cleanup_free_ char *access_b = stray_token(sim, "Atza|", 350, false);
     _cleanup_free_ char *refresh_a = stray_token(sim, "Atzr|", 400, true);
     _cleanup_free_ char *refresh_b = stray_token(sim, "Atzr|", 400, true);
+    const char *aud = sim->device_client.id;
     char *body;
     int n =
         asprintf(&body,
                  "{\"access_token\":\"%s\",\"refresh_token\":\"%s\",\"access_token\":\"%s\","
-                 "\"refresh_token\":\"%s\",\"token_type\":\"bearer\",\"token_type\":\"mac\","
-                 "\"expires_in\":3600,\"expires_in\":1,\"user_code\":\"AAAAAA\",\"user_code\":\"BBBBBB\","
+                 "\"refresh_token\":\"%s\",\"token_type\":\"bearer\",\"token_type\":\"Bearer\","
+                 "\"expires_in\":3600,\"expires_in\":1800,\"user_code\":\"AAAAAA\",\"user_code\":\"BBBBBB\","
                  "\"device_code\":\"a\",\"device_code\":\"b\","
                  "\"verification_uri\":\"https://a.example/\",\"verification_uri\":\"https://b.example/\","
                  "\"interval\":1,\"interval\":2,\"user_id\":\"amzn1.account.A\","
-                 "\"user_id\":\"amzn1.account.B\",\"aud\":\"%s\",\"aud\":\"b\",\"exp\":1,\"exp\":2}",
-                 access_a, refresh_a, access_b, refresh_b, sim->device_client.id);
+                 "\"user_id\":\"amzn1.account.B\",\"aud\":\"%s\",\"aud\":\"%s\",\"exp\":1,\"exp\":2}",
+                 access_a, refresh_a, access_b, refresh_b, aud, aud);
 
     if (n < 0)
         abort();
@@ -163,6 +165,28 @@ void fault_answer_nul_and_percent(struct sim *sim _unused_, const struct fault *
     if (n < 0)
         abort();
     reply_body(rp, status, fault->kind->name, "application/json", text, (size_t)n);
+}
+
+/* Good up to the NUL that each text holds: read as texts of C they would do. */
+void fault_answer_nul(struct sim *sim, const struct fault *fault, const struct request *rq _unused_,
+                      struct reply *rp)
+{
+#define NUL "\\u0000."
+    _cleanup_free_ char *access = stray_token(sim, "Atza|", 350, false);
+    _cleanup_free_ char *refresh = stray_token(sim, "Atzr|", 400, true);
+    char *body;
+    int n =
+        asprintf(&body,
+                 "{\"access_token\":\"%s" NUL "\",\"refresh_token\":\"%s" NUL "\",\"token_type\":\"bearer\","
+                 "\"expires_in\":3600,\"user_code\":\"AAAAAA" NUL "\",\"device_code\":\"a" NUL "\","
+                 "\"verification_uri\":\"https://a.example/" NUL "\",\"user_id\":\"amzn1.account.A" NUL "\","
+                 "\"aud\":\"%s" NUL "\",\"exp\":1}",
+                 access, refresh, sim->device_client.id);
+#undef NUL
+
+    if (n < 0)
+        abort();
+    reply_body(rp, 200, fault->kind->name, "application/json", body, (size_t)n);
 }
 
 void fault_answer_long_token(struct sim *sim, const struct fault *fault, const struct request *rq _unused_,

@@ -20,6 +20,7 @@ static const struct fault_kind kinds[] = {
     {"wrong-types", FAULT_ANSWER, fault_answer_wrong_types},
     {"empty-200", FAULT_ANSWER, fault_answer_empty},
     {"nul-and-percent", FAULT_ANSWER, fault_answer_nul_and_percent},
+    {"nul", FAULT_ANSWER, fault_answer_nul},
     {"long-token", FAULT_ANSWER, fault_answer_long_token},
     {"redirect", FAULT_ANSWER, fault_answer_redirect},
     {"reset", FAULT_CLOSE, NULL},

@@ -94,6 +94,7 @@ void fault_answer_empty(struct sim *sim, const struct fault *fault, const struct
                         struct reply *rp);
 void fault_answer_nul_and_percent(struct sim *sim, const struct fault *fault, const struct request *rq,
                                   struct reply *rp);
+void fault_answer_nul(struct sim *sim, const struct fault *fault, const struct request *rq, struct reply *rp);
 void fault_answer_long_token(struct sim *sim, const struct fault *fault, const struct request *rq,
                              struct reply *rp);
 void fault_answer_redirect(struct sim *sim, const struct fault *fault, const struct request *rq,

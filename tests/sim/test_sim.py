@@ -1021,6 +1021,8 @@ def test_fault_bodies(sim):
         assert piece in nasty.body
     nasty = faulty(sim, "nul-and-percent", status=400)
     assert nasty.status == 400 and b'"error":"%s%n\\u0000' in nasty.body
+    nul = faulty(sim, "nul").json()
+    assert "\0" in nul["access_token"] and "\0" in nul["refresh_token"] and nul["expires_in"] == 3600
     long = faulty(sim, "long-token").json()
     assert len(long["access_token"]) == 2049
 
