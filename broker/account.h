@@ -82,6 +82,11 @@ struct account *account_find_customer(struct broker *broker, const struct owner 
 /* The grant by its row, proven or not; callbacks of the store find their grant again with it. */
 struct grant *grant_find(struct broker *broker, int64_t row);
 
+/* What its user is told; with the account's id. */
+#define ACCOUNT_LOCKED_SENTENCE                                                                              \
+    "Account %s belongs to a user whose name and uid came apart; an administrator must give that user "      \
+    "the old name and uid again."
+
 /* The owner's name and uid came apart (the name now belongs to another uid, or the uid to another name):
  * locked until an administrator decides. `user` is the name that the caller's uid has now. */
 bool account_is_locked(const struct account *account, const char *user);

@@ -225,7 +225,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     c->check = NULL;
     struct account *account = find(c);
     if (answer->result == POLKIT_DISMISSED)
-        call_fail(c->call, BUS_E_CANCELLED, "The question whether to change the account was dismissed.");
+        call_fail(c->call, BUS_E_CANCELLED,
+                  "The question whether to change the account was dismissed; call again to be asked again.");
     else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
         call_fail(
             c->call, BUS_E_CONSENT_REQUIRED,
@@ -251,9 +252,7 @@ static void authorize(struct call *call)
         return;
     }
     if (account_is_locked(account, call->peer->identity.user)) {
-        call_fail(call, BUS_E_ACCESS_DENIED,
-                  "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
-                  account->id);
+        call_fail(call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, account->id);
         return;
     }
     struct authorize_question question;

@@ -313,12 +313,10 @@ static const char *explain_store(int outcome)
         return "the database was made by a later version of lwa-broker; install that one";
     case STORE_E_NO_KEY:
         return "the master key is not there, and nothing was changed; bring it back, since nothing else "
-               "opens the "
-               "logins";
+               "opens the logins";
     case STORE_E_OTHER_KEY:
-        return "the logins in the database are sealed with another key, and nothing was changed; bring that "
-               "one "
-               "back, or name it as the previous key";
+        return "the logins in the database are sealed with another key, and nothing was changed; bring "
+               "that one back, or name it as the previous key (previous_key_file, previous_key_credential)";
     case STORE_E_BAD_KEY:
         return "the key must be a file of 32 bytes that this user can read and nobody else can read";
     default:
@@ -448,7 +446,7 @@ static int connect_bus(struct broker *broker)
     static const struct bus_handlers handlers = {on_method_call, on_bus_signal, on_bus_lost};
     int r = bus_open(broker->loop, broker->options.bus_address, &handlers, broker, &broker->bus);
     if (r < 0) {
-        log_error("the message bus cannot be reached");
+        log_error("the message bus cannot be reached; is it running, and --bus-address right?");
         return r;
     }
     r = bus_add_match(broker->bus, "type='signal',sender='" DBUS_SERVICE_DBUS

@@ -46,7 +46,8 @@ static void go_on(struct call *call)
     void (*next)(struct call *) = call->next;
     call->next = NULL;
     if (call->peer->is_refused)
-        call_fail(call, BUS_E_ACCESS_DENIED, "It cannot be told who is calling; nothing is given out.");
+        call_fail(call, BUS_E_ACCESS_DENIED,
+                  "It cannot be told who is calling, so nothing is given out; try again later.");
     else if (call->is_closed_to_sandboxes && identity_is_sandboxed(&call->peer->identity))
         call_fail(call, BUS_E_ACCESS_DENIED,
                   "This interface is closed to sandboxed apps; they have GetToken.");

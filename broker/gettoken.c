@@ -103,7 +103,8 @@ static void fail_answer(struct get_token *g, const struct authorize_answer *answ
         break;
     case AUTHORIZE_CHALLENGE:
         fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
-                    "The owner of the account must agree that this app holds ", ".");
+                    "The owner of the account must agree that this app holds ",
+                    "; an administrator can allow it in grants.d or by a polkit rule.");
         break;
     default:
         fail_scopes(g, BUS_E_ACCESS_DENIED, "polkit-unavailable", SCOPE_SET_EMPTY,
@@ -205,6 +206,15 @@ static void disclose(struct get_token *g)
 
 /* --- token ------------------------------------------------------------------------------------------- */
 
+static void fail_foreign(struct get_token *g)
+{
+    call_fail(
+        g->call, BUS_E_PROVIDER_MISCONFIGURED,
+        "The login of account %s was made with another client id or provider than broker.conf names now; "
+        "log in again (lwactl login), or let an administrator change it back.",
+        g->account->id);
+}
+
 static void fail_renewal(struct get_token *g, enum renewal_result result)
 {
     const struct grant *grant = g->grant;
@@ -214,11 +224,10 @@ static void fail_renewal(struct get_token *g, enum renewal_result result)
                   "The login of account %s is over; log in again: lwactl login.", g->account->id);
         break;
     case RENEWAL_MISCONFIGURED:
-        call_fail(
-            g->call, BUS_E_PROVIDER_MISCONFIGURED,
-            "The provider refuses this device's client id (%s); an administrator must look at broker.conf.",
-            renewal_is_foreign(grant) ? "the login was made with another one"
-                                      : lwa_outcome_name(grant->renewal.error));
+        if (renewal_is_foreign(grant))
+            fail_foreign(g);
+        else
+            call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
         break;
     case RENEWAL_STORE:
         call_fail(g->call, BUS_E_STORE_UNAVAILABLE,
@@ -358,10 +367,7 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                     "scopes: lwactl login ",
                     "");
     else if (is_foreign)
-        call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED,
-                  "The login of account %s was made with another client id or provider than is configured "
-                  "now; an administrator must look at broker.conf, or log in again: lwactl login.",
-                  g->account->id);
+        fail_foreign(g);
     else
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
                     "No login of this account carries what was asked; log in: lwactl login ", "");
@@ -406,9 +412,7 @@ static void check_account(struct get_token *g, bool may_use_device)
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "account", g->asked,
                     "Nobody has logged in; log in: lwactl login ", "");
     else if (account_is_locked(g->account, g->call->peer->identity.user))
-        call_fail(g->call, BUS_E_ACCESS_DENIED,
-                  "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
-                  g->account->id);
+        call_fail(g->call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, g->account->id);
     else
         choose_grant(g);
 }

@@ -41,7 +41,9 @@ static bool find_scopes(struct call *call, const struct strv *names, struct scop
     for (size_t i = 0; i < names->n; i++) {
         const char *name = names->items[i];
         if (!scope_token_is_valid(name)) {
-            call_fail(call, BUS_E_INVALID_SCOPE, "Scope number %zu is no scope: 1 to 128 bytes of RFC 6749.",
+            call_fail(call, BUS_E_INVALID_SCOPE,
+                      "Scope number %zu is malformed: a scope is 1 to 128 printable ASCII characters without "
+                      "blank, quote and backslash.",
                       i + 1);
             return false;
         }

@@ -77,7 +77,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     if (answer->result == POLKIT_YES)
         rekey(k);
     else if (answer->result == POLKIT_DISMISSED)
-        call_fail(k->call, BUS_E_CANCELLED, "The question whether to change the key was dismissed.");
+        call_fail(k->call, BUS_E_CANCELLED,
+                  "The question whether to change the key was dismissed; call again to be asked again.");
     else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
         call_fail(
             k->call, BUS_E_CONSENT_REQUIRED,

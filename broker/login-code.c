@@ -28,8 +28,7 @@
 
 static const char no_secret_notice[] =
     "No client secret is configured. With a client id of the web kind Amazon then gives no lasting login: "
-    "set "
-    "client_secret_file in broker.conf first. Ids of other kinds (devices, Android, iOS) need none.";
+    "set client_secret_file in broker.conf first. Ids of other kinds (devices, Android, iOS) need none.";
 
 static const char *find_fault(const struct login_options *options)
 {
@@ -39,8 +38,8 @@ static const char *find_fault(const struct login_options *options)
         return "A login by authorization-code needs the option redirect_uri.";
     if (!redirect_uri_is_valid(options->redirect_uri))
         return "A redirect_uri is http:// to 127.0.0.1, [::1] or localhost with a port and a path, https://, "
-               "or "
-               "the address of an app such as amzn://com.example.app: at most 1024 bytes, and no fragment.";
+               "or the address of an app such as amzn://com.example.app: at most 1024 bytes, and no "
+               "fragment.";
     return NULL;
 }
 

@@ -94,7 +94,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
                   "administrator.");
         break;
     case POLKIT_DISMISSED:
-        call_fail(b->call, BUS_E_CANCELLED, "The question whether to log in was dismissed.");
+        call_fail(b->call, BUS_E_CANCELLED,
+                  "The question whether to log in was dismissed; call again to be asked again.");
         break;
     default:
         call_fail(b->call, BUS_E_ACCESS_DENIED, "This user may not log in; a polkit rule for %s decides.",
@@ -117,10 +118,7 @@ static bool find_owner(struct begin *b)
             return false;
         }
         if (account_is_locked(account, id->user)) {
-            call_fail(
-                b->call, BUS_E_ACCESS_DENIED,
-                "Account %s belongs to a user whose name and uid came apart; an administrator must decide.",
-                b->account_name);
+            call_fail(b->call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, b->account_name);
             return false;
         }
         b->owner = account->owner;

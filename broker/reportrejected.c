@@ -63,8 +63,7 @@ static void reply_result(struct report *r, enum renewal_result result)
                   "The login behind this token is over; log in again: lwactl login.");
         break;
     case RENEWAL_MISCONFIGURED:
-        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED,
-                  "The provider refuses this device's client id; an administrator must look at broker.conf.");
+        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
         break;
     case RENEWAL_STORE:
         call_fail(call, BUS_E_STORE_UNAVAILABLE,

@@ -81,9 +81,7 @@ const char *trouble_name(enum trouble trouble)
 const char *trouble_text(enum trouble trouble, bool is_clock_set)
 {
     if (trouble == TROUBLE_CLOCK && !is_clock_set)
-        return "The clock of this device is not set, and no certificate is valid at that time; once it is "
-               "set the "
-               "provider is asked at once";
+        return "The clock of this device is not set (see `date`), so no certificate is valid yet";
     return rows[trouble].text;
 }
 
