@@ -11,6 +11,7 @@
 #include "broker/http-multi.h"
 
 #include "broker/http-memory.h"
+#include "broker/reserve.h"
 #include "util/list.h"
 
 #define POOL_CONNECTIONS_MAX 4
@@ -77,7 +78,7 @@ static void watch_close(struct watch *w)
 
 static struct watch *watch_new(struct http_multi *m, curl_socket_t fd)
 {
-    struct watch *w = calloc(1, sizeof(*w));
+    struct watch *w = reserve_calloc(1, sizeof(*w));
     if (!w)
         return NULL;
     if (uv_poll_init(m->loop, &w->poll, fd) < 0) {

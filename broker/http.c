@@ -26,6 +26,7 @@
 #include "broker/http-multi.h"
 #include "broker/http-policy.h"
 #include "broker/http-text.h"
+#include "broker/reserve.h"
 #include "broker/secret.h"
 #include "util/clock.h"
 #include "util/list.h"
@@ -164,7 +165,7 @@ static int body_grow(struct http_request *r, size_t n)
     if (size == r->body_size)
         return 0;
 
-    char *moved = malloc(size);
+    char *moved = reserve_malloc(size);
     if (!moved)
         return -ENOMEM;
     if (r->n_body > 0)

@@ -11,6 +11,7 @@
 
 #include "broker/json.h"
 
+#include "broker/reserve.h"
 #include "broker/wipe.h"
 
 #include <jansson.h>
@@ -24,7 +25,7 @@ static bool is_out_of_memory;
 
 static void *allocate(size_t n)
 {
-    void *p = malloc(n);
+    void *p = reserve_malloc(n);
     is_out_of_memory |= !p;
     return p;
 }
@@ -33,7 +34,7 @@ int json_parse(const char *text, size_t n, struct json **ret)
 {
     if (memchr(text, 0, n))
         return JSON_E_MALFORMED;
-    _cleanup_(json_freep) struct json *j = calloc(1, sizeof(*j));
+    _cleanup_(json_freep) struct json *j = reserve_calloc(1, sizeof(*j));
     if (!j)
         return -ENOMEM;
     json_set_alloc_funcs(allocate, wiping_free);

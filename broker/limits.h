@@ -84,9 +84,11 @@
 #define LIMIT_CATALOGUE_BYTES 262144
 #define LIMIT_TABLE_FILE_BYTES 1048576
 #define LIMIT_TABLE_FILES 512
-#define LIMIT_OPEN_FILES 65536         /* descriptors the daemon allows itself, where the system lets it */
-#define LIMIT_LOCKED_BYTES 67108864    /* memory that may be locked, a page and more for each secret */
-#define LIMIT_WATCHED_DESCRIPTORS 4096 /* up to this number they are watched without further memory */
+#define LIMIT_OPEN_FILES 65536           /* descriptors the daemon allows itself, where the system lets it */
+#define LIMIT_LOCKED_BYTES 67108864      /* memory that may be locked, a page and more for each secret */
+#define LIMIT_RESERVE_BLOCKS 4           /* of address space, set aside for the answers that exist once */
+#define LIMIT_RESERVE_BLOCK_BYTES 262144 /* malloc() asks the kernel for 132 KiB at once */
+#define LIMIT_WATCHED_DESCRIPTORS 4096   /* up to this number they are watched without further memory */
 
 /* --- store ------------------------------------------------------------------------------------------- */
 

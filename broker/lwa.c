@@ -5,6 +5,8 @@
 
 #include "broker/lwa.h"
 
+#include "broker/reserve.h"
+
 #include <string.h>
 
 struct lwa_request {
@@ -115,7 +117,8 @@ static int secret_to_string(const struct secret *s, char **ret)
     return 0;
 }
 
-/* Sends the fields that have a value, and hands the request out when it is under way. */
+/* Sends the fields that have a value, and hands the request out when it is under way. Not without the memory
+ * for its answer: with a provider that rotates, that is the login. */
 static int post(struct http *h, struct lwa_request *request, const char *endpoint, const char *locale,
                 const struct http_field *fields, size_t n_fields, struct lwa_request **ret)
 {
@@ -125,7 +128,9 @@ static int post(struct http *h, struct lwa_request *request, const char *endpoin
         if (fields[i].value)
             given[n++] = fields[i];
 
-    int r = http_post(h, endpoint, given, n, locale, on_reply, request, &request->http);
+    int r = reserve_fill();
+    if (r == 0)
+        r = http_post(h, endpoint, given, n, locale, on_reply, request, &request->http);
     if (r < 0) {
         free(request);
         return r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/secret.h"
 
+#include "broker/reserve.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -17,10 +19,12 @@ static struct secret *secret_alloc(size_t n)
     if (n == 0 || sodium_init() < 0) /* sodium_init() is needed once, and harmless later */
         return NULL;
 
-    struct secret *s = malloc(sizeof(*s));
+    struct secret *s = reserve_malloc(sizeof(*s));
     if (!s)
         return NULL;
     *s = (struct secret){.n = n, .bytes = sodium_malloc(n)};
+    while (!s->bytes && reserve_spend())
+        s->bytes = sodium_malloc(n);
     if (!s->bytes) {
         free(s);
         return NULL;

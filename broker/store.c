@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/reserve.h"
 #include "broker/store-internal.h"
 #include "util/clock.h"
 
@@ -43,7 +44,7 @@ static void op_freep(struct store_op **op)
 /* Takes the record and the token in every case. */
 static struct store_op *op_new(struct audit_record *record, struct secret *token)
 {
-    struct store_op *op = calloc(1, sizeof(*op));
+    struct store_op *op = reserve_calloc(1, sizeof(*op));
     if (!op) {
         audit_record_free(record);
         secret_free(token);

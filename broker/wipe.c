@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/wipe.h"
 
+#include "broker/reserve.h"
 #include "broker/secret.h"
 
 #include <malloc.h>
@@ -16,12 +17,12 @@ void wiping_free(void *p)
 void *wiping_realloc(void *p, size_t n)
 {
     if (!p)
-        return malloc(n);
+        return reserve_malloc(n);
     size_t usable = malloc_usable_size(p);
     if (n > 0 && n <= usable)
         return p;
 
-    void *moved = n > 0 ? malloc(n) : NULL;
+    void *moved = n > 0 ? reserve_malloc(n) : NULL;
     if (moved)
         memcpy(moved, p, usable);
     if (moved || n == 0)

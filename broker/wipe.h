@@ -2,7 +2,7 @@
 #pragma once
 
 /* For libraries that take an allocator and handle secrets: what they free or move is wiped first. Memory
- * comes from malloc() or calloc(). */
+ * comes from malloc() or calloc(), or reserve_malloc(). */
 
 #include "util/cleanup.h"
 

@@ -116,9 +116,17 @@ def test_hot_get_token(ordeal):
     ordeal.check_records("user:musicd")
 
 
+@pytest.fixture(params=["same", "new"])
+def rotation(ordeal, request):
+    """The harder case is a provider that gives a new refresh token each time, and ends the one before: then the answer
+    is the login."""
+    ordeal.world.sim.set(rotation=request.param, rotation_kills_old="yes")
+
+
+@pytest.mark.usefixtures("rotation")
 def test_cold_get_token(ordeal):
     """By a connection that the broker does not know yet, with a token that has ended. Afterwards the same connection is
-    served."""
+    served, and the login is there."""
     world = ordeal.world
     ordeal.settle_down()
     begun = len(world.broker.log())

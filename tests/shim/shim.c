@@ -8,7 +8,7 @@
  *   - Offsets are added to CLOCK_REALTIME (time() and gettimeofday() too) and to CLOCK_BOOTTIME.
  * CLOCK_MONOTONIC goes on as it does in life: a step of CLOCK_BOOTTIME alone is a suspend.
  *   - Deadlines of timerfds follow. SIGUSR2 has them armed anew; a test sends it after each step.
- *   - The n-th allocation after arming fails, once. Calls that come straight from the TLS library can be left
+ *   - The n-th allocation after arming fails, once. Calls of the TLS library itself can be left
  * out. Where it failed is kept, so that a test can say so.
  *
  * After the constructor it makes no system call that the daemon does not make, but for timerfd_settime in the
@@ -208,17 +208,22 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 
 static void *(*real_mmap)(void *, size_t, int, int, int, off_t);
 
+#define TLS_LIBRARIES 4
+
 static struct range {
     uintptr_t begin;
     uintptr_t end;
-} tls[4];
+} tls[TLS_LIBRARIES], between[2];
+static size_t n_tls;
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *userdata)
 {
     (void)size;
-    size_t *n = userdata;
-    if (*n >= sizeof(tls) / sizeof(tls[0]) ||
-        (!strstr(info->dlpi_name, "/libcrypto.") && !strstr(info->dlpi_name, "/libssl.")))
+    (void)userdata;
+    bool is_program = !info->dlpi_name[0];
+    bool is_shim = strstr(info->dlpi_name, "/shim.so");
+    bool is_tls_library = strstr(info->dlpi_name, "/libcrypto.") || strstr(info->dlpi_name, "/libssl.");
+    if (!is_program && !is_shim && (!is_tls_library || n_tls == TLS_LIBRARIES))
         return 0;
     struct range range = {UINTPTR_MAX, 0};
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
@@ -229,15 +234,29 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *userdata)
         range.begin = begin < range.begin ? begin : range.begin;
         range.end = begin + header->p_memsz > range.end ? begin + header->p_memsz : range.end;
     }
-    tls[(*n)++] = range;
+    if (is_tls_library)
+        tls[n_tls++] = range;
+    else
+        between[is_shim] = range;
     return 0;
 }
 
-static bool is_tls(uintptr_t caller)
+static bool is_in(const struct range *ranges, size_t n, uintptr_t address)
 {
-    for (size_t i = 0; i < sizeof(tls) / sizeof(tls[0]); i++)
-        if (caller >= tls[i].begin && caller < tls[i].end)
+    for (size_t i = 0; i < n; i++)
+        if (address >= ranges[i].begin && address < ranges[i].end)
             return true;
+    return false;
+}
+
+/* The daemon has its own allocators between libraries and libc: who called those is meant. */
+static bool is_tls(void)
+{
+    void *frames[8];
+    int n = backtrace(frames, 8);
+    for (int i = 0; i < n; i++)
+        if (!is_in(between, 2, (uintptr_t)frames[i]))
+            return is_in(tls, n_tls, (uintptr_t)frames[i]);
     return false;
 }
 
@@ -250,10 +269,10 @@ static void keep_stack(void)
     control->n_stack = (uint64_t)n;
 }
 
-static bool must_fail(const void *caller)
+static bool must_fail(void)
 {
     uint64_t fail_at = LOAD(fail_at);
-    if (fail_at == 0 || (LOAD(without_tls) && is_tls((uintptr_t)caller)))
+    if (fail_at == 0 || (LOAD(without_tls) && is_tls()))
         return false;
     if (__atomic_add_fetch(&control->count, 1, __ATOMIC_SEQ_CST) != fail_at)
         return false;
@@ -263,22 +282,20 @@ static bool must_fail(const void *caller)
     return true;
 }
 
-#define CALLER __builtin_return_address(0)
-
 EXPORT void *malloc(size_t size)
 {
-    return must_fail(CALLER) ? NULL : __libc_malloc(size);
+    return must_fail() ? NULL : __libc_malloc(size);
 }
 
 EXPORT void *calloc(size_t n, size_t size)
 {
-    return must_fail(CALLER) ? NULL : __libc_calloc(n, size);
+    return must_fail() ? NULL : __libc_calloc(n, size);
 }
 
 /* One that makes a block smaller cannot fail in practice, but may by the letter; it is let fail. */
 EXPORT void *realloc(void *p, size_t size)
 {
-    return size > 0 && must_fail(CALLER) ? NULL : __libc_realloc(p, size);
+    return size > 0 && must_fail() ? NULL : __libc_realloc(p, size);
 }
 
 EXPORT void *reallocarray(void *p, size_t n, size_t size)
@@ -288,22 +305,22 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return bytes > 0 && must_fail(CALLER) ? NULL : __libc_realloc(p, bytes);
+    return bytes > 0 && must_fail() ? NULL : __libc_realloc(p, bytes);
 }
 
 EXPORT void *memalign(size_t alignment, size_t size)
 {
-    return must_fail(CALLER) ? NULL : __libc_memalign(alignment, size);
+    return must_fail() ? NULL : __libc_memalign(alignment, size);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    return must_fail(CALLER) ? NULL : __libc_memalign(alignment, size);
+    return must_fail() ? NULL : __libc_memalign(alignment, size);
 }
 
 EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    void *p = must_fail(CALLER) ? NULL : __libc_memalign(alignment, size);
+    void *p = must_fail() ? NULL : __libc_memalign(alignment, size);
     if (!p)
         return ENOMEM;
     *ret = p;
@@ -313,14 +330,13 @@ EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
 /* libsodium's guarded memory, and SQLite's shared one. Threads' stacks come from inside libc. */
 EXPORT void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    return must_fail(CALLER) ? MAP_FAILED : real_mmap(address, size, protection, flags, fd, offset);
+    return must_fail() ? MAP_FAILED : real_mmap(address, size, protection, flags, fd, offset);
 }
 
 static void prepare_memory(void)
 {
     *(void **)&real_mmap = dlsym(RTLD_NEXT, "mmap");
-    size_t n = 0;
-    (void)dl_iterate_phdr(note_library, &n);
+    (void)dl_iterate_phdr(note_library, NULL);
     void *frames[2];
     (void)backtrace(frames, 2); /* loads what it needs while that is allowed */
 }

@@ -4,9 +4,13 @@
 
 #include "tests/unit/unit.h"
 
+#include "broker/limits.h"
 #include "broker/lwa.h"
+#include "broker/reserve.h"
+#include "tests/unit/memory-limit.h"
 #include "tests/unit/tls-server.h"
 
+#include "autoconf.h"
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -325,6 +329,33 @@ static void test_bad_arguments(void **state _unused_)
     secret_free(line);
 }
 
+#if !LWA_SANITIZE
+
+/* The reserve cannot be filled, though there is memory enough for the request: nothing may be sent. */
+static void test_no_memory_for_an_answer(void **state _unused_)
+{
+    struct fixture *f = setup("/scripted");
+    struct secret *token = secret_of("Atzr|1");
+    while (reserve_spend())
+        ;
+    memory_limit(LIMIT_RESERVE_BLOCK_BYTES - 4096);
+    int r = lwa_request_refresh(f->h, f->url, "c", NULL, token, NULL, on_tokens, f, &f->request);
+    memory_unlimit();
+    assert_int_equal(r, -ENOMEM);
+    assert_null(f->request);
+    assert_int_equal(tls_server_count_requests(f->server), 0);
+
+    script(f, 200, "{\"access_token\":\"Atza|2\",\"token_type\":\"bearer\",\"expires_in\":3600}");
+    assert_int_equal(lwa_request_refresh(f->h, f->url, "c", NULL, token, NULL, on_tokens, f, &f->request), 0);
+    run(f);
+    assert_true(f->has_result);
+    assert_true(reserve_spend());
+    teardown(f);
+    secret_free(token);
+}
+
+#endif
+
 static int end_group(void **state _unused_)
 {
     tls_server_forget_ca();
@@ -335,10 +366,17 @@ int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code_pair),  cmocka_unit_test(test_poll),
-        cmocka_unit_test(test_refresh),    cmocka_unit_test(test_exchange),
-        cmocka_unit_test(test_token_info), cmocka_unit_test(test_lost_answer),
-        cmocka_unit_test(test_drop),       cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_code_pair),
+        cmocka_unit_test(test_poll),
+        cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_exchange),
+        cmocka_unit_test(test_token_info),
+        cmocka_unit_test(test_lost_answer),
+        cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_bad_arguments),
+#if !LWA_SANITIZE
+        cmocka_unit_test(test_no_memory_for_an_answer),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, end_group);
 }
