@@ -431,7 +431,7 @@ int http_get(struct http *h, const char *url, const char *bearer_header, const c
     _cleanup_(request_freep) struct http_request *r = request_new();
     if (!r)
         return -ENOMEM;
-    int code = add_header(r, bearer_header, bearer);
+    int code = bearer ? add_header(r, bearer_header, bearer) : 0;
     if (code < 0)
         return code;
     return request_start(h, TAKE_PTR(r), url, callback, userdata, ret);

@@ -74,7 +74,8 @@ int http_post(struct http *h, const char *url, const struct http_field *fields, 
               const char *language, http_callback callback, void *userdata,
               struct http_request **ret) _must_check_;
 
-/* GETs with a header `bearer_header: bearer` (e.g. x-amz-access-token), so that no token is in a URL. */
+/* GETs with a header `bearer_header: bearer` (e.g. x-amz-access-token), so that no token is in a URL; without
+ * it when `bearer` is NULL. */
 int http_get(struct http *h, const char *url, const char *bearer_header, const char *bearer,
              http_callback callback, void *userdata, struct http_request **ret) _must_check_;
 

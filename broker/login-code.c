@@ -3,6 +3,7 @@
 /* Login by redirect: authorization code with PKCE (RFC 7636, S256). The caller catches the redirect: a
  * program of the user's on the loopback, a companion app, or a website.
  *
+ *   0. A probe: somebody whom Amazon cannot be reached for is told so now, not after the page was filled in.
  *   1. The broker makes verifier and state, and tells the address that the person's browser opens. The
  *      verifier stays here, so whoever sees the code on its way back cannot redeem it.
  *   2. Complete hands in what came back. A state that is not this login's was forged, or belongs to another:
@@ -75,13 +76,11 @@ static int make_uri(struct login *login)
     return redirect_authorize_uri(&request, &login->code.uri);
 }
 
-static int start(struct login *login)
+static int send_person(struct login *login)
 {
-    int r = pkce_new_text(&login->code.verifier);
-    if (r == 0)
-        r = pkce_new_text(&login->code.state);
-    if (r == 0)
-        r = make_uri(login);
+    timer_drop(login->timer);
+    login->timer = NULL;
+    int r = make_uri(login);
     if (r == 0)
         r = timer_start(login->broker->loop, LIMIT_AUTHORIZE_SEC * USEC_PER_SEC, on_timeout, login,
                         &login->timer);
@@ -92,6 +91,39 @@ static int start(struct login *login)
         login->notice = no_secret_notice;
     login_set_state(login, LOGIN_WAITING);
     return 0;
+}
+
+static void on_probed(const struct lwa_answer *answer, void *userdata)
+{
+    struct login *login = userdata;
+    login->request = NULL;
+    if (answer->outcome != LWA_OK)
+        login_fail(login, login_reason_of(answer->outcome));
+    else if (send_person(login) < 0)
+        login_fail(login, LOGIN_R_MEMORY);
+}
+
+/* Who is connected but does not answer is as good as away. */
+static void on_silence(void *userdata)
+{
+    struct login *login = userdata;
+    login->timer = NULL;
+    login_fail(login, LOGIN_R_OFFLINE);
+}
+
+static int start(struct login *login)
+{
+    struct broker *broker = login->broker;
+    int r = pkce_new_text(&login->code.verifier);
+    if (r == 0)
+        r = pkce_new_text(&login->code.state);
+    if (r == 0)
+        r = timer_start(broker->loop, broker->config->connect_timeout_sec * USEC_PER_SEC, on_silence, login,
+                        &login->timer);
+    if (r < 0)
+        return r;
+    return lwa_request_probe(broker->http, broker->config->tokeninfo_endpoint, on_probed, login,
+                             &login->request);
 }
 
 /* --- exchange ---------------------------------------------------------------------------------------- */
@@ -225,6 +257,8 @@ static void complete(struct login *login, struct call *call)
     if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)))
         return;
     const char *fault = find_result_fault(login->broker->catalogue, &result);
+    if (!fault && login->state == LOGIN_STARTING)
+        fault = "This login has sent nobody to Amazon yet; wait until its State is waiting.";
     if (!fault && login->state != LOGIN_WAITING)
         fault = "This login was completed already; wait for Finished.";
     if (fault) {

@@ -158,8 +158,19 @@ static enum lwa_outcome unusable(enum lwa_request_kind kind)
     return is_token ? LWA_E_AMBIGUOUS : LWA_E_TRANSIENT;
 }
 
+/* Who asks without a token is refused: all that matters is that it was the provider who did. */
+static enum lwa_outcome classify_probe_status(const struct http_reply *reply)
+{
+    bool is_page = reply->status >= 200 && reply->status < 300 && !reply->is_json;
+    bool is_redirect = reply->status >= 300 && reply->status < 400;
+    bool says_so = reply->status == 511; /* RFC 6585, section 6 */
+    return is_page || is_redirect || says_so ? LWA_E_PORTAL : LWA_OK;
+}
+
 static enum lwa_outcome classify_status(enum lwa_request_kind kind, const struct http_reply *reply)
 {
+    if (kind == LWA_PROBE)
+        return classify_probe_status(reply);
     if (reply->status == 200)
         return LWA_OK;
     if (reply->status >= 200 && reply->status < 300)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The five requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
+/* The six requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
  * reply means. A secret is turned into a string only for the time that http_post() needs to encode it. */
 
 #include "broker/lwa.h"
@@ -16,6 +16,7 @@ struct lwa_request {
         lwa_code_pair_callback code_pair;
         lwa_tokens_callback tokens;
         lwa_token_info_callback token_info;
+        lwa_probe_callback probe;
     } callback;
     void *userdata;
 };
@@ -96,6 +97,9 @@ static void on_reply(const struct http_reply *reply, void *userdata)
     case LWA_TOKENINFO:
         answer_token_info(r, &answer, reply);
         break;
+    case LWA_PROBE:
+        r->callback.probe(&answer, r->userdata);
+        break;
     }
     free(r);
 }
@@ -137,6 +141,28 @@ static int post(struct http *h, struct lwa_request *request, const char *endpoin
     }
     *ret = request;
     return 0;
+}
+
+static int get(struct http *h, struct lwa_request *request, const char *endpoint, const char *token,
+               struct lwa_request **ret)
+{
+    int r = http_get(h, endpoint, "x-amz-access-token", token, on_reply, request, &request->http);
+    if (r < 0) {
+        free(request);
+        return r;
+    }
+    *ret = request;
+    return 0;
+}
+
+int lwa_request_probe(struct http *h, const char *endpoint, lwa_probe_callback callback, void *userdata,
+                      struct lwa_request **ret)
+{
+    struct lwa_request *request = request_new(LWA_PROBE, userdata);
+    if (!request)
+        return -ENOMEM;
+    request->callback.probe = callback;
+    return get(h, request, endpoint, NULL, ret);
 }
 
 int lwa_request_code_pair(struct http *h, const char *endpoint, const char *client_id, const char *scope,
@@ -245,11 +271,5 @@ int lwa_request_token_info(struct http *h, const char *endpoint, const struct se
         return -ENOMEM;
     request->callback.token_info = callback;
 
-    r = http_get(h, endpoint, "x-amz-access-token", token, on_reply, request, &request->http);
-    if (r < 0) {
-        free(request);
-        return r;
-    }
-    *ret = request;
-    return 0;
+    return get(h, request, endpoint, token, ret);
 }

@@ -78,7 +78,7 @@ void lwa_tokens_clear(struct lwa_tokens *t);
 /* --- the pure parser (lwa-reply.c): what fuzzing feeds ----------------------------------------------- */
 
 /* What kind of request the reply answers: the same error name can mean different things. */
-enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO, LWA_EXCHANGE };
+enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO, LWA_EXCHANGE, LWA_PROBE };
 
 /* Classifies any HTTP reply or failure; LWA_OK only says that the body is worth parsing. */
 enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_reply *reply);
@@ -100,9 +100,14 @@ typedef void (*lwa_tokens_callback)(const struct lwa_answer *answer, struct lwa_
                                     void *userdata);
 typedef void (*lwa_token_info_callback)(const struct lwa_answer *answer, const struct lwa_token_info *info,
                                         void *userdata);
+typedef void (*lwa_probe_callback)(const struct lwa_answer *answer, void *userdata);
 /* The second argument is NULL unless the outcome is LWA_OK; the callee may take secrets out of it, the rest
  * is wiped after the callback. All strings are copied by the call. 0, -EINVAL or -ENOMEM. */
 
+/* GET tokeninfo without a token, to learn whether the provider can be reached: whatever it answers, be it an
+ * error, is LWA_OK. A page or a redirect in its place is LWA_E_PORTAL. */
+int lwa_request_probe(struct http *h, const char *endpoint, lwa_probe_callback callback, void *userdata,
+                      struct lwa_request **ret) _must_check_;
 /* POST codepair: response_type=device_code, client_id, scope, scope_data if not NULL. */
 int lwa_request_code_pair(struct http *h, const char *endpoint, const char *client_id, const char *scope,
                           const char *scope_data, const char *locale, lwa_code_pair_callback callback,

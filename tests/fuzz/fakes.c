@@ -180,7 +180,7 @@ int http_get(struct http *h _unused_, const char *url, const char *bearer_header
              http_callback callback, void *userdata, struct http_request **ret)
 {
     const struct http_field field = {bearer_header, bearer};
-    return request_new(url, &field, 1, callback, userdata, ret);
+    return request_new(url, &field, bearer ? 1 : 0, callback, userdata, ret);
 }
 
 void http_request_drop(struct http_request *r)

@@ -107,6 +107,78 @@ def test_states_and_address(quick):
     assert finished["detail"] == "authorization-code"
 
 
+def fail(client):
+    """(reason, states, seconds) of a login that cannot begin."""
+    began = time.monotonic()
+    login = Login(client, [LIBRARY], "authorization-code", redirect_uri=REDIRECT)
+    outcome, details = login.finish()
+    assert outcome == "failed" and details["error"] == "ProviderUnavailable" and login.authorize_uri == ""
+    return details["reason"], login.states, time.monotonic() - began
+
+
+def test_offline_is_told_at_once(quick):
+    """Nobody fills in a page whose code could not be exchanged then."""
+    alice = quick.client("alice")
+    quick.write_config(provider={"tokeninfo_endpoint": "https://no-such-host.invalid/tokeninfo"})
+    quick.reload()
+    assert fail(alice)[:2] == ("offline", ["done"])
+    quick.write_config()
+    quick.reload()
+    begin(alice).cancel()
+    quick.simulator.stop()
+    reason, states, seconds = fail(alice)
+    assert (reason, states) == ("offline", ["done"]) and seconds < 3 * quick.slowness
+    wait_until(lambda: status(alice)["logins"] == 0, 2, "no login")
+    wait_trail(quick.client("root"), "login-failed", detail="offline", app="user:alice")
+
+
+def test_lwactl_tells_at_once(quick):
+    """Before it shows an address."""
+    quick.simulator.stop()
+    done = quick.run_as("alice", ["lwactl", "login", "--browser", "--no-open", LIBRARY])
+    assert done.returncode == 6 and "Check the network" in done.stderr
+    assert "http" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("certs, reason", [("--expired", "clock"), ("--other-host", "offline")])
+def test_certificate_that_is_not_good(quick, certs, reason):
+    quick.write_config(provider={"ca_file": quick.restart_sim(certs)})
+    quick.reload()
+    assert fail(quick.client("alice"))[0] == reason
+
+
+def test_captive_portal_is_told_at_once(quick):
+    alice = quick.client("alice")
+    quick.sim.fault("tokeninfo", "html-200")
+    quick.sim.fault("tokeninfo", "redirect", location="https://localhost/elsewhere")
+    assert [fail(alice)[0] for _ in range(2)] == ["captive-portal", "captive-portal"]
+    begin(alice).cancel()
+
+
+def test_silent_provider_is_told_at_once(quick):
+    """It is connected, and says nothing: the time to connect is all that it gets. Until then there is no address, and
+    nothing can be handed in."""
+    quick.write_config(provider={"connect_timeout": 1})
+    quick.reload()
+    quick.sim.fault("tokeninfo", "hang-before")
+    alice = quick.client("alice")
+    login = Login(alice, [LIBRARY], "authorization-code", redirect_uri=REDIRECT)
+    properties = login.properties()
+    assert (properties["State"], properties["AuthorizeUri"]) == ("starting", "")
+    assert "waiting" in error_of(login.complete, code="x", state="y").message
+    assert login.finish(timeout=5 * quick.slowness) == ("failed", {"error": "ProviderUnavailable", "reason": "offline"})
+    assert login.states == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["status-503", "http-429", "html-502"])
+def test_provider_in_trouble_is_reached(quick, kind):
+    """The page of Amazon is another server's; the exchange is minutes away."""
+    quick.sim.fault("tokeninfo", kind)
+    login = begin(quick.client("alice"))
+    hand_in(login, quick.sim.authorize(login.authorize_uri))
+    assert login.finish()[0] == "linked"
+
+
 def test_every_login_has_its_own_state_and_challenge(quick):
     alice = quick.client("alice")
     queries = [query_of(begin(alice).authorize_uri) for _ in range(3)]

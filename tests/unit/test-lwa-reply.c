@@ -134,6 +134,30 @@ static void test_replies(void **state _unused_)
         }
 }
 
+/* Without a token every answer is a refusal; who gives it is the question. */
+static void test_probe(void **state _unused_)
+{
+    static const struct {
+        long status;
+        bool is_json;
+        enum lwa_outcome outcome;
+    } cases[] = {
+        {400, true, LWA_OK},  {401, false, LWA_OK}, {404, false, LWA_OK}, {429, false, LWA_OK},
+        {500, false, LWA_OK}, {503, true, LWA_OK},  {200, true, LWA_OK},  {200, false, PO},
+        {204, false, PO},     {302, true, PO},      {307, false, PO},     {511, false, PO},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct http_reply reply = {.failure = HTTP_OK,
+                                         .sent = true,
+                                         .status = cases[i].status,
+                                         .body = "",
+                                         .is_json = cases[i].is_json};
+        char what[32];
+        (void)snprintf(what, sizeof(what), "%ld %d", reply.status, reply.is_json);
+        assert_outcome(lwa_classify(LWA_PROBE, &reply), cases[i].outcome, what);
+    }
+}
+
 static void test_failures(void **state _unused_)
 {
     static const struct {
@@ -155,6 +179,7 @@ static void test_failures(void **state _unused_)
         assert_outcome(lwa_classify(LWA_EXCHANGE, &reply), cases[i].token, what);
         assert_outcome(lwa_classify(LWA_CODEPAIR, &reply), cases[i].other, what);
         assert_outcome(lwa_classify(LWA_TOKENINFO, &reply), cases[i].other, what);
+        assert_outcome(lwa_classify(LWA_PROBE, &reply), cases[i].other, what);
     }
 }
 
@@ -505,12 +530,13 @@ static void test_token_info(void **state _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),         cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_names),           cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_bad_tokens),      cmocka_unit_test(test_token_sizes),
-        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_not_tokens),
-        cmocka_unit_test(test_code_pair),       cmocka_unit_test(test_bad_code_pair),
-        cmocka_unit_test(test_code_pair_sizes), cmocka_unit_test(test_token_info),
+        cmocka_unit_test(test_replies),       cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_failures),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_bad_tokens),
+        cmocka_unit_test(test_token_sizes),   cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_not_tokens),    cmocka_unit_test(test_code_pair),
+        cmocka_unit_test(test_bad_code_pair), cmocka_unit_test(test_code_pair_sizes),
+        cmocka_unit_test(test_token_info),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

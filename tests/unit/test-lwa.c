@@ -356,6 +356,23 @@ static void test_no_memory_for_an_answer(void **state _unused_)
 
 #endif
 
+static void on_probed(const struct lwa_answer *answer, void *userdata)
+{
+    take_answer(userdata, answer, answer->outcome == LWA_OK);
+}
+
+static void test_probe(void **state _unused_)
+{
+    struct fixture *f = setup("/scripted");
+    script(f, 400, "{\"error\":\"invalid_request\"}");
+    assert_int_equal(lwa_request_probe(f->h, f->url, on_probed, f, &f->request), 0);
+    run(f);
+    assert_true(f->has_result);
+    assert_non_null(strstr(tls_server_last_request(f->server), "GET /scripted HTTP/1.1\r\n"));
+    assert_null(strstr(tls_server_last_request(f->server), "access-token"));
+    teardown(f);
+}
+
 static int end_group(void **state _unused_)
 {
     tls_server_forget_ca();
@@ -377,6 +394,7 @@ int main(void)
 #if !LWA_SANITIZE
         cmocka_unit_test(test_no_memory_for_an_answer),
 #endif
+        cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests(tests, NULL, end_group);
 }
