@@ -61,7 +61,7 @@ bool authorize_question_equal(const struct authorize_question *a, const struct a
     return strcmp(a->account, b->account) == 0 && a->owner.device == b->owner.device &&
            a->owner.uid == b->owner.uid && strcmp(a->owner.name, b->owner.name) == 0 &&
            scope_set_equal(a->asked, b->asked) && scope_set_equal(a->scopes, b->scopes) &&
-           verdicts_equal(&a->verdicts, &b->verdicts);
+           verdicts_equal(&a->verdicts, &b->verdicts) && a->flow == b->flow;
 }
 
 /* --- facts for polkit -------------------------------------------------------------------------------- */
@@ -97,6 +97,8 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
     add_fact(f, "owner", q->owner.device ? "device" : q->owner.name);
     add_fact(f, "scopes", f->scopes);
     add_fact(f, "consent", "none");
+    if (q->flow)
+        add_fact(f, "flow", q->flow);
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct authorize_question {
     struct scope_set asked;  /* canonical: what the app asked for */
     struct scope_set scopes; /* expanded: what must be allowed */
     struct verdicts verdicts;
+    const char *flow; /* of a login, a fixed word; NULL elsewhere */
 };
 
 enum authorize_result {

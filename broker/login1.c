@@ -140,6 +140,7 @@ static void authorize(struct call *call)
     memcpy(question.account, b->account_name, sizeof(b->account_name));
     question.owner = b->owner;
     question.asked = b->scopes;
+    question.flow = b->flow->name;
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
     int r = authorize_action(call->peer, ACTION_LOGIN, &question, may_prompt, on_authorized, b, &b->check);
     if (r < 0)

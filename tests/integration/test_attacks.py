@@ -310,3 +310,22 @@ def test_logins_left_while_they_are_proven_do_not_pile_up(quick):
     quick.sim.clear_faults()
     wait_until(lambda: status(quick.root())["logins"] == 0, 30 * quick.slowness, "the provider's word on them")
     assert link(quick, "alice", [LIBRARY], client=alice) == "main"
+
+
+def test_logins_by_device_code_only(quick):
+    """What the address of another login asks for is in the hands of who opens it, and what an import carries is only
+    said (SECURITY.md): an administrator can have neither."""
+    quick.write_grants("people", f"[user:alice]\nallow = {LIBRARY}:read\n")
+    quick.write_rule(
+        "05-flow",
+        'polkit.addRule(function(action) { if (action.id === "org.lwabroker.login" &&'
+        ' action.lookup("flow") !== "device-code") return polkit.Result.NO; });',
+    )
+    quick.reload()
+    alice = quick.client("alice")
+    redirect = {"redirect_uri": "http://127.0.0.1:9090/cb"}
+    assert error_of(Login, alice, [f"{LIBRARY}:read"], "authorization-code", **redirect).short == "AccessDenied"
+    with sealed("Atzr|wide") as fd:
+        error = error_of(Login, alice, [f"{LIBRARY}:read"], "import", token=("h", fd))
+    assert error.short == "AccessDenied"
+    assert link(quick, "alice", [f"{LIBRARY}:read"], client=alice) == "main"
