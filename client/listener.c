@@ -66,7 +66,7 @@ static int open_socket(unsigned port, unsigned *ret_port)
     _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* A port of a login that has just ended can be taken again; one that is listened on cannot. */
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, LISTENER_CONNECTIONS_MAX) < 0 ||
+        bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, SOMAXCONN) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) < 0)
         return -errno;
     *ret_port = ntohs(address.sin_port);

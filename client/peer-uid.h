@@ -2,7 +2,7 @@
 #pragma once
 
 /* Whose process is at the other end of a connection over the loopback: TCP carries no credentials, but the
- * kernel notes the owner of each socket in /proc/net/tcp. */
+ * kernel notes the owner of each socket, and tells it (sock_diag(7), /proc/net/tcp). */
 
 #include "util/cleanup.h"
 

@@ -255,6 +255,34 @@ def test_a_browser_of_another_user_is_turned_away(bus, broker):  # noqa: F811
     assert code == 0 and error.count("another user") == 1 and "hint: " in error
 
 
+FLOOD = """import os, socket, sys
+os.setuid(int(sys.argv[1]))
+while True:
+    with socket.socket() as s:
+        s.setblocking(False)
+        s.connect_ex(('127.0.0.1', int(sys.argv[2])))
+"""
+
+
+def test_a_flood_of_strangers_does_not_keep_the_browser_out(bus, broker):  # noqa: F811
+    """Whose each of them is takes no longer to find out for there being many, and all find a place to wait in."""
+    RedirectLogin(broker)
+    with Browsing(bus, broker) as browsing:
+        command = ["/usr/bin/python3", "-c", FLOOD, str(STRANGER), str(browsing.port)]
+        strangers = [subprocess.Popen(command) for _ in range(2)]
+        try:
+            assert b"another user" in browsing.process.stderr.readline()
+            time.sleep(1)  # thousands of closed connections
+            began = time.monotonic()
+            assert browsing.bring()[0] == 200
+            assert time.monotonic() - began < 4
+        finally:
+            for stranger in strangers:
+                stranger.kill()
+                stranger.wait()
+        assert browsing.end()[0] == 0
+
+
 def socket_owners(port):
     """The uids of the far ends of connections to this port, as the kernel tells them."""
     with open("/proc/net/tcp", encoding="ascii") as table:
