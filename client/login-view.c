@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define TICK_MSEC 1000
+/* What is shown around the QR code and has to be seen with it, without the address of a page to log in at. */
+#define LINES_WITH_CODE 16
+#define LINES_WITH_URI 9
 #define SLOW_USEC (15 * USEC_PER_SEC)
 #define SLOW_WORDS " Amazon is slow to answer; Ctrl-C gives up"
 
@@ -67,7 +70,7 @@ static void show_code(struct login_view *v)
     struct terminal t = get_terminal(v);
     (void)fprintf(v->out, "To link this device, open\n\n    %s%s%s\n\n", terminal_colour(&t, COLOUR_BOLD),
                   v->address, terminal_colour(&t, COLOUR_PLAIN));
-    if (v->wants_qr && qr_print(&t, v->address, v->out))
+    if (v->wants_qr && qr_print(&t, v->address, LINES_WITH_CODE, v->out))
         (void)fputc('\n', v->out);
     (void)fprintf(v->out, "on any phone or computer, log in to Amazon there, and enter this code:\n\n");
     if (t.is_terminal) {
@@ -87,7 +90,8 @@ static void show_authorize_uri(struct login_view *v)
                   is_here ? "on this computer" : "on any phone or computer", v->authorize_uri);
     if (is_here)
         return;
-    if (v->wants_qr && qr_print(&t, v->authorize_uri, v->out))
+    size_t uri_lines = t.width > 0 ? (strlen(v->authorize_uri) + t.width - 1) / t.width : 1;
+    if (v->wants_qr && qr_print(&t, v->authorize_uri, LINES_WITH_URI + uri_lines, v->out))
         (void)fputc('\n', v->out);
     (void)fprintf(
         v->out,

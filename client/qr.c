@@ -44,16 +44,21 @@ static void print_cells(const QRcode *code, FILE *out)
     }
 }
 
-bool qr_print(const struct terminal *t, const char *text, FILE *out)
+static bool fits(const struct terminal *t, size_t columns, size_t rows)
+{
+    return columns <= t->width && (t->height == 0 || rows <= t->height);
+}
+
+bool qr_print(const struct terminal *t, const char *text, size_t lines, FILE *out)
 {
     _cleanup_(qrcode_freep) QRcode *code = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_L);
     if (!code || !t->is_terminal)
         return false;
 
     size_t modules = (size_t)code->width + 2 * QR_QUIET_ZONE;
-    if (t->is_utf8 && modules <= t->width)
+    if (t->is_utf8 && fits(t, modules, (modules + 1) / 2 + lines))
         print_half_blocks(t, code, out);
-    else if (!t->is_utf8 && t->has_colours && 2 * modules <= t->width)
+    else if (!t->is_utf8 && t->has_colours && fits(t, 2 * modules, modules + lines))
         print_cells(code, out);
     else
         return false;

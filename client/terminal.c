@@ -35,6 +35,7 @@ struct terminal terminal_get(void)
         struct winsize size = {0};
         bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
         t.width = known ? size.ws_col : WIDTH_UNKNOWN;
+        t.height = known ? size.ws_row : 0;
     }
     return t;
 }

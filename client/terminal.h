@@ -10,7 +10,8 @@ struct terminal {
     bool is_terminal; /* standard output is one, and can move its cursor */
     bool has_colours;
     bool is_utf8;
-    size_t width; /* columns; 0: not a terminal, no limit */
+    size_t width;  /* columns; 0: not a terminal, no limit */
+    size_t height; /* rows; 0: not known, no limit */
 };
 
 enum colour { COLOUR_PLAIN, COLOUR_BOLD, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_COUNT };

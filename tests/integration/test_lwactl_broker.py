@@ -100,6 +100,19 @@ def test_login_on_a_terminal(ready):
     assert "Atz" not in shown
 
 
+@pytest.mark.parametrize("rows", [32, 33])
+def test_login_qr_pushes_nothing_off_the_screen(ready, rows):
+    """A QR code that leaves no room for the address and the code is not shown."""
+    with Terminal(ready, "alice", ["lwactl", "login", "profile"], rows=rows) as terminal:
+        terminal.wait_for(r"Time left|left")
+        assert bool(re.search("[█▀▄]{33}", terminal.plain())) == (rows == 33)
+        lines = terminal.plain().rstrip("\r\n").split("\n")
+        first = next(i for i, line in enumerate(lines) if "To link this device" in line)
+        assert len(lines) - first <= rows, terminal.text
+        terminal.type("\x03")
+        assert terminal.wait_end() == CANCELLED, terminal.text
+
+
 @pytest.mark.parametrize("kind", ["dumb", "xterm"])
 def test_login_without_qr_on_a_small_terminal(ready, kind):
     command = ["lwactl", "login", "--no-qr", "profile"]

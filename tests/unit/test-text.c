@@ -230,7 +230,7 @@ static void test_qr_is_the_code(void **state)
     (void)state;
 
     FILE *out = open_memstream(&text, &n);
-    assert_true(qr_print(&t, address, out));
+    assert_true(qr_print(&t, address, 0, out));
     assert_int_equal(fclose(out), 0);
     QRcode *code = QRcode_encodeString8bit(address, 0, QR_ECLEVEL_L);
     assert_non_null(code);
@@ -269,13 +269,17 @@ static void test_qr_needs_room(void **state)
         {{.is_terminal = true, .has_colours = true, .width = 66}, true},
         {{.is_terminal = true, .has_colours = true, .width = 65}, false},
         {{.is_terminal = true, .width = 200}, false},
+        {{.is_terminal = true, .is_utf8 = true, .width = 80, .height = 22}, true},
+        {{.is_terminal = true, .is_utf8 = true, .width = 80, .height = 21}, false},
+        {{.is_terminal = true, .has_colours = true, .width = 80, .height = 38}, true},
+        {{.is_terminal = true, .has_colours = true, .width = 80, .height = 37}, false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_free_ char *text = NULL;
         size_t n = 0;
         FILE *out = open_memstream(&text, &n);
-        assert_int_equal(qr_print(&cases[i].terminal, "https://amazon.com/us/code", out), cases[i].shown);
+        assert_int_equal(qr_print(&cases[i].terminal, "https://amazon.com/us/code", 5, out), cases[i].shown);
         assert_int_equal(fclose(out), 0);
         assert_int_equal(n > 0, cases[i].shown);
     }
