@@ -200,6 +200,14 @@ static bool name_was_resolved(struct http_request *r)
     return usec > 0;
 }
 
+/* Whether the connection broke: then the peer has said nothing of its certificate. */
+static bool was_cut(struct http_request *r)
+{
+    long error = 0;
+    (void)curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
+    return error == ECONNRESET || error == EPIPE;
+}
+
 /* Curl failed before anything of the request was sent. */
 static enum http_failure classify_unsent(struct http_request *r, CURLcode result)
 {
@@ -222,6 +230,7 @@ static enum http_failure classify_unsent(struct http_request *r, CURLcode result
     case CURLE_PEER_FAILED_VERIFICATION:
         return http_policy_is_about_time(r->easy) ? HTTP_E_TLS_TIME : HTTP_E_TLS;
     case CURLE_SSL_CONNECT_ERROR:
+        return was_cut(r) ? HTTP_E_CONNECT : HTTP_E_TLS;
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:

@@ -55,7 +55,7 @@ NEXT_TRY = re.compile(r"^(.*); the next try is due in (\d+) s\.$")
 FAULTS = {
     # --- before the request was sent ---
     "refused": (("road", "refused"), "offline", "offline"),
-    "reset-in-the-handshake": (("road", "reset"), "tls", "offline"),
+    "reset-in-the-handshake": (("road", "reset"), "offline", "offline"),
     "silent-at-connect": (("road", "silent"), "offline", "offline"),
     "dns-failure": (("road", "no-dns"), "dns", "offline"),
     "tls-expired": (("road", "--expired"), "clock", "clock"),
