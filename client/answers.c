@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/answers.h"
 
+#include "client/bus.h"
 #include "client/outcome.h"
 #include "client/terminal.h"
 
@@ -22,7 +23,7 @@ int answers_open(struct answers *a, const char *authorize_uri)
     if (r == -ENOMEM)
         return report(CTL_FAILED, "out of memory");
     if (r < 0)
-        return report(CTL_FAILED, "The broker answered in a way that this lwactl does not know.");
+        return bus_report_unknown_answer();
     a->is_open = true;
     return CTL_OK;
 }
@@ -43,7 +44,7 @@ enum answers_result answers_refuse(struct answers *a, int *ret_code)
 {
     a->is_paused = false;
     if (++a->n_refused >= TRIES) {
-        *ret_code = report(CTL_USAGE, "That was the last try. Nothing was linked.");
+        *ret_code = report(CTL_USAGE, "That was the last try. Nothing was linked; log in again.");
         return ANSWERS_OVER;
     }
     return ANSWERS_REFUSED;
@@ -97,7 +98,7 @@ static enum answers_result read_input(struct answers *a, struct redirect *ret, i
     if (a->n > 0 && take_line(a, true, ret, ret_code) == ANSWERS_ONE)
         return ANSWERS_ONE;
     *ret_code = report(a->n_refused > 0 ? CTL_USAGE : CTL_CANCELLED,
-                       "Standard input ended before it brought an answer. Nothing was linked.");
+                       "Standard input ended before it brought an answer. Nothing was linked; log in again.");
     return ANSWERS_OVER;
 }
 

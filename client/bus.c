@@ -127,7 +127,10 @@ static bool names_login(const char *message, const struct bus_context *context)
 
 static bool is_told(const struct outcome *outcome, const char *message)
 {
-    return message && outcome->told_by && strstr(message, outcome->told_by);
+    for (size_t i = 0; message && i < OUTCOME_TOLD_BY_MAX && outcome->told_by[i]; i++)
+        if (strstr(message, outcome->told_by[i]))
+            return true;
+    return false;
 }
 
 int bus_report(const char *name, const char *message, const struct bus_context *context)
@@ -145,6 +148,13 @@ int bus_report(const char *name, const char *message, const struct bus_context *
     return outcome->code;
 }
 
+int bus_report_unknown_answer(void)
+{
+    (void)report(CTL_FAILED, "The broker answered in a way that this lwactl does not know.");
+    report_hint("%s", outcome_of_error(BUS_E_NOT_SUPPORTED)->hint);
+    return CTL_FAILED;
+}
+
 int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
              DBusMessage **ret_reply)
 {
@@ -154,11 +164,8 @@ int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const st
         bus->connection, call, bus->interactive ? TIMEOUT_INTERACTIVE_MSEC : TIMEOUT_MSEC, &error);
     if (!reply)
         return bus_report(error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
-    if (!dbus_message_has_signature(reply, signature)) {
-        (void)report(CTL_FAILED, "The broker answered in a way that this lwactl does not know.");
-        report_hint("%s", outcome_of_error(BUS_E_NOT_SUPPORTED)->hint);
-        return CTL_FAILED;
-    }
+    if (!dbus_message_has_signature(reply, signature))
+        return bus_report_unknown_answer();
     *ret_reply = TAKE_PTR(reply);
     return CTL_OK;
 }

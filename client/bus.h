@@ -44,5 +44,7 @@ int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const st
              DBusMessage **ret_reply) _must_check_;
 /* Says an error by its name and the message that came with it (NULL or "": none), and what to do next. */
 int bus_report(const char *name, const char *message, const struct bus_context *context);
+/* For an answer of another shape than the contract's. */
+int bus_report_unknown_answer(void);
 /* "login SCOPE…" as a hint. */
 void bus_hint_login(const struct bus_context *context);

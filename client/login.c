@@ -49,7 +49,7 @@ int login_begin(struct login *l, DBusMessage *call)
 
     sender = dbus_message_get_sender(reply);
     if (!sender || !dbus_message_get_args(reply, NULL, DBUS_TYPE_OBJECT_PATH, &path, DBUS_TYPE_INVALID))
-        return report(CTL_FAILED, "The broker answered in a way that this lwactl does not know.");
+        return bus_report_unknown_answer();
     l->broker = strdup(sender);
     l->path = strdup(path);
     return l->broker && l->path ? CTL_OK : report(CTL_FAILED, "out of memory");

@@ -28,11 +28,14 @@ enum {
 /* What the help says about an exit code. */
 const char *outcome_code_text(int code);
 
+#define OUTCOME_TOLD_BY_MAX 2
+
 struct outcome {
     int code;
     const char *sentence; /* for an error that came without a message */
     const char *hint;     /* NULL: none, or one that the caller has to make */
-    const char *told_by;  /* a message with these words says already what the hint would; NULL: none does */
+    /* A message with one of these says already what the hint would; those that are not given are NULL. */
+    const char *told_by[OUTCOME_TOLD_BY_MAX];
 };
 
 /* For an error of ours; for BUS_OK the one of an error nobody knows. */

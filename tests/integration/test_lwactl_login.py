@@ -414,6 +414,7 @@ def test_scopes_that_were_left_out_are_told(bus, broker):  # noqa: F811
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_slow_amazon_is_told(bus, broker):  # noqa: F811
     """The broker tries on while Amazon is not well: a person must not think that it hangs."""
     login = Login(broker)
@@ -436,7 +437,14 @@ def test_a_slow_amazon_is_told(bus, broker):  # noqa: F811
 
 @pytest.mark.parametrize("error, message, hints", [
     ("NoSuchAccount", "There is no account x; see `lwactl accounts`.", 0), ("NoSuchAccount", "There is no account x.", 1),
-    ("InvalidScope", "The scope x is in no catalogue.", 0), ("InvalidScope", "No.", 1), ("RateLimited", "No.", 1)])
+    ("InvalidScope", "The scope x is in no catalogue.", 0), ("InvalidScope", "No.", 1), ("RateLimited", "No.", 1),
+    ("RateLimited", "This app calls too often; try again in 3 s.", 0), ("AccessDenied", "No.", 1),
+    ("AccessDenied", "This user may not log in; a polkit rule decides.", 0),
+    ("ConsentRequired", "An administrator can allow it in grants.d.", 0),
+    ("ConsentRequired", "Logging in needs authentication; call from a session with a polkit agent.", 1),
+    ("ProviderUnavailable", "The provider cannot be reached; the next try is due in 3 s.", 0),
+    ("ProviderMisconfigured", "An administrator must look at broker.conf.", 0),
+    ("StoreUnavailable", "The login cannot be stored; see `lwactl status`.", 0), ("StoreUnavailable", "No.", 1)])
 def test_a_hint_says_nothing_twice(bus, broker, error, message, hints):  # noqa: F811
     def fail(*_):
         raise BusError(error, message)
@@ -546,7 +554,7 @@ def test_pasted_at_a_terminal(bus, broker):  # noqa: F811
         with Terminal(bus, *command) as t:
             t.wait_for("Address or code: ")
             t.type(key)
-            assert t.finish() == code and "Nothing was linked." in t.text
+            assert t.finish() == code and "Nothing was linked" in t.text
 
 
 # --- by import -----------------------------------------------------------------------------------------------
