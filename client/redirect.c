@@ -190,10 +190,11 @@ static bool name_is(struct piece name, const char *text)
     return name.n == strlen(text) && strncasecmp(name.bytes, text, name.n) == 0;
 }
 
-/* Header lines up to the empty one: one Host, ours; no body. */
-static enum redirect_kind check_headers(struct piece rest, const char *authority)
+/* Header lines up to the empty one: one Host, ours; no body. *ret_is_sent: by the page of another site. */
+static enum redirect_kind check_headers(struct piece rest, const char *authority, bool *ret_is_sent)
 {
     bool has_host = false, is_ours = false;
+    *ret_is_sent = false;
     for (;;) {
         struct piece line;
         if (!next_line(&rest, &line))
@@ -207,6 +208,8 @@ static enum redirect_kind check_headers(struct piece rest, const char *authority
         struct piece value = without_blanks(line);
         if (name_is(name, "transfer-encoding") || (name_is(name, "content-length") && !piece_is(value, "0")))
             return REDIRECT_E_MALFORMED;
+        if (name_is(name, "sec-fetch-site") && !piece_is(value, "none") && !piece_is(value, "same-origin"))
+            *ret_is_sent = true;
         if (!name_is(name, "host"))
             continue;
         if (has_host)
@@ -237,14 +240,16 @@ enum redirect_kind redirect_parse_head(const char *head, size_t n, const struct 
     if (!is_token(method) || !is_target(target) ||
         (!piece_is(line, "HTTP/1.1") && !piece_is(line, "HTTP/1.0")))
         return REDIRECT_E_MALFORMED;
-    enum redirect_kind kind = check_headers(rest, place->authority);
+    bool is_sent;
+    enum redirect_kind kind = check_headers(rest, place->authority, &is_sent);
     if (kind != REDIRECT_ANSWER)
         return kind;
     if (!piece_is(method, "GET"))
         return REDIRECT_E_METHOD;
     struct piece path = cut(&target, '?');
+    /* A page that sends a browser here could have logged it in at Amazon's as somebody else before. */
     if (piece_is(path, place->begin_path))
-        return REDIRECT_BEGIN;
+        return is_sent ? REDIRECT_E_HOST : REDIRECT_BEGIN;
     return piece_is(path, place->path) ? parse_query(target, ret) : REDIRECT_E_OTHER;
 }
 

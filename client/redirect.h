@@ -24,11 +24,11 @@ struct redirect {
 };
 
 enum redirect_kind {
-    REDIRECT_ANSWER,      /* *ret is set; its state is still to be compared */
-    REDIRECT_BEGIN,       /* the browser asks where it should begin */
-    REDIRECT_E_OTHER,     /* an address that is not ours, such as that of an icon */
-    REDIRECT_E_METHOD,    /* not GET */
-    REDIRECT_E_HOST,      /* another host: a foreign page that points a name of its own at the loopback */
+    REDIRECT_ANSWER,   /* *ret is set; its state is still to be compared */
+    REDIRECT_BEGIN,    /* the browser asks where it should begin */
+    REDIRECT_E_OTHER,  /* an address that is not ours, such as that of an icon */
+    REDIRECT_E_METHOD, /* not GET */
+    REDIRECT_E_HOST,   /* a foreign page: it points a name of its own at the loopback, or begins the login */
     REDIRECT_E_MALFORMED, /* anything that is not exactly what a browser sends, or holds no answer */
 };
 

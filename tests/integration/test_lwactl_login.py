@@ -147,6 +147,7 @@ STRANGE = [
     (405, "POST", f"/lwa-callback?code=evil&state={STATE}", {"Content-Length": "0"}),
     (403, "GET", f"/lwa-callback?code=evil&state={STATE}", {"Host": "evil.example"}),
     (403, "GET", "/lwa-login", {"Host": "evil.example"}),
+    (403, "GET", "/lwa-login", {"Sec-Fetch-Site": "cross-site"}),
 ]
 
 

@@ -46,6 +46,7 @@ static void test_an_answer(void **state)
 static void test_requests(void **state)
 {
 #define BEGIN "GET /lwa-callback?code=a&state=b HTTP/1.1\r\n"
+#define LOGIN "GET /lwa-login HTTP/1.1\r\n" HOST
     static const struct {
         const char *head;
         enum redirect_kind kind;
@@ -55,6 +56,13 @@ static void test_requests(void **state)
         {"GET /lwa-callback?code=a&state=b HTTP/1.0\r\n" HOST "\r\n", REDIRECT_ANSWER},
         {GET("/lwa-login"), REDIRECT_BEGIN},
         {GET("/lwa-login?x"), REDIRECT_BEGIN},
+        {LOGIN "sec-fetch-site: none\r\n\r\n", REDIRECT_BEGIN},
+        {LOGIN "Sec-Fetch-Site: same-origin\r\n\r\n", REDIRECT_BEGIN},
+        {LOGIN "Sec-Fetch-Site: cross-site\r\n\r\n", REDIRECT_E_HOST},
+        {LOGIN "Sec-Fetch-Site: same-site\r\n\r\n", REDIRECT_E_HOST},
+        {LOGIN "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n\r\n", REDIRECT_E_HOST},
+        {LOGIN "Sec-Fetch-Site:\r\n\r\n", REDIRECT_E_HOST},
+        {BEGIN HOST "Sec-Fetch-Site: cross-site\r\n\r\n", REDIRECT_ANSWER},
         {GET("/"), REDIRECT_E_OTHER},
         {GET("/favicon.ico"), REDIRECT_E_OTHER},
         {GET("/lwa-callback/?code=a&state=b"), REDIRECT_E_OTHER},
