@@ -14,6 +14,8 @@
 #define PORT_MIN 1024
 #define PORT_MAX 65535
 
+#define HINT_SIZE 64
+
 /* What the arguments come to. */
 struct plan {
     enum login_flow flow;
@@ -23,6 +25,7 @@ struct plan {
     const char *redirect_uri; /* NULL: none */
     int token_fd;             /* -1: none */
     struct answers *answers;  /* NULL: none are to come */
+    char hint[HINT_SIZE];     /* the options with which one says it again */
 };
 
 static void plan_clear(struct plan *p)
@@ -138,12 +141,21 @@ static int plan_answers(struct plan *p, const struct command *command, const str
     return p->flow == LOGIN_BY_BROWSER ? plan_listener(p, command, arguments) : CTL_OK;
 }
 
+/* Without the scopes and the account, which every hint of a login names. */
+static void plan_hint(struct plan *p, const struct arguments *arguments)
+{
+    const char *port = arguments->values[OPTION_PORT];
+    (void)snprintf(p->hint, sizeof(p->hint), "%s%s%s%s%s", flows[p->flow].login_hint, port ? "--port " : "",
+                   port ? port : "", port ? " " : "", arguments->given[OPTION_DEVICE] ? "--device " : "");
+}
+
 static int make_plan(struct plan *p, const struct command *command, const struct arguments *arguments)
 {
     int r = check_combination(command, arguments);
     for (size_t i = 1; i < ARRAY_SIZE(flows); i++)
         if (arguments->given[flows[i].option])
             p->flow = flows[i].flow;
+    plan_hint(p, arguments);
     if (r == CTL_OK)
         r = options_scopes(command, arguments, &p->scopes);
     if (r == CTL_OK)
@@ -204,8 +216,7 @@ static int run(const struct command *command, const struct arguments *arguments)
     if (r != CTL_OK)
         return r;
 
-    struct bus_context context = {&plan.scopes, arguments->values[OPTION_ACCOUNT],
-                                  flows[plan.flow].login_hint};
+    struct bus_context context = {&plan.scopes, arguments->values[OPTION_ACCOUNT], plan.hint};
     _cleanup_message_ DBusMessage *call = NULL;
     _cleanup_bus_ struct bus bus = {NULL};
     _cleanup_(login_view_clear) struct login_view view = {

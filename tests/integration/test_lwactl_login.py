@@ -129,10 +129,12 @@ def test_browser_is_sent_on_to_amazon(bus, broker):  # noqa: F811
 
 def test_browser_denied(bus, broker):  # noqa: F811
     login = RedirectLogin(broker, outcome="denied", nothing=("s", ""))
-    with Browsing(bus, broker) as browsing:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = str(found.getsockname()[1])
+    with Browsing(bus, broker, "--port", port, "--device") as browsing:
         browsing.get(f"/lwa-callback?error=access_denied&error_description=%1b[2J&state={STATE}")
         code, _, error = browsing.end()
-    assert code == 3 and "turned down" in error and "hint: lwactl login --browser " + LIBRARY in error
+    assert code == 3 and "turned down" in error and f"hint: lwactl login --browser --port {port} --device {LIBRARY}\n" in error
     assert login.taken == [{"error": "access_denied", "state": STATE}]
 
 
