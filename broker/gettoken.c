@@ -94,6 +94,16 @@ static void fail_scopes(struct get_token *g, enum bus_error error, const char *d
     call_fail(g->call, error, "%s%s%s", before, names ? names : "", after);
 }
 
+/* The sentence ends with the command that makes a login of the same owner. */
+static void ask_for_login(struct get_token *g, enum bus_error error, const char *decided_by,
+                          struct scope_set scopes, const char *sentence)
+{
+    char before[256];
+    bool is_device = g->account && g->account->owner.device;
+    (void)snprintf(before, sizeof(before), "%s: lwactl login %s", sentence, is_device ? "--device " : "");
+    fail_scopes(g, error, decided_by, scopes, before, "");
+}
+
 static void fail_answer(struct get_token *g, const struct authorize_answer *answer)
 {
     switch (answer->result) {
@@ -362,15 +372,14 @@ static size_t collect_grants(struct get_token *g, struct select_grant *ret, stru
 static void fail_selection(struct get_token *g, int outcome, bool is_foreign, struct scope_set log_in_with)
 {
     if (outcome == SELECT_E_NARROWER_LOGIN)
-        fail_scopes(g, BUS_E_NARROWER_LOGIN_REQUIRED, "grant", log_in_with,
-                    "Every login that would serve may carry more than this app may hold; log in with fewer "
-                    "scopes: lwactl login ",
-                    "");
+        ask_for_login(g, BUS_E_NARROWER_LOGIN_REQUIRED, "grant", log_in_with,
+                      "Every login that would serve may carry more than this app may hold; log in with fewer "
+                      "scopes");
     else if (is_foreign)
         fail_foreign(g);
     else
-        fail_scopes(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
-                    "No login of this account carries what was asked; log in: lwactl login ", "");
+        ask_for_login(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
+                      "No login of this account carries what was asked; log in");
 }
 
 static void choose_grant(struct get_token *g)
@@ -410,7 +419,7 @@ static void check_account(struct get_token *g, bool may_use_device)
                   g->account_name);
     else if (!is_usable)
         fail_scopes(g, BUS_E_LOGIN_REQUIRED, "account", g->asked,
-                    "Nobody has logged in; log in: lwactl login ", "");
+                    "Nobody has logged in; log in, with --device for all users: lwactl login ", "");
     else if (account_is_locked(g->account, g->call->peer->identity.user))
         call_fail(g->call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, g->account->id);
     else

@@ -363,6 +363,8 @@ def test_login_required(world):
     grants(world, f"[user:alice]\nallow = {ALL} music::recommendation\n")
     with refused("LoginRequired", "lwactl login", "music::recommendation"):
         world.client("alice").get_token(["music::recommendation"])
+    with refused("LoginRequired", "lwactl login --device music::recommendation"):
+        world.client("alice").get_token(["music::recommendation"], account="device")
     # No single login carries both.
     with refused("LoginRequired", "lwactl login", READ, "music::playback"):
         world.client("alice").get_token([READ, "music::playback"])
