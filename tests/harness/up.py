@@ -29,6 +29,14 @@ Running; Ctrl-C stops it all. In other terminals, in {tree}:
     ./dev as alice lwactl accounts
     ./dev as alice lwactl status
     ./dev as root lwactl audit
+
+  The other ways to log in; the browser shows the simulator's page, and no page at https://app.example:
+    ./dev as alice lwactl login --browser --port 8123 music::library:read       (a browser of alice's or root's)
+    ./dev as alice lwactl login --redirect-uri https://app.example/cb music::library:read
+    ./dev as alice lwactl login --import music::library:read
+  The last asks for a refresh token. This makes one; paste what stands in its quotes after "refresh_token":
+    curl -d customer=alice -d scope=music::library:read http://127.0.0.1:{control}/mint
+
   The users are alice, bob, carol, musicd, weatherd and root. Programs that call the simulator want its authority:
     ./dev as musicd env SSL_CERT_FILE={ca} python3
 
@@ -45,6 +53,9 @@ Running; Ctrl-C stops it all. In other terminals, in {tree}:
     curl http://127.0.0.1:{control}/state
     curl -X POST http://127.0.0.1:{control}/expire-tokens
     curl -d token_lifetime=20 http://127.0.0.1:{control}/set
+  It can be unwell (kind: reset, hang-before, http-429, html-502, ...; count=0: until the second line):
+    curl -d endpoint=any -d kind=reset -d count=0 http://127.0.0.1:{control}/fault
+    curl -X POST http://127.0.0.1:{control}/clear-faults
 
   To change: {conf}/broker.conf and grants.d/*.conf, then
     kill -HUP {broker}
@@ -98,7 +109,8 @@ def play(stage, tree):
     try:
         while all(part.alive() for part in world.parts.values()):
             signal.sigtimedwait([signal.SIGCHLD], 1)
-        stage.narrator.bad("a part has ended by itself")
+        ended = [part.name for part in world.parts.values() if not part.alive()]
+        stage.narrator.bad(f"{', '.join(ended)} ended by itself, so all of it ends")
         stage.narrator.show(world.logs())
     finally:
         os.unlink(note)
