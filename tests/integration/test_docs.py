@@ -88,6 +88,20 @@ def test_what_the_daemon_says_of_a_wrong_start():
         assert done.returncode == 1 and done.stderr == f"<3>{told}\n"
 
 
+def test_reasons_of_logins():
+    """Programs tell them apart, so the interface lists them all, by outcome."""
+    told = re.search(r"reason: (.*?)\. More", " ".join(read("dbus/org.lwabroker.Login1.Request.xml").split())).group(1)
+    listed = {}
+    for part in told.split("; "):
+        outcome, names = re.fullmatch(r"of (\w+) (.*)", part).groups()
+        listed[outcome] = set(names.split(", "))
+    made = {}
+    for name, outcome in re.findall(r'\{"([a-z-]+)",\s*"(\w+)",', read("broker/login-reason.c")):
+        if outcome not in ("linked", "cancelled"):
+            made.setdefault(outcome, set()).add(name)
+    assert len(made["failed"]) > 20 and listed == made
+
+
 def printed_keys(text):
     """{(section, key): (default, meaning)} of what --print-config prints."""
     keys, comments, current = {}, [], None
