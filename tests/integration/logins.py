@@ -251,6 +251,17 @@ def take(client, scopes=(LIBRARY,), **options):
     return token.text, token.info
 
 
+def try_take(client, **options):
+    try:
+        return take(client, **options)
+    except DBusError:
+        return None
+
+
+def open_descriptors(world):
+    return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
+
+
 def reject(client, token_id, timeout=25):
     return client.call(NAME, "ReportRejected", "s", (token_id,), timeout=timeout)
 

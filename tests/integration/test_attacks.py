@@ -21,6 +21,7 @@ from logins import (
     error_of,
     link,
     link_device,
+    open_descriptors,
     register_agent,
     rows,
     sealed,
@@ -29,7 +30,7 @@ from logins import (
     take,
     trail,
 )
-from world import NAME, NO_RATES, PATH, DBusError, wait_until
+from world import NAME, NO_RATES, PATH, wait_until
 
 PEER = "org.freedesktop.DBus.Peer"
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
@@ -49,10 +50,6 @@ def unhurried(quick):
     quick.write_config(limits=NO_RATES)
     quick.reload()
     return quick
-
-
-def open_descriptors(world):
-    return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
 
 
 def connections_of(world, user, n):
@@ -136,7 +133,7 @@ def test_removal_holds_though_the_caller_leaves(quick):
     lock = sqlite3.connect(f"{quick.state_dir}/broker.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     leaver.send(ACCOUNTS, "Remove", "s", (account,))
-    time.sleep(0.3)
+    time.sleep(0.3)  # until the store has it, which nothing shows
     quick.clients.remove(leaver)
     leaver.close()
     wait_until(lambda: status(quick.root())["calls"] == 1, 5 * quick.slowness, "the call to end")

@@ -29,6 +29,7 @@ from logins import (
     status,
     take,
     trail,
+    try_take,
 )
 from world import BUS_CONFIG, NAME, SYSTEM_POLKIT_POLICY, Client, DBusError, Part, wait_until
 
@@ -199,13 +200,6 @@ def test_full_disk(world, disk):
     disclosed = [r for r in trail(world.client("root"), "token-disclosed") if r["app"] == "user:musicd"]
     assert disclosed[0]["repeats"] == 6
     assert [r["app"] for r in trail(world.client("root"), "token-disclosed")].count("user:weatherd") == 1
-
-
-def try_take(client, *args):
-    try:
-        return take(client, *args)
-    except DBusError:
-        return None
 
 
 def test_disk_fills_up_during_a_refresh(world, disk):

@@ -17,7 +17,6 @@ import contextlib
 import itertools
 import os
 import pwd
-import re
 import shutil
 import sqlite3
 import threading
@@ -42,6 +41,7 @@ from logins import (
     status,
     take,
     trail,
+    try_take,
 )
 from world import DBusError, wait_until
 
@@ -57,13 +57,6 @@ def disk(world):
 
 def database(world, suffix=""):
     return os.path.join(world.state_dir, "broker.db" + suffix)
-
-
-def try_take(client, **options):
-    try:
-        return take(client, **options)
-    except DBusError:
-        return None
 
 
 def integrity(world):

@@ -22,6 +22,7 @@ from logins import (
     error_of,
     grants,
     link,
+    open_descriptors,
     refreshes,
     rows,
     sealed,
@@ -57,10 +58,6 @@ def begin(client, token, scopes=(LIBRARY,), **options):
 
 def refusal(client, fd, **options):
     return error_of(begin, client, fd, **options).short
-
-
-def open_descriptors(world):
-    return len(os.listdir(f"/proc/{world.broker.pid}/fd"))
 
 
 # --- the whole way ---

@@ -22,6 +22,7 @@ from logins import (
     status,
     take,
     trail,
+    try_take,
     wait_trail,
 )
 from world import CLIENT_ID, NAME, wait_until
@@ -281,13 +282,6 @@ def test_outage_longer_than_a_token(world):
     world.sim.clear_faults()
     wait_until(lambda: try_take(alice), 20 * world.slowness, "the provider to be asked again")
     assert not accounts(alice)["main"]["needs_login"]
-
-
-def try_take(client):
-    try:
-        return take(client)
-    except Exception:
-        return None
 
 
 def test_retry_after_is_honoured(linked):
