@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The runner counts what ran, and takes what did not run for a failure."""
 
+import glob
 import importlib.machinery
 import importlib.util
 import os
@@ -59,3 +60,11 @@ def test_pytest_reports(runner, capsys, tmp_path, xml, status, passed, failed):
     runner.count_junit(str(report), status, tally)
     capsys.readouterr()
     assert (tally.passed, len(tally.failures)) == (passed, failed)
+
+
+def test_every_file_runs_and_the_longest_first(runner):
+    files = {path for pattern in runner.INTEGRATION for path in glob.glob(os.path.join(TREE, pattern))}
+    files = {os.path.relpath(path, TREE) for path in files}
+    ordered = runner.longest_first(files)
+    assert len(ordered) == len(files) and set(ordered) == files
+    assert ordered[: len(runner.LONGEST)] == [f"tests/integration/test_{name}.py" for name in runner.LONGEST]
