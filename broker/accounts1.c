@@ -223,22 +223,14 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
 {
     struct change *c = userdata;
     c->check = NULL;
+    if (!authorize_answer_action(c->call, answer, ACTION_MANAGE, "change the account"))
+        return;
     struct account *account = find(c);
-    if (answer->result == POLKIT_DISMISSED)
-        call_fail(c->call, BUS_E_CANCELLED,
-                  "The question whether to change the account was dismissed; call again to be asked again.");
-    else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
-        call_fail(
-            c->call, BUS_E_CONSENT_REQUIRED,
-            "Changing this account needs authentication; call from a session with a polkit agent, or as an "
-            "administrator.");
-    else if (answer->result != POLKIT_YES)
-        call_fail(c->call, BUS_E_ACCESS_DENIED,
-                  "This user may not change the account; a polkit rule for %s decides.", ACTION_MANAGE);
-    else if (!account)
+    int r = account ? store_change(c, account) : 0;
+    if (!account)
         call_fail(c->call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", c->account_name);
-    else if (store_change(c, account) < 0)
-        call_fail(c->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+    else if (r < 0)
+        call_fail_errno(c->call, r, NULL);
 }
 
 static void authorize(struct call *call)
@@ -284,7 +276,7 @@ static void begin_change(struct call *call, enum change_kind kind)
         c->label = strdup(label);
     if (!c || (label && !c->label)) {
         free(c);
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     c->call = call;

@@ -90,13 +90,11 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
 {
     struct query *q = userdata;
     q->check = NULL;
-    if (answer->result != POLKIT_YES) {
-        bool is_challenge = answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT;
-        call_fail(q->call, is_challenge ? BUS_E_CONSENT_REQUIRED : BUS_E_ACCESS_DENIED,
-                  "Reading the audit trail needs %s; an owner reads the records of own accounts with `own`.",
-                  q->is_own ? ACTION_READ_OWN : ACTION_READ);
+    const char *action = q->is_own ? ACTION_READ_OWN : ACTION_READ;
+    const char *what = q->is_own ? "read the audit trail of own accounts"
+                                 : "read the audit trail of all accounts (with `own`: of own accounts)";
+    if (!authorize_answer_action(q->call, answer, action, what))
         return;
-    }
     uid_t uid_only = q->is_own ? q->call->peer->identity.uid : (uid_t)-1;
     if (store_audit_query(q->call->broker->store, q->after, q->limit, q->is_newest, uid_only, on_records, q,
                           &q->op) < 0)
@@ -144,7 +142,7 @@ static void begin_query(struct call *call)
     }
     struct query *q = calloc(1, sizeof(*q));
     if (!q) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     *q = (struct query){

@@ -350,6 +350,35 @@ void authorize_wait_drop(struct authorize_wait *wait)
     free(wait);
 }
 
+bool authorize_answer_action(struct call *call, const struct polkit_answer *answer, const char *action,
+                             const char *what)
+{
+    switch (answer->result) {
+    case POLKIT_YES:
+        return true;
+    case POLKIT_DISMISSED:
+        call_fail(call, BUS_E_CANCELLED,
+                  "The question whether to %s was dismissed; call again to be asked again.", what);
+        break;
+    case POLKIT_CHALLENGE:
+    case POLKIT_TIMED_OUT:
+        call_fail(call, BUS_E_CONSENT_REQUIRED,
+                  "Authentication is needed to %s; call from a session with a polkit agent, or as an "
+                  "administrator.",
+                  what);
+        break;
+    case POLKIT_UNAVAILABLE:
+        call_fail(call, BUS_E_ACCESS_DENIED,
+                  "polkit cannot be asked, and without it nothing is allowed; see `lwactl status`.");
+        break;
+    case POLKIT_NO:
+        call_fail(call, BUS_E_ACCESS_DENIED, "This user may not %s; a polkit rule for %s decides.", what,
+                  action);
+        break;
+    }
+    return false;
+}
+
 void authorize_fail(struct call *call, int error)
 {
     const struct refusal refusal = {

@@ -5,10 +5,10 @@
  *
  * 1. The broker's own verdict comes first: one denied scope is a no, final, and polkit is not asked.
  * 2. For uid 0 the verdict alone counts, allow or nothing: polkit up to 124 authorises uid 0 without running
- * a rule, so its yes would mean nothing.
+ *    a rule, so its yes would mean nothing.
  * 3. Everyone else: polkit is asked for every scope of the expanded set, one action each, all at once, with
- * the verdict as a fact. Only a plain yes to every one is a yes. An account of the device needs the action
- * device.use besides.
+ *    the verdict as a fact. Only a plain yes to every one is a yes. An account of the device needs the action
+ *    device.use besides.
  * 4. A yes to all is remembered for the connection that asked, for this very question, until polkit or the
  *    policy changes (broker->policy_epoch), polkit leaves, the caller leaves, or decision_cache_seconds pass;
  *    unless it rests on a temporary authorisation. Nothing else is remembered.
@@ -73,6 +73,9 @@ int authorize_action(struct peer *peer, const char *action, const struct authori
                      bool may_prompt, polkit_callback callback, void *userdata,
                      struct polkit_check **ret) _must_check_;
 
+/* What polkit said of an action, `what` in words ("log in"): true for a yes; else the call is answered. */
+bool authorize_answer_action(struct call *call, const struct polkit_answer *answer, const char *action,
+                             const char *what);
 /* Answers the call whose question could not be asked. */
 void authorize_fail(struct call *call, int error);
 

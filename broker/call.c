@@ -117,7 +117,7 @@ void call_send(struct call *call, DBusMessage *reply, struct writer *w)
     if (!reply || writer_end(w) < 0) {
         if (reply)
             dbus_message_unref(reply);
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
+        call_fail_no_memory(call);
         return;
     }
     /* The bus holds an answer against us until it is read: who asks for much pays for it. */
@@ -162,12 +162,17 @@ void call_fail_limited(struct call *call, const struct refusal *refusal)
     call_fail_dbus(call, bus_error_name(BUS_E_RATE_LIMITED), sentence);
 }
 
+void call_fail_no_memory(struct call *call)
+{
+    call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
+}
+
 void call_fail_errno(struct call *call, int error, const struct refusal *refusal)
 {
     if (error == -EUSERS)
         call_fail_limited(call, refusal);
     else if (error == -ENOMEM)
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
     else
         call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
 }

@@ -38,11 +38,11 @@ void call_identify(struct call *call, void (*next)(struct call *call));
 void call_identify_outside(struct call *call, void (*next)(struct call *call));
 void call_resume_identified(struct peer *peer);
 
-/* An empty reply with a writer on it; call_send() ends the call with it, or with an error if it failed. */
 /* Lets go of the arguments, descriptors among them, where a call is going to wait: whom to answer and how
  * stays. 0 or -ENOMEM. */
 int call_release_body(struct call *call) _must_check_;
 
+/* An empty reply with a writer on it; call_send() ends the call with it, or with an error if it failed. */
 DBusMessage *call_reply(struct call *call, struct writer *w) _must_check_;
 void call_send(struct call *call, DBusMessage *reply, struct writer *w);
 /* Ends the call with a reply without arguments. */
@@ -53,6 +53,8 @@ void call_fail(struct call *call, enum bus_error error, const char *format, ...)
 void call_fail_limited(struct call *call, const struct refusal *refusal);
 /* -EUSERS with its refusal, -ENOMEM, or whatever else keeps the broker from answering. */
 void call_fail_errno(struct call *call, int error, const struct refusal *refusal);
+/* NoMemory. */
+void call_fail_no_memory(struct call *call);
 /* As call_fail(), with one of D-Bus's own error names. */
 void call_fail_dbus(struct call *call, const char *name, const char *sentence);
 /* Answers a message that never became a call. */

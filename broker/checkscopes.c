@@ -175,7 +175,7 @@ void broker1_check_scopes(struct call *call)
     struct reader_option options[] = {{"account", DBUS_TYPE_STRING, &account, false}};
     struct check_scopes *c = calloc(1, sizeof(*c));
     if (!c) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     c->call = call;

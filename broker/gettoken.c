@@ -216,40 +216,6 @@ static void disclose(struct get_token *g)
 
 /* --- token ------------------------------------------------------------------------------------------- */
 
-static void fail_foreign(struct get_token *g)
-{
-    call_fail(
-        g->call, BUS_E_PROVIDER_MISCONFIGURED,
-        "The login of account %s was made with another client id or provider than broker.conf names now; "
-        "log in again (lwactl login), or let an administrator change it back.",
-        g->account->id);
-}
-
-static void fail_renewal(struct get_token *g, enum renewal_result result)
-{
-    const struct grant *grant = g->grant;
-    switch (result) {
-    case RENEWAL_DEAD:
-        call_fail(g->call, BUS_E_LOGIN_REQUIRED,
-                  "The login of account %s is over; log in again: lwactl login.", g->account->id);
-        break;
-    case RENEWAL_MISCONFIGURED:
-        if (renewal_is_foreign(grant))
-            fail_foreign(g);
-        else
-            call_fail(g->call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
-        break;
-    case RENEWAL_STORE:
-        call_fail(g->call, BUS_E_STORE_UNAVAILABLE,
-                  "The login store cannot be written, so no renewal is made; see `lwactl status`.");
-        break;
-    default:
-        call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE, "%s; the next try is due in %u s.",
-                  renewal_trouble_text(grant), renewal_next_try_sec(grant));
-        break;
-    }
-}
-
 /* After a wait: is the grant that this pass chose still there, under the same policy? */
 static bool is_grant_valid(struct get_token *g)
 {
@@ -265,7 +231,7 @@ static void on_renewed(enum renewal_result result, void *userdata)
     if (result == RENEWAL_OK || result == RENEWAL_DEAD || !is_grant_valid(g))
         start_over(g); /* dead: another grant may serve, or the grant is gone */
     else
-        fail_renewal(g, result);
+        handlers_fail_renewal(g->call, g->grant, result);
 }
 
 static uint64_t lifetime_usec(const struct grant *grant)
@@ -299,7 +265,7 @@ static void ensure_token(struct get_token *g)
     else if (r == RENEWAL_ANSWERED && result == RENEWAL_OK)
         disclose(g);
     else if (r == RENEWAL_ANSWERED)
-        fail_renewal(g, result);
+        handlers_fail_renewal(g->call, g->grant, result);
 }
 
 /* --- grant ------------------------------------------------------------------------------------------- */
@@ -376,7 +342,7 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
                       "Every login that would serve may carry more than this app may hold; log in with fewer "
                       "scopes");
     else if (is_foreign)
-        fail_foreign(g);
+        handlers_fail_foreign(g->call, g->account);
     else
         ask_for_login(g, BUS_E_LOGIN_REQUIRED, "grant", g->asked,
                       "No login of this account carries what was asked; log in");
@@ -508,7 +474,7 @@ void broker1_get_token(struct call *call)
     }
     struct get_token *g = calloc(1, sizeof(*g));
     if (!g) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     g->call = call;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/handlers.h"
 
+#include "broker/account.h"
 #include "broker/broker.h"
 
 static bool find_argument(struct call *call, unsigned index, DBusMessageIter *ret)
@@ -27,7 +28,7 @@ bool handlers_read_options(struct call *call, unsigned index, struct reader_opti
     else if (r == READER_E_TWICE)
         call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" is given twice.", quoted);
     else if (r < 0)
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
+        call_fail_no_memory(call);
     else
         call_fail(call, BUS_E_INVALID_ARGUMENT, "The option \"%s\" has another type or too many elements.",
                   quoted);
@@ -66,7 +67,7 @@ bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *r
     unsigned max = call->broker->config->limits.scopes_per_call;
     int r = find_argument(call, index, &array) ? reader_strv(&array, max, &names) : READER_E_TYPE;
     if (r < 0) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
+        call_fail_no_memory(call);
         return false;
     }
     if (r != 0 || names.n == 0) {
@@ -74,4 +75,43 @@ bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *r
         return false;
     }
     return find_scopes(call, &names, ret);
+}
+
+void handlers_fail_foreign(struct call *call, const struct account *account)
+{
+    call_fail(
+        call, BUS_E_PROVIDER_MISCONFIGURED,
+        "The login of account %s was made with another client id or provider than broker.conf names now; "
+        "log in again (lwactl login), or let an administrator change it back.",
+        account->id);
+}
+
+static void fail_misconfigured(struct call *call, const struct grant *grant)
+{
+    if (renewal_is_foreign(grant))
+        handlers_fail_foreign(call, grant->account);
+    else
+        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
+}
+
+void handlers_fail_renewal(struct call *call, const struct grant *grant, enum renewal_result result)
+{
+    switch (grant ? result : RENEWAL_DEAD) {
+    case RENEWAL_OK:
+    case RENEWAL_DEAD:
+        call_fail(call, BUS_E_LOGIN_REQUIRED,
+                  "The login behind this token is over; log in again: lwactl login.");
+        break;
+    case RENEWAL_MISCONFIGURED:
+        fail_misconfigured(call, grant);
+        break;
+    case RENEWAL_STORE:
+        call_fail(call, BUS_E_STORE_UNAVAILABLE,
+                  "The login store cannot be written, so no renewal is made; see `lwactl status`.");
+        break;
+    case RENEWAL_UNAVAILABLE:
+        call_fail(call, BUS_E_PROVIDER_UNAVAILABLE, "%s; the next try is due in %u s.",
+                  renewal_trouble_text(grant), renewal_next_try_sec(grant));
+        break;
+    }
 }

@@ -5,6 +5,7 @@
  * broker1.c, login1.c, accounts1.c, audit1.c, keys1.c and status1.c. */
 
 #include "broker/call.h"
+#include "broker/renewal.h"
 
 struct method {
     const char *interface;
@@ -35,6 +36,13 @@ bool broker1_write_properties(struct call *call, struct writer *w, const char *n
  * option is unknown, doubled or of another type. */
 struct reader_option;
 bool handlers_read_options(struct call *call, unsigned index, struct reader_option *options, size_t n);
+
+/* Why there is no token of this grant, or no newer one; NULL for a grant that is gone. */
+struct grant;
+void handlers_fail_renewal(struct call *call, const struct grant *grant, enum renewal_result result);
+/* The account's login was made for another provider or client. */
+struct account;
+void handlers_fail_foreign(struct call *call, const struct account *account);
 
 /* The scopes argument, as it was named (not reduced): answers InvalidArgument or InvalidScope and returns
  * false. */

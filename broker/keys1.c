@@ -67,26 +67,15 @@ static void rekey(struct rekey *k)
                   "The key is a systemd credential, which the broker cannot change: hand over the new one as "
                   "key_credential and the old one as previous_key_credential, and restart lwa-brokerd.");
     else if (r < 0)
-        call_fail(k->call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+        call_fail_errno(k->call, r, NULL);
 }
 
 static void on_authorized(const struct polkit_answer *answer, void *userdata)
 {
     struct rekey *k = userdata;
     k->check = NULL;
-    if (answer->result == POLKIT_YES)
+    if (authorize_answer_action(k->call, answer, ACTION_MANAGE, "change the key"))
         rekey(k);
-    else if (answer->result == POLKIT_DISMISSED)
-        call_fail(k->call, BUS_E_CANCELLED,
-                  "The question whether to change the key was dismissed; call again to be asked again.");
-    else if (answer->result == POLKIT_CHALLENGE || answer->result == POLKIT_TIMED_OUT)
-        call_fail(
-            k->call, BUS_E_CONSENT_REQUIRED,
-            "Changing the key needs authentication; call as an administrator, from a session with a polkit "
-            "agent or as root.");
-    else
-        call_fail(k->call, BUS_E_ACCESS_DENIED,
-                  "This user may not change the key; a polkit rule for %s decides.", ACTION_MANAGE);
 }
 
 static void authorize(struct call *call)
@@ -106,7 +95,7 @@ static void begin_rekey(struct call *call)
         return;
     struct rekey *k = calloc(1, sizeof(*k));
     if (!k) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     k->call = call;

@@ -83,25 +83,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
 {
     struct begin *b = userdata;
     b->check = NULL;
-    switch (answer->result) {
-    case POLKIT_YES:
+    if (authorize_answer_action(b->call, answer, ACTION_LOGIN, "log in"))
         start_login(b);
-        break;
-    case POLKIT_CHALLENGE:
-    case POLKIT_TIMED_OUT:
-        call_fail(b->call, BUS_E_CONSENT_REQUIRED,
-                  "Logging in needs authentication; call from a session with a polkit agent, or as an "
-                  "administrator.");
-        break;
-    case POLKIT_DISMISSED:
-        call_fail(b->call, BUS_E_CANCELLED,
-                  "The question whether to log in was dismissed; call again to be asked again.");
-        break;
-    default:
-        call_fail(b->call, BUS_E_ACCESS_DENIED, "This user may not log in; a polkit rule for %s decides.",
-                  ACTION_LOGIN);
-        break;
-    }
 }
 
 /* --- authorise --------------------------------------------------------------------------------------- */
@@ -226,7 +209,7 @@ static bool keep_arguments(struct begin *b, const struct begin_arguments *a)
     const char *fault = find_fault(a);
     int r = fault ? 0 : copy_options(a, &b->options);
     if (r == -ENOMEM) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return false;
     }
     if (r < 0)
@@ -269,7 +252,7 @@ static void begin(struct call *call)
 {
     struct begin *b = calloc(1, sizeof(*b));
     if (!b) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     b->call = call;
@@ -281,7 +264,7 @@ static void begin(struct call *call)
     if (!is_read)
         return;
     if (call_release_body(call) < 0) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     call_identify_outside(call, authorize);

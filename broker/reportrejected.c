@@ -22,6 +22,7 @@
 struct report {
     struct call *call;
     char token_id[TOKEN_ID_SIZE];
+    int64_t grant_row;
     struct renewal_wait *wait;
 };
 
@@ -41,38 +42,12 @@ static void reply_bool(struct call *call, bool value)
     call_send(call, reply, &w);
 }
 
-static void fail_unavailable(struct report *r)
-{
-    /* Looked up again: the caller may have released the token meanwhile. */
-    const struct token *token = token_find_held(r->call->peer, r->token_id);
-    const struct grant *grant = token ? token->grant : NULL;
-    call_fail(r->call, BUS_E_PROVIDER_UNAVAILABLE, "%s; the next try is due in %u s.",
-              grant ? renewal_trouble_text(grant) : "The provider cannot be reached",
-              grant ? renewal_next_try_sec(grant) : 0);
-}
-
 static void reply_result(struct report *r, enum renewal_result result)
 {
-    struct call *call = r->call;
-    switch (result) {
-    case RENEWAL_OK:
-        reply_bool(call, true);
-        break;
-    case RENEWAL_DEAD:
-        call_fail(call, BUS_E_LOGIN_REQUIRED,
-                  "The login behind this token is over; log in again: lwactl login.");
-        break;
-    case RENEWAL_MISCONFIGURED:
-        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
-        break;
-    case RENEWAL_STORE:
-        call_fail(call, BUS_E_STORE_UNAVAILABLE,
-                  "The login store cannot be written, so no renewal is made; see `lwactl status`.");
-        break;
-    case RENEWAL_UNAVAILABLE:
-        fail_unavailable(r);
-        break;
-    }
+    if (result == RENEWAL_OK)
+        reply_bool(r->call, true);
+    else /* looked up again: it may be gone */
+        handlers_fail_renewal(r->call, grant_find(r->call->broker, r->grant_row), result);
 }
 
 static void on_renewed(enum renewal_result result, void *userdata)
@@ -106,6 +81,7 @@ static void report(struct call *call)
         return;
     }
     struct grant *grant = token->grant;
+    r->grant_row = grant->row;
     struct broker *broker = call->broker;
     bool is_first = renewal_would_refresh(grant);
     struct refusal refusal;
@@ -117,7 +93,7 @@ static void report(struct call *call)
     enum renewal_result result;
     int e = renewal_force(grant, on_renewed, r, &result, &r->wait);
     if (e < 0)
-        call_fail(call, BUS_E_STORE_UNAVAILABLE, "The broker is short of resources; try again later.");
+        call_fail_errno(call, e, NULL);
     else if (e == RENEWAL_ANSWERED)
         reply_result(r, result);
     else if (is_first)
@@ -128,7 +104,7 @@ void broker1_report_rejected(struct call *call)
 {
     const char *token_id;
     if (!dbus_message_get_args(call->message, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID)) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     /* An id of another length is nobody's. A message of any size is not kept until it is known who sent it:
@@ -139,7 +115,7 @@ void broker1_report_rejected(struct call *call)
     }
     struct report *r = calloc(1, sizeof(*r));
     if (!r) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     r->call = call;

@@ -138,7 +138,7 @@ static void introspect(struct call *call, enum object object)
 {
     _cleanup_free_ char *text = describe(call->peer, dbus_message_get_path(call->message), object);
     if (!text) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     struct writer w;
@@ -218,7 +218,7 @@ static void get_one(struct call *call, enum object object, struct login *login, 
     struct writer w, done = {.error = 0};
     DBusMessage *scratch = dbus_message_new(DBUS_MESSAGE_TYPE_SIGNAL);
     if (!scratch) {
-        call_fail_dbus(call, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_fail_no_memory(call);
         return;
     }
     writer_begin(&w, scratch);
@@ -349,7 +349,7 @@ static void refuse(struct broker *broker, struct peer *peer, DBusMessage *messag
     if (error == -EUSERS)
         tell_log(broker, peer, refusal);
     if (error != -EUSERS) {
-        call_refuse(broker, message, DBUS_ERROR_NO_MEMORY, "Out of memory; try again.");
+        call_refuse(broker, message, DBUS_ERROR_NO_MEMORY, BUS_NO_MEMORY_SENTENCE);
     } else if ((peer && refusal->remedy) || quota_answers_refusal(quota, boottime_usec())) {
         /* A count costs its caller a unit each time; a rate, or not even being remembered, costs nothing. */
         refusal_explain(refusal, sentence);

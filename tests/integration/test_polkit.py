@@ -46,7 +46,7 @@ def test_without_polkit_nothing_is_disclosed(linked):
     with refused("AccessDenied", "polkit"):
         remembered.get_token([SCOPE])
     assert check(remembered, [SCOPE]) == {SCOPE: "deny"}
-    with refused("AccessDenied"):
+    with refused("AccessDenied", "polkit cannot be asked", "lwactl status"):
         apps.begin_login(remembered, [SCOPE])
     # For uid 0 the table alone decides, and the device's account needs nobody else.
     take(linked.client("root"), [SCOPE])
