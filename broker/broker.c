@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include "broker/account.h"
+#include "broker/broker-store.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/policy-files.h"
@@ -304,113 +305,6 @@ static void on_bus_lost(void *userdata)
 
 /* --- start ------------------------------------------------------------------------------------------- */
 
-static const char *explain_store(int outcome)
-{
-    switch (outcome) {
-    case STORE_E_CORRUPT:
-        return "the database is corrupt; it was left as it is: restore a copy, or move it away to begin anew";
-    case STORE_E_TOO_NEW:
-        return "the database was made by a later version of lwa-broker; install that one";
-    case STORE_E_NO_KEY:
-        return "the master key is not there, and nothing was changed; bring it back, since nothing else "
-               "opens the logins";
-    case STORE_E_OTHER_KEY:
-        return "the logins in the database are sealed with another key, and nothing was changed; bring "
-               "that one back, or name it as the previous key (previous_key_file, previous_key_credential)";
-    case STORE_E_BAD_KEY:
-        return "the key must be a file of 32 bytes that this user can read and nobody else can read";
-    default:
-        return strerror(-outcome);
-    }
-}
-
-static bool is_about_key(int outcome)
-{
-    return outcome == STORE_E_NO_KEY || outcome == STORE_E_OTHER_KEY || outcome == STORE_E_BAD_KEY;
-}
-
-static void explain_key(const struct broker *broker, const struct key_source *source)
-{
-    const char *name = broker->config->key_credential;
-    if (!source->credential_path)
-        log_error("the key is looked for in %s ([store] key_file)", source->file);
-    else if (source->credential_path[0])
-        log_error("the key is looked for in the credential %s ([store] key_credential)", name);
-    else
-        log_error("no credential was handed over: the unit needs LoadCredential=%s:... or "
-                  "LoadCredentialEncrypted=, for [store] key_credential",
-                  name);
-}
-
-static void tell_key_event(struct broker *broker)
-{
-    switch (store_key_event(broker->store)) {
-    case STORE_KEY_KEPT:
-        break;
-    case STORE_KEY_CREATED:
-        log_info("made a master key, %s; back it up, apart from the database", broker->config->key_file);
-        record_event(broker, AUDIT_KEY_CREATED, 0, "");
-        break;
-    case STORE_KEY_MOVED:
-        log_info("the logins are sealed with the configured key now; take previous_key_file and "
-                 "previous_key_credential out of the configuration, and remove the previous key");
-        break;
-    case STORE_KEY_FINISHED:
-        log_info("finished a change of the key that was cut short: the new key is in place");
-        break;
-    }
-}
-
-/* The path of a credential; NULL when none is configured, "" when none was handed over. */
-static int name_credential(const struct broker *broker, const char *name, char **ret)
-{
-    const char *folder = broker->options.credentials;
-    char *path = NULL;
-    if (name[0] && asprintf(&path, "%s%s%s", folder ? folder : "", folder ? "/" : "", folder ? name : "") < 0)
-        return -ENOMEM;
-    *ret = path;
-    return 0;
-}
-
-static const char *none_if_empty(const char *text)
-{
-    return text[0] ? text : NULL;
-}
-
-static int open_store(struct broker *broker)
-{
-    const struct config *config = broker->config;
-    _cleanup_free_ char *path = NULL, *credential = NULL, *previous = NULL;
-    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
-        return -ENOMEM;
-    if (name_credential(broker, config->key_credential, &credential) < 0 ||
-        name_credential(broker, config->previous_key_credential, &previous) < 0)
-        return -ENOMEM;
-
-    const struct store_options options = {
-        .path = path,
-        .key_source = {.credential_path = credential,
-                       .file = config->key_file,
-                       .previous_credential_path = previous,
-                       .previous_file = none_if_empty(config->previous_key_file)},
-    };
-    int r = store_open(broker->loop, &options, &broker->store);
-    if (r != 0)
-        log_error("%s: %s", path, explain_store(r));
-    if (is_about_key(r))
-        explain_key(broker, &options.key_source);
-    return r > 0 ? -EUCLEAN : r;
-}
-
-static int load_accounts(struct broker *broker)
-{
-    int r = accounts_load(broker);
-    if (r < 0)
-        log_error("%s/broker.db: %s", broker->options.state_dir,
-                  explain_store(r == -EUCLEAN || r == -EINVAL ? STORE_E_CORRUPT : r));
-    return r;
-}
-
 static int load_files(struct broker *broker)
 {
     struct config_problem problem = {.file = NULL};
@@ -506,9 +400,9 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     if (r < 0)
         return r;
     quotas_init(&broker->quotas, &broker->config->limits);
-    r = open_store(broker);
+    r = broker_store_open(broker);
     if (r == 0)
-        r = load_accounts(broker);
+        r = broker_store_load(broker);
     if (r < 0)
         return r;
     r = wallclock_new(loop, on_clock_set, broker, &broker->wallclock);
@@ -524,7 +418,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     if (r < 0)
         return r;
     record_event(broker, AUDIT_BROKER_STARTED, 0, "");
-    tell_key_event(broker);
+    broker_store_tell_key_event(broker);
     resume(broker);
     on_flush(broker);
     r = take_name(broker);

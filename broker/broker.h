@@ -73,7 +73,7 @@ struct broker {
 
     struct denials denials;
     struct reporters reporters;
-    struct timer *flush_timer;
+    struct timer *flush_timer; /* while stopping: what is waited for at most */
     uv_signal_t *signals[3];
     bool is_stopping;
     bool is_finished;

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/bus.h"
 
+#include "broker/bus-watches.h"
 #include "broker/limits.h"
-#include "util/list.h"
 #include "util/log.h"
 
 #include <string.h>
 
-#define WATCHES_PER_FD 4
 #define MEMORY_RETRY_MSEC 20
-
-/* One descriptor of libdbus and all its watches. Freed when libuv has closed the poll handle. */
-struct bus_fd {
-    struct list node;
-    struct bus *bus;
-    int fd;
-    uv_poll_t poll;
-    DBusWatch *watches[WATCHES_PER_FD];
-};
-
-/* One timeout of libdbus: periodic until it is removed. */
-struct bus_timeout {
-    uv_timer_t timer;
-    DBusTimeout *timeout;
-};
 
 /* What memory could not hold when it was due. */
 struct late {
@@ -36,7 +20,7 @@ struct bus {
     DBusConnection *connection;
     struct bus_handlers handlers;
     void *userdata;
-    struct list fds;
+    struct bus_watches watches;
     uv_prepare_t *prepare;
     uv_idle_t *idle;
     uv_timer_t *memory_timer; /* runs while libdbus or what is late waits for memory */
@@ -51,177 +35,7 @@ struct bus_call {
     void *userdata;
 };
 
-/* --- watches ------------------------------------------------------------------------------------------- */
-
-static void on_fd_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct bus_fd *f = poll->data;
-    DBusConnection *connection = dbus_connection_ref(f->bus->connection);
-
-    unsigned flags = 0;
-    if (status < 0)
-        flags = DBUS_WATCH_ERROR | DBUS_WATCH_HANGUP;
-    if (events & UV_READABLE)
-        flags |= DBUS_WATCH_READABLE;
-    if (events & UV_WRITABLE)
-        flags |= DBUS_WATCH_WRITABLE;
-    if (events & UV_DISCONNECT)
-        flags |= DBUS_WATCH_HANGUP;
-
-    /* A watch that is handled may take another one away: its place in the array is then NULL. */
-    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
-        DBusWatch *watch = f->watches[i];
-        if (!watch || !dbus_watch_get_enabled(watch))
-            continue;
-        unsigned fitting = flags & (dbus_watch_get_flags(watch) | DBUS_WATCH_ERROR | DBUS_WATCH_HANGUP);
-        if (fitting)
-            (void)dbus_watch_handle(watch, fitting);
-    }
-    dbus_connection_unref(connection);
-}
-
-static void update_poll(struct bus_fd *f)
-{
-    int events = 0;
-    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
-        DBusWatch *watch = f->watches[i];
-        if (!watch || !dbus_watch_get_enabled(watch))
-            continue;
-        unsigned flags = dbus_watch_get_flags(watch);
-        events |= flags & DBUS_WATCH_READABLE ? UV_READABLE : 0;
-        events |= flags & DBUS_WATCH_WRITABLE ? UV_WRITABLE : 0;
-    }
-    if (events)
-        (void)uv_poll_start(&f->poll, events | UV_DISCONNECT, on_poll);
-    else
-        (void)uv_poll_stop(&f->poll);
-}
-
-static struct bus_fd *find_fd(struct bus *b, int fd)
-{
-    struct bus_fd *f;
-    LIST_FOREACH (f, &b->fds, node)
-        if (f->fd == fd)
-            return f;
-    return NULL;
-}
-
-static struct bus_fd *new_fd(struct bus *b, int fd)
-{
-    struct bus_fd *f = calloc(1, sizeof(*f));
-    if (!f)
-        return NULL;
-    if (uv_poll_init(b->loop, &f->poll, fd) < 0) {
-        free(f);
-        return NULL;
-    }
-    f->bus = b;
-    f->fd = fd;
-    f->poll.data = f;
-    list_append(&b->fds, &f->node);
-    return f;
-}
-
-static dbus_bool_t add_watch(DBusWatch *watch, void *userdata)
-{
-    struct bus *b = userdata;
-    int fd = dbus_watch_get_unix_fd(watch);
-    struct bus_fd *f = find_fd(b, fd);
-    if (!f)
-        f = new_fd(b, fd);
-    if (!f)
-        return FALSE;
-
-    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
-        if (f->watches[i])
-            continue;
-        f->watches[i] = watch;
-        dbus_watch_set_data(watch, f, NULL);
-        update_poll(f);
-        return TRUE;
-    }
-    return FALSE;
-}
-
-static void remove_watch(DBusWatch *watch, void *userdata _unused_)
-{
-    struct bus_fd *f = dbus_watch_get_data(watch);
-    if (!f)
-        return;
-    bool any = false;
-    for (size_t i = 0; i < WATCHES_PER_FD; i++) {
-        if (f->watches[i] == watch)
-            f->watches[i] = NULL;
-        any = any || f->watches[i];
-    }
-    if (any) {
-        update_poll(f);
-        return;
-    }
-    list_remove(&f->node);
-    uv_close((uv_handle_t *)&f->poll, on_fd_closed);
-}
-
-static void toggle_watch(DBusWatch *watch, void *userdata _unused_)
-{
-    struct bus_fd *f = dbus_watch_get_data(watch);
-    if (f)
-        update_poll(f);
-}
-
-/* --- timeouts ------------------------------------------------------------------------------------------ */
-
-static void on_timeout_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void on_timeout(uv_timer_t *timer)
-{
-    struct bus_timeout *t = timer->data;
-    (void)dbus_timeout_handle(t->timeout);
-}
-
-static void toggle_timeout(DBusTimeout *timeout, void *userdata _unused_)
-{
-    struct bus_timeout *t = dbus_timeout_get_data(timeout);
-    uint64_t interval = (uint64_t)dbus_timeout_get_interval(timeout);
-    if (dbus_timeout_get_enabled(timeout))
-        (void)uv_timer_start(&t->timer, on_timeout, interval, interval ? interval : 1);
-    else
-        (void)uv_timer_stop(&t->timer);
-}
-
-static dbus_bool_t add_timeout(DBusTimeout *timeout, void *userdata)
-{
-    struct bus *b = userdata;
-    struct bus_timeout *t = calloc(1, sizeof(*t));
-    if (!t)
-        return FALSE;
-    t->timeout = timeout;
-    (void)uv_timer_init(b->loop, &t->timer);
-    t->timer.data = t;
-    dbus_timeout_set_data(timeout, t, NULL);
-    toggle_timeout(timeout, b);
-    return TRUE;
-}
-
-static void remove_timeout(DBusTimeout *timeout, void *userdata _unused_)
-{
-    struct bus_timeout *t = dbus_timeout_get_data(timeout);
-    if (!t)
-        return;
-    dbus_timeout_set_data(timeout, NULL, NULL);
-    uv_close((uv_handle_t *)&t->timer, on_timeout_closed);
-}
-
-/* --- without memory --------------------------------------------------------------------------------------
- */
+/* --- without memory ---------------------------------------------------------------------------------- */
 
 static void on_memory_timer(uv_timer_t *timer _unused_)
 {
@@ -284,15 +98,14 @@ static void on_prepare(uv_prepare_t *prepare)
 
     send_all_late(b);
     DBusConnection *connection = dbus_connection_ref(b->connection);
-    uv_idle_t *idle = b->idle;
     DBusDispatchStatus status = dbus_connection_get_dispatch_status(connection);
     for (unsigned n = 0; n < LIMIT_DISPATCH_PER_ROUND && status == DBUS_DISPATCH_DATA_REMAINS; n++)
         status = dbus_connection_dispatch(connection);
 
     if (status == DBUS_DISPATCH_DATA_REMAINS)
-        (void)uv_idle_start(idle, on_idle);
+        (void)uv_idle_start(b->idle, on_idle);
     else
-        (void)uv_idle_stop(idle);
+        (void)uv_idle_stop(b->idle);
     if (status == DBUS_DISPATCH_NEED_MEMORY && !b->is_lost)
         wait_for_memory(b);
     dbus_connection_unref(connection);
@@ -347,12 +160,10 @@ static int attach(struct bus *b)
     b->prepare->data = b;
     (void)uv_prepare_start(b->prepare, on_prepare);
 
-    if (!dbus_connection_set_watch_functions(b->connection, add_watch, remove_watch, toggle_watch, b, NULL) ||
-        !dbus_connection_set_timeout_functions(b->connection, add_timeout, remove_timeout, toggle_timeout, b,
-                                               NULL) ||
-        !dbus_connection_add_filter(b->connection, filter, b, NULL))
-        return -ENOMEM;
-    return 0;
+    int r = bus_watches_attach(&b->watches, b->loop, b->connection);
+    if (r == 0 && !dbus_connection_add_filter(b->connection, filter, b, NULL))
+        r = -ENOMEM;
+    return r;
 }
 
 static DBusConnection *connect_to(const char *address, DBusError *error)
@@ -378,7 +189,6 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
     b->loop = loop;
     b->handlers = *handlers;
     b->userdata = userdata;
-    list_init(&b->fds);
 
     dbus_connection_set_change_sigpipe(FALSE);
     DBusError error = DBUS_ERROR_INIT;
@@ -409,8 +219,7 @@ void bus_close(struct bus *b)
     if (b->connection) {
         dbus_connection_remove_filter(b->connection, filter, b);
         dbus_connection_close(b->connection);
-        (void)dbus_connection_set_watch_functions(b->connection, NULL, NULL, NULL, NULL, NULL);
-        (void)dbus_connection_set_timeout_functions(b->connection, NULL, NULL, NULL, NULL, NULL);
+        bus_watches_detach(b->connection);
         dbus_connection_unref(b->connection);
     }
     if (b->prepare)

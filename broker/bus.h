@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The connection to the message bus, driven by the loop: the only module that knows both libdbus's watches
- * and libuv's handles. After bus_open() and the other calls of start-up nothing here blocks.
+/* The connection to the message bus, driven by the loop (bus-watches.h). After bus_open() and the other calls
+ * of start-up nothing here blocks.
  *
- * - libdbus adds several watches for one descriptor: they share one uv_poll_t.
  * - Messages can be queued while the socket is silent: dispatch runs before the loop sleeps, at most
  *   LIMIT_DISPATCH_PER_ROUND messages a round, and keeps the loop awake while more are there.
- * - What waits for memory, in libdbus or here, is tried again every few milliseconds.
- * - No connection method is called from a watch function; a handle is freed by libuv after the round. */
+ * - What waits for memory, in libdbus or here, is tried again every few milliseconds. */
 
 #include "util/cleanup.h"
 

@@ -4,6 +4,7 @@
 /* What the files of the store share; nobody else includes it.
  *
  *   store.c         the calls, their arguments copied into operations, completions on the loop's thread
+ *   store-queries.c queries of the trail, in libuv's workers
  *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
  *   store-rows.c    what each operation does in the database
  *   store-audit.c   audit records, in and out
@@ -59,8 +60,7 @@ enum store_db_mode {
     STORE_DB_WRITER,    /* the one of the worker; the file must exist */
     STORE_DB_READER,    /* read-only, beside the writer */
     STORE_DB_IMMUTABLE, /* touches nothing and ignores the WAL */
-    STORE_DB_EXCLUSIVE, /* reads through an existing WAL without writing a byte; nobody else may have it open
-                         */
+    STORE_DB_EXCLUSIVE, /* reads through an existing WAL without writing a byte; for one process alone */
 };
 
 int store_db_open(struct store_db *db, const char *path, const char *vfs,
@@ -152,8 +152,7 @@ void store_set_health(struct store *s, int health);
 
 /* --- store-schema.c ---------------------------------------------------------------------------------- */
 
-/* Checks, makes or migrates; on 0 the database is open and both keys are in hand. Outcomes as store_open().
- */
+/* Checks, makes or migrates; on 0 the database is open, both keys are in hand. Outcomes as store_open(). */
 int store_schema_open(struct store_db *db, const struct store_options *options,
                       struct store_keys *ret) _must_check_;
 /* A new connection to a database that was open before. */
@@ -189,7 +188,13 @@ struct store_op {
     struct strv strings; /* owns every text above */
 };
 
+/* Takes the record and the token in every case; NULL without memory. */
+struct store_op *store_op_new(struct audit_record *record, struct secret *token) _must_check_;
 void store_op_free(struct store_op *op);
+void store_op_set_callback(struct store_op *op, store_callback callback, void *userdata,
+                           struct store_op **ret_op);
+/* Calls back, unless it was dropped, and frees it. */
+void store_op_finish(struct store_op *op);
 void store_reply_clear(struct store_reply *reply);
 
 struct store_query {
@@ -246,6 +251,11 @@ struct store {
     size_t n_repeats, n_repeats_allocated;
     uint64_t repeats_due_usec;
 };
+
+/* --- store-queries.c --------------------------------------------------------------------------------- */
+
+/* At the end: those that have begun are waited for, those that have not are run here. */
+void store_queries_finish(struct store *s);
 
 /* --- store-worker.c ---------------------------------------------------------------------------------- */
 

@@ -7,10 +7,10 @@
 #include <sodium.h>
 #include <string.h>
 
-/* The side of the loop. Each call makes one operation, which owns copies of all it needs, and queues it. The
- * worker hands it back through `done` and the async handle. A callback may call anything, store_close()
- * included: operations are taken off `done` one at a time, and the struct outlives the call, since libuv
- * frees it only when the async handle is closed. */
+/* The side of the loop (queries: store-queries.c). Each call makes one operation, which owns copies of all it
+ * needs, and queues it. The worker hands it back through `done` and the async handle. A callback may call
+ * anything, store_close() included: operations are taken off `done` one at a time, and the struct outlives
+ * the call, since libuv frees it only when the async handle is closed. */
 
 /* --- operations -------------------------------------------------------------------------------------- */
 
@@ -41,8 +41,7 @@ static void op_freep(struct store_op **op)
     store_op_free(*op);
 }
 
-/* Takes the record and the token in every case. */
-static struct store_op *op_new(struct audit_record *record, struct secret *token)
+struct store_op *store_op_new(struct audit_record *record, struct secret *token)
 {
     struct store_op *op = reserve_calloc(1, sizeof(*op));
     if (!op) {
@@ -73,7 +72,7 @@ void store_op_drop(struct store_op *op)
         op->callback = NULL;
 }
 
-static void op_finish(struct store_op *op)
+void store_op_finish(struct store_op *op)
 {
     store_callback callback = op->callback;
     op->callback = NULL;
@@ -83,11 +82,6 @@ static void op_finish(struct store_op *op)
     if (callback)
         callback(&op->reply, op->userdata);
     store_op_free(op);
-}
-
-enum store_key_event store_key_event(const struct store *s)
-{
-    return s->key_event;
 }
 
 /* An operation in hand keeps the loop alive, an idle store does not. */
@@ -100,8 +94,8 @@ static void count_pending(struct store *s, int change)
         uv_unref((uv_handle_t *)&s->async);
 }
 
-static void set_callback(struct store_op *op, store_callback callback, void *userdata,
-                         struct store_op **ret_op)
+void store_op_set_callback(struct store_op *op, store_callback callback, void *userdata,
+                           struct store_op **ret_op)
 {
     op->callback = callback;
     op->userdata = userdata;
@@ -117,7 +111,7 @@ static int submit(struct store *s, struct store_op *op, store_callback callback,
         store_op_free(op);
         return -ESHUTDOWN;
     }
-    set_callback(op, callback, userdata, ret_op);
+    store_op_set_callback(op, callback, userdata, ret_op);
     count_pending(s, 1);
     uv_mutex_lock(&s->mutex);
     list_append(&s->queue, &op->link);
@@ -146,7 +140,7 @@ static void deliver(struct store *s)
     store_set_health(s, s->is_damaged ? -EUCLEAN : reported);
     struct store_op *op;
     while ((op = pop_done(s))) {
-        op_finish(op);
+        store_op_finish(op);
         count_pending(s, -1);
     }
 }
@@ -161,7 +155,7 @@ static void on_async(uv_async_t *async)
 int store_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op)
 {
-    struct store_op *op = op_new(record, NULL);
+    struct store_op *op = store_op_new(record, NULL);
     return op ? submit(s, op, callback, userdata, ret_op) : -ENOMEM;
 }
 
@@ -188,7 +182,7 @@ int store_add_grant(struct store *s, const struct store_grant *grant, struct sec
                     struct audit_record *record, store_callback callback, void *userdata,
                     struct store_op **ret_op)
 {
-    _cleanup_(op_freep) struct store_op *op = op_new(record, token);
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, token);
     if (!op || copy_grant(op, grant) < 0)
         return -ENOMEM;
     op->run = store_rows_add_grant;
@@ -199,7 +193,7 @@ int store_add_grant(struct store *s, const struct store_grant *grant, struct sec
 int store_refresh_begin(struct store *s, int64_t grant, uint64_t generation, enum store_token_which which,
                         store_callback callback, void *userdata, struct store_op **ret_op)
 {
-    struct store_op *op = op_new(NULL, NULL);
+    struct store_op *op = store_op_new(NULL, NULL);
     if (!op)
         return -ENOMEM;
     op->run = store_rows_refresh_begin;
@@ -217,7 +211,7 @@ int store_refresh_finish(struct store *s, int64_t grant, uint64_t generation, en
         audit_record_free(record);
         return -ESHUTDOWN;
     }
-    struct store_op *op = op_new(record, NULL);
+    struct store_op *op = store_op_new(record, NULL);
     if (!op)
         return -ENOMEM;
     op->token = rotated;
@@ -233,7 +227,7 @@ int store_refresh_fail(struct store *s, int64_t grant, uint64_t generation, enum
                        const char *reason, struct audit_record *record, store_callback callback,
                        void *userdata, struct store_op **ret_op)
 {
-    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
     if (!op || op_copy(op, reason, &op->text) < 0)
         return -ENOMEM;
     op->run = store_rows_refresh_fail;
@@ -262,7 +256,7 @@ static int copy_link(struct store_op *op, const struct store_link *link)
 int store_link(struct store *s, const struct store_link *link, struct audit_record *record,
                store_callback callback, void *userdata, struct store_op **ret_op)
 {
-    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
     if (!op || copy_link(op, link) < 0)
         return -ENOMEM;
     op->run = store_rows_link;
@@ -274,7 +268,7 @@ int store_link(struct store *s, const struct store_link *link, struct audit_reco
 int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
                        void *userdata, struct store_op **ret_op)
 {
-    struct store_op *op = op_new(record, NULL);
+    struct store_op *op = store_op_new(record, NULL);
     if (!op)
         return -ENOMEM;
     op->run = store_rows_remove_grant;
@@ -287,7 +281,7 @@ int store_remove_grant(struct store *s, int64_t grant, struct audit_record *reco
 int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
                          store_callback callback, void *userdata, struct store_op **ret_op)
 {
-    struct store_op *op = op_new(record, NULL);
+    struct store_op *op = store_op_new(record, NULL);
     if (!op)
         return -ENOMEM;
     op->run = store_rows_remove_account;
@@ -300,7 +294,7 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
                          struct audit_record *record, store_callback callback, void *userdata,
                          struct store_op **ret_op)
 {
-    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
     if (!op || (label && op_copy(op, label, &op->text) < 0))
         return -ENOMEM;
     op->run = store_rows_change_account;
@@ -312,7 +306,7 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
 int store_rekey(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op)
 {
-    _cleanup_(op_freep) struct store_op *op = op_new(record, NULL);
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
     if (!s->key_file)
         return -EOPNOTSUPP;
     if (!op || op_copy(op, s->key_file, &op->text) < 0)
@@ -331,109 +325,6 @@ int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
     int r = store_repeats_set(s, sequence, repeats, true);
     uv_mutex_unlock(&s->mutex);
     return r;
-}
-
-/* --- queries ----------------------------------------------------------------------------------------- */
-
-static void query_free(struct store_query *q)
-{
-    if (!q)
-        return;
-    store_op_free(q->op);
-    free(q);
-}
-
-static void query_freep(struct store_query **q)
-{
-    query_free(*q);
-}
-
-/* In a worker of libuv's pool, or in store_close(). */
-static void run_query(uv_work_t *work)
-{
-    struct store_query *q = LIST_ENTRY(work, struct store_query, work);
-    struct store *s = q->store;
-    struct store_db db;
-    int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
-    if (r == 0) {
-        r = store_audit_read(&db, q, &q->op->reply);
-        store_db_close(&db);
-    }
-    if (r < 0)
-        store_reply_clear(&q->op->reply);
-    q->op->reply.r = r;
-
-    uv_mutex_lock(&s->mutex);
-    q->finished = true;
-    uv_cond_signal(&s->query_finished);
-    uv_mutex_unlock(&s->mutex);
-}
-
-static void query_deliver(struct store_query *q)
-{
-    list_remove(&q->link);
-    q->delivered = true;
-    if (q->op->reply.r == -EUCLEAN) {
-        q->store->is_damaged = true;
-        store_set_health(q->store, -EUCLEAN);
-    }
-    op_finish(TAKE_PTR(q->op));
-}
-
-static void after_query(uv_work_t *work, int status _unused_)
-{
-    struct store_query *q = LIST_ENTRY(work, struct store_query, work);
-    if (!q->delivered) /* else store_close() did, and the store may be gone */
-        query_deliver(q);
-    query_free(q);
-}
-
-static struct store_query *query_new(struct store *s)
-{
-    _cleanup_(query_freep) struct store_query *q = calloc(1, sizeof(*q));
-    if (!q)
-        return NULL;
-    q->store = s;
-    list_init(&q->link);
-    q->op = op_new(NULL, NULL);
-    return q->op ? TAKE_PTR(q) : NULL;
-}
-
-int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
-                      store_callback callback, void *userdata, struct store_op **ret_op)
-{
-    if (s->stopping)
-        return -ESHUTDOWN;
-    struct store_query *q = query_new(s);
-    if (!q)
-        return -ENOMEM;
-    q->after = after;
-    q->limit = limit < 1 ? 1 : limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX : limit;
-    q->newest = newest;
-    q->uid_only = uid_only;
-    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0) {
-        query_free(q);
-        return -ENOMEM;
-    }
-    list_append(&s->queries, &q->link);
-    set_callback(q->op, callback, userdata, ret_op);
-    return 0;
-}
-
-/* A query that has begun is waited for, one that has not is run here. libuv calls after_query() for both once
- * the loop turns again. */
-static void finish_queries(struct store *s)
-{
-    while (!list_is_empty(&s->queries)) {
-        struct store_query *q = LIST_ENTRY(s->queries.next, struct store_query, link);
-        if (uv_cancel((uv_req_t *)&q->work) == 0)
-            run_query(&q->work);
-        uv_mutex_lock(&s->mutex);
-        while (!q->finished)
-            uv_cond_wait(&s->query_finished, &s->mutex);
-        uv_mutex_unlock(&s->mutex);
-        query_deliver(q);
-    }
 }
 
 /* --- keyed hashes ------------------------------------------------------------------------------------ */
@@ -516,6 +407,11 @@ static int start_thread(struct store *s)
     return r;
 }
 
+enum store_key_event store_key_event(const struct store *s)
+{
+    return s->key_event;
+}
+
 static struct store *store_new(uv_loop_t *loop, const struct store_options *options)
 {
     struct store *s = calloc(1, sizeof(*s));
@@ -591,7 +487,7 @@ void store_close(struct store *s)
     uv_mutex_unlock(&s->mutex);
     (void)uv_thread_join(&s->thread);
     deliver(s);
-    finish_queries(s);
+    store_queries_finish(s);
 
     store_db_close(&s->db);
     uv_close((uv_handle_t *)&s->async, on_closed);

@@ -21,7 +21,7 @@ ARROWS = {
 # Which files may include which foreign header; several patterns for a library mean several modules that need it.
 FOREIGN = {
     "ini.h": ["util/ini.c"],
-    "dbus/*": ["dbus/*", "client/*", "broker/bus.h", "broker/server.h"],
+    "dbus/*": ["dbus/*", "client/*", "broker/bus.h", "broker/bus-watches.h", "broker/server.h"],
     "uv.h": ["broker/*"],
     "curl/*": ["broker/http.c", "broker/http-*.[ch]"],
     "openssl/*": ["broker/http-*.[ch]"],

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/broker-store.h"
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/trail.h"
+#include "util/log.h"
+
+#include <string.h>
+
+static const char *explain_store(int outcome)
+{
+    switch (outcome) {
+    case STORE_E_CORRUPT:
+        return "the database is corrupt; it was left as it is: restore a copy, or move it away to begin anew";
+    case STORE_E_TOO_NEW:
+        return "the database was made by a later version of lwa-broker; install that one";
+    case STORE_E_NO_KEY:
+        return "the master key is not there, and nothing was changed; bring it back, since nothing else "
+               "opens the logins";
+    case STORE_E_OTHER_KEY:
+        return "the logins in the database are sealed with another key, and nothing was changed; bring "
+               "that one back, or name it as the previous key (previous_key_file, previous_key_credential)";
+    case STORE_E_BAD_KEY:
+        return "the key must be a file of 32 bytes that this user can read and nobody else can read";
+    default:
+        return strerror(-outcome);
+    }
+}
+
+static bool is_about_key(int outcome)
+{
+    return outcome == STORE_E_NO_KEY || outcome == STORE_E_OTHER_KEY || outcome == STORE_E_BAD_KEY;
+}
+
+static void explain_key(const struct broker *broker, const struct key_source *source)
+{
+    const char *name = broker->config->key_credential;
+    if (!source->credential_path)
+        log_error("the key is looked for in %s ([store] key_file)", source->file);
+    else if (source->credential_path[0])
+        log_error("the key is looked for in the credential %s ([store] key_credential)", name);
+    else
+        log_error("no credential was handed over: the unit needs LoadCredential=%s:... or "
+                  "LoadCredentialEncrypted=, for [store] key_credential",
+                  name);
+}
+
+void broker_store_tell_key_event(struct broker *broker)
+{
+    switch (store_key_event(broker->store)) {
+    case STORE_KEY_KEPT:
+        break;
+    case STORE_KEY_CREATED:
+        log_info("made a master key, %s; back it up, apart from the database", broker->config->key_file);
+        trail_write(broker, AUDIT_KEY_CREATED, &(struct trail_facts){.detail = ""});
+        break;
+    case STORE_KEY_MOVED:
+        log_info("the logins are sealed with the configured key now; take previous_key_file and "
+                 "previous_key_credential out of the configuration, and remove the previous key");
+        break;
+    case STORE_KEY_FINISHED:
+        log_info("finished a change of the key that was cut short: the new key is in place");
+        break;
+    }
+}
+
+/* The path of a credential; NULL when none is configured, "" when none was handed over. */
+static int name_credential(const struct broker *broker, const char *name, char **ret)
+{
+    const char *folder = broker->options.credentials;
+    char *path = NULL;
+    if (name[0] && asprintf(&path, "%s%s%s", folder ? folder : "", folder ? "/" : "", folder ? name : "") < 0)
+        return -ENOMEM;
+    *ret = path;
+    return 0;
+}
+
+static const char *none_if_empty(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+int broker_store_open(struct broker *broker)
+{
+    const struct config *config = broker->config;
+    _cleanup_free_ char *path = NULL, *credential = NULL, *previous = NULL;
+    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
+        return -ENOMEM;
+    if (name_credential(broker, config->key_credential, &credential) < 0 ||
+        name_credential(broker, config->previous_key_credential, &previous) < 0)
+        return -ENOMEM;
+
+    const struct store_options options = {
+        .path = path,
+        .key_source = {.credential_path = credential,
+                       .file = config->key_file,
+                       .previous_credential_path = previous,
+                       .previous_file = none_if_empty(config->previous_key_file)},
+    };
+    int r = store_open(broker->loop, &options, &broker->store);
+    if (r != 0)
+        log_error("%s: %s", path, explain_store(r));
+    if (is_about_key(r))
+        explain_key(broker, &options.key_source);
+    return r > 0 ? -EUCLEAN : r;
+}
+
+int broker_store_load(struct broker *broker)
+{
+    int r = accounts_load(broker);
+    if (r < 0)
+        log_error("%s/broker.db: %s", broker->options.state_dir,
+                  explain_store(r == -EUCLEAN || r == -EINVAL ? STORE_E_CORRUPT : r));
+    return r;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The start of the store: which database and which key, from configuration and command line, and what an
+ * administrator is told in the log when it cannot be opened. */
+
+#include "util/cleanup.h"
+
+struct broker;
+
+/* Opens it. 0, or a negative errno that has been logged. Blocks. */
+int broker_store_open(struct broker *broker) _must_check_;
+/* Reads the accounts and grants. The same. */
+int broker_store_load(struct broker *broker) _must_check_;
+/* Says in the log and on the trail what became of the master key. */
+void broker_store_tell_key_event(struct broker *broker);
