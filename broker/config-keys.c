@@ -49,8 +49,7 @@ static const struct config_key keys[] = {
      "default."},
     {"provider", "client_secret_file", KIND_PATH_OR_NONE, FIELD(client_secret_file), "",
      "File that holds the client secret, for web clients only. It must be root's, not be writable by others, "
-     "and "
-     "be readable by the group lwa-broker."},
+     "and be readable by the group lwa-broker."},
     {"provider", "codepair_endpoint", KIND_REGIONAL_URL, FIELD(codepair_endpoint), CONFIG_FROM_REGION,
      "Where a user code is asked for."},
     {"provider", "token_endpoint", KIND_REGIONAL_URL, FIELD(token_endpoint), CONFIG_FROM_REGION,

@@ -91,7 +91,9 @@ static void fail_misconfigured(struct call *call, const struct grant *grant)
     if (renewal_is_foreign(grant))
         handlers_fail_foreign(call, grant->account);
     else
-        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED, RENEWAL_MISCONFIGURED_SENTENCE);
+        call_fail(call, BUS_E_PROVIDER_MISCONFIGURED,
+                  "The provider refuses this device's client id; an administrator must look at client_id in "
+                  "broker.conf.");
 }
 
 void handlers_fail_renewal(struct call *call, const struct grant *grant, enum renewal_result result)

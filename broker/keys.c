@@ -143,8 +143,7 @@ int keys_load(const struct key_source *source, bool may_create, struct secret **
     return r == -EEXIST ? load(source->file, FILE_FORBIDDEN, ret) : r;
 }
 
-/* --- a new key -------------------------------------------------------------------------------------------
- */
+/* --- a new key --------------------------------------------------------------------------------------- */
 
 static char *name_beside(const char *file, const char *tail)
 {

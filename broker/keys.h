@@ -10,11 +10,10 @@
 #define KEYS_ID_BYTES 16
 
 struct key_source {
-    const char
-        *credential_path; /* $CREDENTIALS_DIRECTORY/NAME; "" when none was handed over; NULL: no credential */
-    const char *file;     /* NULL: no key file */
-    /* Where the key was before, to seal with the configured one what is sealed with this one; NULL: nowhere.
-     */
+    /* $CREDENTIALS_DIRECTORY/NAME; "" when none was handed over; NULL: no credential. */
+    const char *credential_path;
+    const char *file; /* NULL: no key file */
+    /* Where it was before: what that key sealed is sealed with the configured one. NULL: nowhere. */
     const char *previous_credential_path;
     const char *previous_file;
 };
@@ -34,8 +33,8 @@ int keys_load(const struct key_source *source, bool may_create, struct secret **
  *
  *   1. keys_stage(): FILE.new is durable, and nothing is sealed with it;
  *   2. the database is sealed anew, in one transaction;
- *   3. keys_put_in_place(): FILE.new becomes FILE, and what FILE held is overwritten, as far as the disk
- * lets.
+ *   3. keys_put_in_place(): FILE.new becomes FILE, and what FILE held is overwritten, as far as
+ *      the disk lets.
  *
  * A crash before the end of 2 leaves FILE.new without a use (keys_discard_staged()); one after it leaves 3 to
  * be done. Which it was the key's id in the database tells. Who stages or discards holds the database's write

@@ -40,9 +40,9 @@
 #define LIMIT_STRANGER_CALLS 8     /* what a connection may always ask before it is known whose it is */
 #define LIMIT_STRANGER_RATE 2000   /* beyond that: calls per second of all such connections together ... */
 #define LIMIT_STRANGER_BURST 20000 /* ... and so many at once */
-#define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user; beyond, there is none, */
+#define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user ... */
+#define LIMIT_REFUSAL_BURST 1000   /* ... and so many at once; beyond, there is none */
 #define LIMIT_REFUSAL_LOG_SEC 60   /* how often the log says who is refused, at most */
-#define LIMIT_REFUSAL_BURST 1000   /* and the bus stops who leaves 128 calls unanswered */
 
 /* What is dear, in units of app_rate and uid_rate; any other call costs one. */
 #define COST_CONNECTION 4     /* the first one of a connection: it is looked up whose it is */
@@ -64,8 +64,8 @@
 /* --- tokens ------------------------------------------------------------------------------------------ */
 #define LIMIT_HOLDS_PER_PEER 32     /* tokens remembered as held by one connection; the oldest goes first */
 #define LIMIT_RESTARTS_PER_CALL 4   /* a GetToken starts over when the world changed while it waited */
-#define LIMIT_REPORTERS_PER_UID 64  /* of them, those of one user */
 #define LIMIT_REPORTERS 256         /* apps whose reports are counted at once, by login */
+#define LIMIT_REPORTERS_PER_UID 64  /* of them, those of one user */
 #define LIMIT_FAILING_GRANTS 3      /* different ones, none answered between: then tries go out one by one */
 #define LIMIT_REFRESHES_AHEAD 16    /* under way at once, of those that nobody waits for yet */
 #define LIMIT_REPEATS_FLUSH_SEC 60  /* how lazily repeats are written to the trail */
@@ -74,16 +74,16 @@
 
 /* --- logins ------------------------------------------------------------------------------------------ */
 #define LIMIT_GRANTS_PER_ACCOUNT 64 /* GetToken looks at every one of them */
-#define LIMIT_SCOPE_DATA_BYTES 4096
-#define LIMIT_LOCALE_BYTES 35   /* BCP 47, longest registered tag with room */
-#define LIMIT_AUTHORIZE_SEC 600 /* for a redirect: where LWA shows an error as a page, none ever comes */
-#define LIMIT_WRONG_STATES 16   /* Complete with a state that is not the login's; then it is given up */
-#define LIMIT_SLOW_DOWN_SEC 60  /* the longest poll interval that slow_down leads to */
+#define LIMIT_SCOPE_DATA_BYTES 4096 /* the option scope_data, JSON for Amazon's page */
+#define LIMIT_LOCALE_BYTES 35       /* BCP 47, longest registered tag with room */
+#define LIMIT_AUTHORIZE_SEC 600     /* for a redirect: where LWA shows an error as a page, none ever comes */
+#define LIMIT_WRONG_STATES 16       /* Complete with a state that is not the login's; then it is given up */
+#define LIMIT_SLOW_DOWN_SEC 60      /* the longest poll interval that slow_down leads to */
 
 /* --- files ------------------------------------------------------------------------------------------- */
-#define LIMIT_CATALOGUE_BYTES 262144
-#define LIMIT_TABLE_FILE_BYTES 1048576
-#define LIMIT_TABLE_FILES 512
+#define LIMIT_CATALOGUE_BYTES 262144     /* one file of scopes.d */
+#define LIMIT_TABLE_FILE_BYTES 1048576   /* one file of grants.d */
+#define LIMIT_TABLE_FILES 512            /* files in grants.d; also in scopes.d */
 #define LIMIT_OPEN_FILES 65536           /* descriptors the daemon allows itself, where the system lets it */
 #define LIMIT_LOCKED_BYTES 67108864      /* memory that may be locked, a page and more for each secret */
 #define LIMIT_RESERVE_BLOCKS 4           /* of address space, set aside for the answers that exist once */
@@ -92,8 +92,7 @@
 
 /* --- store ------------------------------------------------------------------------------------------- */
 
-/* Operations in one transaction: what a burst waits for at most, and how much one failed commit takes along.
- */
+/* Operations in one transaction: what a burst waits for at most, and what one failed commit takes along. */
 #define STORE_BATCH_OPS_MAX 256
 /* Repeat counters that ride along with one commit, so that they add rows and never a commit of their own. */
 #define STORE_REPEATS_PER_COMMIT 64

@@ -4,9 +4,9 @@
  *
  *   1. codepair: a user code for the person, a device code for us.
  *   2. Poll, at most once per interval, until the person has answered or the codes expire. slow_down makes
- * the interval longer. Transient failures are waited out: the person is typing.
+ *      the interval longer. Transient failures are waited out: the person is typing.
  *   3. The tokens: only the refresh token is kept; what the access token is good for the proving refresh
- * tells.
+ *      tells.
  *
  * Both clocks start when the request was sent, which is the safe side. */
 

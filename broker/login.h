@@ -102,9 +102,9 @@ struct login {
  * the limits; or -ENOMEM. */
 int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
               struct refusal *ret_refusal) _must_check_;
-/* Its creator has left: what the person has already agreed to is still proven, everything else ends. */
-/* Of one that nobody was told of yet. */
+/* Without a word: for one that nobody was told of yet. */
 void login_free(struct login *login);
+/* Its creator has left: what the person has already agreed to is still proven, everything else ends. */
 void login_abandon(struct login *login);
 /* Its creator wants no login. One whose account is being written comes too late: it ends as `linked`. */
 void login_cancel(struct login *login);

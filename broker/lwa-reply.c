@@ -4,12 +4,12 @@
  *
  * Invariants:
  *  - Only a 4xx reply with a JSON body whose `error` is exactly "invalid_grant" gives LWA_E_INVALID_GRANT,
- * and only to a refresh (I6): to the exchange of an authorization code the same name says that the code is
- * used up, which ends no login. A page of HTML, a 5xx or a 429 never does, whatever its body says.
+ *    and only to a refresh (I6): to the exchange of an authorization code the same name says that the code is
+ *    used up, which ends no login. A page of HTML, a 5xx or a 429 never does, whatever its body says.
  *  - A named error of a 4xx is an answer: the provider refused, so nothing was issued. A reply of 2xx that
  *    cannot be used may have issued a token: ambiguous for poll, refresh and exchange.
- *  - A 5xx counts as transient: for this provider a retry with the same refresh token is known
- *    to be harmless, and every one of its clients does it.
+ *  - A 5xx counts as transient: for this provider a retry with the same refresh token is known to be
+ *    harmless, and every one of its clients does it.
  *  - Texts are copied out only within their bounds and in printable ASCII. Nothing of a description leaves:
  *    it is only searched for the names of two parameters. */
 

@@ -7,7 +7,10 @@
 
 #include "broker/reserve.h"
 
+#include <assert.h>
 #include <string.h>
+
+#define FIELDS_MAX 8 /* of one request of ours */
 
 struct lwa_request {
     struct http_request *http; /* owned until its callback begins */
@@ -126,9 +129,10 @@ static int secret_to_string(const struct secret *s, char **ret)
 static int post(struct http *h, struct lwa_request *request, const char *endpoint, const char *locale,
                 const struct http_field *fields, size_t n_fields, struct lwa_request **ret)
 {
-    struct http_field given[8];
+    struct http_field given[FIELDS_MAX];
+    assert(n_fields <= FIELDS_MAX);
     size_t n = 0;
-    for (size_t i = 0; i < n_fields && n < ARRAY_SIZE(given); i++)
+    for (size_t i = 0; i < n_fields; i++)
         if (fields[i].value)
             given[n++] = fields[i];
 

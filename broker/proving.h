@@ -4,10 +4,10 @@
 /* Turns the refresh token of a login into a grant of an account:
  *
  *   1. Refresh at once. It shows that the refresh token works and that the client id is of the right kind,
- * while the person is still there: a web client id links fine and fails here.
+ *      while the person is still there: a web client id links fine and fails here.
  *   2. tokeninfo: the token must be for this client; its user_id says whose login it is.
  *   3. Link, in one transaction: to the account named, if it is the same customer's; else to the owner's
- * account of that customer; else to a new account. Grants that it supersedes go.
+ *      account of that customer; else to a new account. Grants that it supersedes go.
  *
  * Until then the grant serves nobody. Nothing transient ends it: an unproven grant that a crash left behind
  * is proven at the next start (I4, I6). */
@@ -27,7 +27,7 @@ int proving_start(struct grant *grant, proving_callback callback, void *userdata
 /* Nobody waits any more. What the login was charged is held until it ends: while the provider cannot be asked
  * that may be long, and whoever begins logins and leaves them would pile them up (I9). */
 void proving_detach(struct proving *p, struct charge *charge);
-/* Ends it as failed, for this reason. Does nothing while the link is being written: the store
- * cannot be called back, and the callback tells how that went. */
+/* Ends it as failed, for this reason. Does nothing while the link is being written: the store cannot be
+ * called back, and the callback tells how that went. */
 void proving_cancel(struct proving *p, enum login_reason reason);
 void proving_free(struct proving *p);

@@ -14,8 +14,8 @@
  * - Strangers share one bucket, into which is put back what one of them took when he is known and pays for it
  *   himself. Who leaves before that, or cannot pay, has it taken from the strangers; when their bucket is
  *   empty, each connection still has a few calls, so that nobody is kept from becoming known. They can hold
- * half of everything: when the name service hangs and nobody becomes known, who is already known is still
- * served.
+ *   half of everything: when the name service hangs and nobody becomes known, who is already known is still
+ *   served.
  *
  * The limits are those of [limits]; a change holds for the next charge, and other rates begin with full
  * buckets. */

@@ -56,9 +56,6 @@ enum renewal_result {
     RENEWAL_STORE,         /* the store cannot write: no refresh is made (I4) */
 };
 
-#define RENEWAL_MISCONFIGURED_SENTENCE                                                                       \
-    "The provider refuses this device's client id; an administrator must look at client_id in broker.conf."
-
 struct renewal {
     enum renewal_state state;
     uint64_t since_usec; /* of the state; while in trouble, of the trouble */

@@ -91,8 +91,7 @@ static const char *const allowed[] = {
     "mlock2",
     "munlock",
     "memfd_create",
-    /* Sockets to the bus, the provider and the name service; socket itself has a condition. Nobody is served.
-     */
+    /* Sockets to the bus, the provider and the name service. Nobody is served. socket has a condition. */
     "connect",
     "bind",
     "socketpair",
@@ -268,8 +267,7 @@ static int fill(scmp_filter_ctx filter)
 {
     int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (r == 0)
-        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE,
-                             2); /* a tree: some calls are made all the time */
+        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: some are made all the time */
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(allowed); i++)
         r = add(filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(absent); i++)

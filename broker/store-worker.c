@@ -9,11 +9,12 @@
  * 1. wait for operations, for repeat counters that are due, or for the end;
  * 2. take all that is queued, up to a batch;
  * 3. BEGIN IMMEDIATE; each operation in a savepoint of its own, undone alone if it fails; some repeat
- * counters; COMMIT, which returns once the WAL is synced;
+ *    counters; COMMIT, which returns once the WAL is synced;
  * 4. see that the files that were written still have their names: what was committed into a file that is no
- * longer in the folder is gone after a restart;
+ *    longer in the folder is gone after a restart;
  * 5. only now hand the batch to the loop. If the transaction as a whole failed, every operation of it did,
- * and the connection is rolled back: the next batch is tried anew, so a disk that has room again just works;
+ *    and the connection is rolled back: the next batch is tried anew, so a disk that has room again just
+ *    works;
  * 6. checkpoint when the WAL is long, after the batch was handed over.
  *
  * While something fails a write of no consequence is tried every few seconds, so that it is known when the

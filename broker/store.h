@@ -53,8 +53,7 @@ DEFINE_CLEANUP(struct store, store_close);
 enum store_key_event {
     STORE_KEY_KEPT,
     STORE_KEY_CREATED,
-    STORE_KEY_MOVED, /* everything was sealed with the previous one, and is sealed with the configured one now
-                      */
+    STORE_KEY_MOVED,    /* what the previous one sealed is sealed with the configured one now */
     STORE_KEY_FINISHED, /* a rotation was cut short after its commit; it is done now */
 };
 enum store_key_event store_key_event(const struct store *s) _must_check_;
