@@ -17,9 +17,9 @@
     X(connections_per_uid, 256, 2, 65536, "Of these, the connections of one user.")                          \
     X(app_rate, 300, 1, 100000,                                                                              \
       "Calls per second that one app may make for long. A call that is dear to answer counts as several.")   \
-    X(app_burst, 6000, 10, 1000000, "Calls that one app may make at once after it was quiet.")               \
+    X(app_burst, 1000, 10, 1000000, "Calls that one app may make at once after it was quiet.")               \
     X(uid_rate, 600, 1, 100000, "Calls per second of all apps of one user, counted in the same way.")        \
-    X(uid_burst, 12000, 10, 1000000, "Calls of all apps of one user at once.")                               \
+    X(uid_burst, 2000, 10, 1000000, "Calls of all apps of one user at once.")                                \
     X(scopes_per_call, 32, 1, 32, "Scopes that one call may name.")                                          \
     X(logins, 32, 1, 1024, "Logins that may be open at once.")                                               \
     X(logins_per_uid, 4, 1, 1024, "Of these, the logins of one user.")                                       \

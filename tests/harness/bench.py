@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager
 
 from stage import perform
-from world import BROKER_USER, CLIENT_ID, NO_RATES, WorldError, wait_until
+from world import BROKER_USER, CLIENT_ID, DEFAULT_BURSTS, NO_RATES, WorldError, wait_until
 
 LIMIT = 1500
 USER = "alice"
@@ -349,8 +349,7 @@ def play_isolation(world):
 def play_noisy(world):
     """One user's cached token, while another one calls at twice the rate that is admitted; and, for comparison, as
     fast as the bus takes it, when what is left of the processors for the bus itself is most of what one sees."""
-    limits = {"app_rate": 300, "app_burst": 1000, "uid_rate": 600, "uid_burst": 2000}
-    fresh_accounts(world, [(USER, "account-1"), (HOSTILE, "account-1")], limits=limits)
+    fresh_accounts(world, [(USER, "account-1"), (HOSTILE, "account-1")], limits=DEFAULT_BURSTS)
     rounds = {"quiet": [], "noisy": [], "flood": []}
     with steady(world, USER, "account-1", 400, 4000) as play_round:
         play_round()

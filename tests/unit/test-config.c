@@ -109,7 +109,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.calls, 4096);
     assert_int_equal(c->limits.calls_per_connection, 256);
     assert_int_equal(c->limits.app_rate, 300);
-    assert_int_equal(c->limits.uid_burst, 12000);
+    assert_int_equal(c->limits.uid_burst, 2000);
     assert_int_equal(c->limits.grant_report_interval, 10);
 }
 
