@@ -95,6 +95,15 @@ class Remains:
         return {(owner, name): label for owner, name, label in self.query(sql)}
 
 
+def read_trail(world, account):
+    """The newest (event, detail) of an account, while the broker runs: as one more reader of its database, since files
+    that are being written cannot be copied."""
+    sql = "SELECT event, detail FROM audit WHERE account = ? OR grant_row IN"
+    sql += " (SELECT grant_row FROM audit WHERE account = ?) ORDER BY sequence DESC LIMIT 400"
+    with contextlib.closing(sqlite3.connect(f"file:{world.state_dir}/broker.db?mode=ro", uri=True)) as database:
+        return database.execute(sql, (account, account)).fetchall()
+
+
 # --- life and death ---
 
 
@@ -151,11 +160,7 @@ class Lives:
         return ids
 
     def count_loss(self, app, account, customer):
-        remains = Remains(self.world)
-        said = remains.query("SELECT event, detail FROM audit WHERE account = ? OR grant_row IN"
-                             " (SELECT grant_row FROM audit WHERE account = ?) ORDER BY sequence DESC LIMIT 400",
-                             account, account)
-        remains.close()
+        said = read_trail(self.world, account)
         assert any(event == "grant-interrupted" for event, _ in said), said[:20]
         assert any(event == "grant-died" and "interrupted" in detail for event, detail in said), said[:20]
         assert self.loses, f"{account} was lost though its refresh token was not ended"
