@@ -542,9 +542,16 @@ class World:
     def reload(self):
         """SIGHUP, until the broker has said how it went: any of its threads may take the signal up, so a round trip
         on the bus can be faster."""
-        before = len(self.broker.log())
-        self.broker.signal(signal.SIGHUP)
-        wait_until(lambda: "re-read" in self.broker.log()[before:], 10 * self.slowness, "the configuration to be re-read")
+        with open(self.broker.log_path, "rb") as log:
+            log.seek(0, os.SEEK_END)
+            said = []
+
+            def is_re_read():
+                said.append(log.read())
+                return b"re-read" in b"".join(said)
+
+            self.broker.signal(signal.SIGHUP)
+            wait_until(is_re_read, 10 * self.slowness, "the configuration to be re-read")
 
     def reset(self, **config):
         """A broker without any memory, default configuration, no grants, no rules; bus, polkitd and simulator

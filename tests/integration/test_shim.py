@@ -46,6 +46,16 @@ def test_suspend(shim):
     assert refreshes(world) == before + 1
 
 
+def test_a_timer_of_the_end_of_time_waits(shim):
+    """What the broker waits for to hear of a set clock must not run out because nanoseconds do."""
+    app = shim.world.client("musicd")
+    shim.suspend(3600)
+    for _ in range(3):
+        app.call(PEER, "Ping")
+    # Some for the step, but not one after another.
+    assert shim.world.broker.log().count("the wall clock was set") < 10
+
+
 def test_memory_ends_once(shim):
     """With the sanitizers it does not end: see tests/shim/shim.c."""
     world = shim.world

@@ -57,8 +57,11 @@ static int (*real_gettime)(clockid_t, struct timespec *);
 static int (*real_timerfd_create)(int, int);
 static int (*real_timerfd_settime)(int, int, const struct itimerspec *, struct itimerspec *);
 
+/* The end of time, as wallclock.c asks for it, is the last nanosecond that can be told. */
 static int64_t to_ns(const struct timespec *ts)
 {
+    if (ts->tv_sec >= INT64_MAX / NSEC_PER_SEC)
+        return INT64_MAX;
     return (int64_t)ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
 }
 
