@@ -53,7 +53,7 @@ void authorize_question_init(struct authorize_question *q)
 static bool verdicts_equal(const struct verdicts *a, const struct verdicts *b)
 {
     return scope_set_equal(a->allow, b->allow) && scope_set_equal(a->ask, b->ask) &&
-           scope_set_equal(a->mentioned, b->mentioned);
+           scope_set_equal(a->mentioned, b->mentioned) && scope_set_equal(a->consented, b->consented);
 }
 
 bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b)
@@ -91,8 +91,8 @@ static int collect_facts(struct peer *peer, const struct authorize_question *q, 
     add_fact(f, "app", peer->identity.app);
     add_fact(f, "app_kind", identity_kind_name(&peer->identity));
     add_fact(f, "strength", identity_strength_name(&peer->identity));
-    add_fact(f, "pinned", "no");
-    add_fact(f, "exe", "");
+    add_fact(f, "pinned", peer->identity.is_pinned ? "yes" : "no");
+    add_fact(f, "exe", peer->identity.exe);
     add_fact(f, "account", q->account);
     add_fact(f, "owner", q->owner.device ? "device" : q->owner.name);
     add_fact(f, "scopes", f->scopes);

@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
+#include "broker/verdict.h"
 #include "policy/select.h"
 
 #include <string.h>
@@ -78,8 +79,8 @@ static const char *verdict_of_grants(const struct check_scopes *c, const struct 
     return best;
 }
 
-static const char *verdict_of(struct check_scopes *c, const struct account *account,
-                              const struct authorize_answer *answer, int scope)
+static const char *word_for(struct check_scopes *c, const struct account *account,
+                            const struct authorize_answer *answer, int scope)
 {
     struct verdicts verdicts = final_verdicts(c, answer);
     struct scope_set one = SCOPE_SET_EMPTY;
@@ -99,7 +100,7 @@ static const char *verdict_of(struct check_scopes *c, const struct account *acco
 static bool is_all_denied(struct check_scopes *c, const struct authorize_answer *answer)
 {
     for (int i = scope_set_next(&c->named, 0); i >= 0; i = scope_set_next(&c->named, i + 1))
-        if (strcmp(verdict_of(c, NULL, answer, i), "deny") != 0)
+        if (strcmp(word_for(c, NULL, answer, i), "deny") != 0)
             return false;
     return true;
 }
@@ -122,8 +123,7 @@ static void reply(struct check_scopes *c, const struct authorize_answer *answer)
     if (message) {
         writer_open(&w, DBUS_TYPE_ARRAY, "{ss}");
         for (int i = scope_set_next(&c->named, 0); i >= 0; i = scope_set_next(&c->named, i + 1))
-            writer_pair(&w, catalogue_get(call->broker->catalogue, i)->name,
-                        verdict_of(c, account, answer, i));
+            writer_pair(&w, catalogue_get(call->broker->catalogue, i)->name, word_for(c, account, answer, i));
         writer_close(&w);
     }
     call_send(call, message, &w);
@@ -147,8 +147,7 @@ static void begin(struct call *call)
         memcpy(q->account, account->id, sizeof(account->id));
         q->owner = account->owner;
     }
-    table_decide(broker->table, broker->catalogue, call->peer->identity.app, broker->config->default_verdict,
-                 &q->verdicts);
+    verdict_of(broker, &call->peer->identity, account, &q->verdicts);
 
     /* What is denied by the broker's own verdict would end the question for all, so it is left out of it.
      * What a token would carry besides is asked about as well: it decides whether there would be one. */

@@ -24,6 +24,7 @@
 #include "broker/peer.h"
 #include "broker/schedule.h"
 #include "broker/token.h"
+#include "broker/verdict.h"
 #include "policy/select.h"
 #include "util/clock.h"
 
@@ -405,8 +406,7 @@ static void fill_question(struct get_token *g)
     }
     q->asked = g->asked;
     q->scopes = catalogue_expand(broker->catalogue, g->asked);
-    table_decide(broker->table, broker->catalogue, g->call->peer->identity.app,
-                 broker->config->default_verdict, &q->verdicts);
+    verdict_of(broker, &g->call->peer->identity, g->account, &q->verdicts);
 }
 
 static void on_answer(struct get_token *g, const struct authorize_answer *answer)

@@ -42,14 +42,27 @@ struct identity_lookup {
     struct identity identity;
 };
 
-const char *identity_kind_name(const struct identity *id _unused_)
+struct subject identity_subject(const struct identity *id)
 {
-    return "user";
+    return (struct subject){
+        .app = id->app,
+        .user = id->user,
+        .exe = id->exe,
+        .uid = id->uid,
+        .kind = id->kind,
+        .strength = id->strength,
+        .is_pinned = id->is_pinned,
+    };
 }
 
-const char *identity_strength_name(const struct identity *id _unused_)
+const char *identity_kind_name(const struct identity *id)
 {
-    return "uid";
+    return subject_kind_name(id->kind);
+}
+
+const char *identity_strength_name(const struct identity *id)
+{
+    return subject_strength_name(id->strength);
 }
 
 bool identity_is_sandboxed(const struct identity *id _unused_)
@@ -195,6 +208,8 @@ int identity_look_up(struct broker *broker, const char *name, identity_callback 
     l->callback = callback;
     l->userdata = userdata;
     l->identity.uid = (uid_t)-1;
+    l->identity.kind = SUBJECT_USER;
+    l->identity.strength = STRENGTH_UID;
     list_init(&l->waiting);
 
     DBusMessage *ask = dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS,

@@ -5,24 +5,28 @@
  * here comes from the kernel and the bus, never from what a caller says. Today there is one way: the UNIX
  * user, identity-user.c. */
 
+#include "policy/subject.h"
 #include "util/cleanup.h"
 
-#include <sys/types.h>
-
-#define IDENTITY_APP_SIZE 80
+#define IDENTITY_APP_SIZE 264 /* "flatpak:" and 255 bytes */
 #define IDENTITY_USER_SIZE 64
-
-enum identity_kind { IDENTITY_USER };
-enum identity_strength { IDENTITY_STRENGTH_UID };
+#define IDENTITY_UNIT_SIZE 256
+#define IDENTITY_EXE_SIZE 256
 
 struct identity {
     char app[IDENTITY_APP_SIZE];   /* "user:musicd", or "uid:20001" for a uid without a usable name */
     char user[IDENTITY_USER_SIZE]; /* the user's name, "" without one */
-    enum identity_kind kind;
-    enum identity_strength strength;
+    char unit[IDENTITY_UNIT_SIZE]; /* "musicd.service": whether or not it names the app; "" outside */
+    char exe[IDENTITY_EXE_SIZE];   /* "/usr/bin/player"; "" where it is not known, or longer */
+    enum subject_kind kind;
+    enum subject_strength strength;
     uid_t uid;
+    pid_t pid;      /* 0 where it is not known */
+    bool is_pinned; /* the process looked at is surely the one that connected */
 };
 
+/* The same, for policy; points into it. */
+struct subject identity_subject(const struct identity *id);
 const char *identity_kind_name(const struct identity *id);     /* "user" */
 const char *identity_strength_name(const struct identity *id); /* "uid" */
 /* Sandboxed apps have Broker1 and nothing else (I8). */

@@ -8,6 +8,7 @@
 #include "broker/lwa.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
+#include "broker/verdict.h"
 #include "util/clock.h"
 #include "util/file.h"
 
@@ -175,8 +176,7 @@ static bool is_denied(const struct hold *h)
 {
     struct broker *broker = h->token->broker;
     struct verdicts verdicts;
-    table_decide(broker->table, broker->catalogue, h->peer->identity.app, broker->config->default_verdict,
-                 &verdicts);
+    verdict_of(broker, &h->peer->identity, h->token->grant ? h->token->grant->account : NULL, &verdicts);
     return !scope_set_is_subset(catalogue_expand(broker->catalogue, h->token->may_carry),
                                 authorize_not_denied(h->peer, &verdicts));
 }

@@ -351,15 +351,15 @@ const struct table_problem *table_get_problem(const struct table *t, size_t i)
 
 /* --- decisions ------------------------------------------------------------------------------------------ */
 
-void table_decide(const struct table *t, const struct catalogue *c, const char *app, enum verdict fallback,
+void table_decide(const struct table *t, const struct catalogue *c, const struct table_query *query,
                   struct verdicts *ret)
 {
     struct scope_set listed = catalogue_listed(c);
     struct scope_set unmentioned = listed;
-    struct verdicts v = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
+    struct verdicts v = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
 
     size_t place;
-    const struct app *a = apps_find(&t->apps, app, &place);
+    const struct app *a = apps_find(&t->apps, query->subject.app, &place);
     if (a && a->shut) {
         unmentioned = SCOPE_SET_EMPTY;
     } else if (a) {
@@ -372,9 +372,15 @@ void table_decide(const struct table *t, const struct catalogue *c, const char *
     if (t->unreadable)
         unmentioned = SCOPE_SET_EMPTY;
     v.mentioned = scope_set_minus(listed, unmentioned);
-    if (fallback == VERDICT_ASK)
+    if (query->fallback == VERDICT_ASK)
         v.ask = scope_set_union(v.ask, unmentioned);
     *ret = v;
+}
+
+bool table_speaks_of(const struct table *t, const char *app, const struct subject *subject)
+{
+    size_t place;
+    return apps_find(&t->apps, app, &place) && subject_is_system_uid(subject->uid);
 }
 
 enum verdict verdicts_get(const struct verdicts *v, int scope)

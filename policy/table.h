@@ -20,6 +20,9 @@
  * decided by the table. */
 
 #include "policy/catalogue.h"
+#include "policy/subject.h"
+
+#include <stdint.h>
 
 struct table;
 
@@ -45,19 +48,32 @@ size_t table_count_sections(const struct table *t);
 size_t table_count_problems(const struct table *t);
 const struct table_problem *table_get_problem(const struct table *t, size_t i);
 
-/* What the table and the default say, as two sets over all scopes: what is in neither is denied. */
+/* What was decided, as two disjoint sets over all scopes: what is in neither is denied. */
 struct verdicts {
     struct scope_set allow;
     struct scope_set ask;
-    /* What decided, for the audit trail: a scope is `mentioned` when the table and not the default did. */
+    /* What decided, for the audit trail: a scope is `mentioned` when the table and not the default did, and
+     * `consented` when an answer of the account's owner changed what these had said (policy/consent.h). */
     struct scope_set mentioned;
+    struct scope_set consented;
+};
+
+struct table_query {
+    struct subject subject;
+    const char *account;   /* id; "" for none: then every `accounts` fits */
+    int64_t now_sec;       /* wall clock, for `expires` */
+    enum verdict fallback; /* ask or deny: for what the table does not mention */
 };
 
 /* For scope s, first that fits: deny if the app is denied s or anything s implies; ask if it is to be asked
  * for s or anything s implies; allow if it is allowed s or anything that implies s; ask if it is to be asked
- * for anything that implies s; else `fallback` (ask or deny). An unlisted scope is always denied. */
-void table_decide(const struct table *t, const struct catalogue *c, const char *app, enum verdict fallback,
+ * for anything that implies s; else `fallback`. An unlisted scope is always denied. */
+void table_decide(const struct table *t, const struct catalogue *c, const struct table_query *query,
                   struct verdicts *ret);
+
+/* Whether a section names this app for this user: what decides if the unit that a person's process runs in
+ * names the app, where else its user would. */
+bool table_speaks_of(const struct table *t, const char *app, const struct subject *subject);
 
 enum verdict verdicts_get(const struct verdicts *v, int scope);
 /* The least verdict over a set: the set should be expanded. VERDICT_ALLOW for the empty set. */

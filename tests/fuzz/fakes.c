@@ -98,6 +98,12 @@ void timer_drop(struct timer *t)
 
 /* --- identity.h -------------------------------------------------------------------------------------- */
 
+struct subject identity_subject(const struct identity *id)
+{
+    return (struct subject){
+        .app = id->app, .user = id->user, .exe = "", .uid = id->uid, .strength = STRENGTH_UID};
+}
+
 const char *identity_kind_name(const struct identity *id _unused_)
 {
     return "user";

@@ -22,6 +22,7 @@
 #include "tests/fuzz/arguments.h"
 #include "tests/fuzz/fakes.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/decide.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -101,7 +102,7 @@ static void check_scopes(DBusMessageIter *info, const struct caller *caller)
     _cleanup_strv_ struct strv names = STRV_EMPTY;
     struct verdicts verdicts;
     require(reader_find(info, "scopes", DBUS_TYPE_ARRAY, &names) == 0 && names.n > 0);
-    table_decide(broker.table, broker.catalogue, caller->app, VERDICT_ASK, &verdicts);
+    decide_for(broker.table, broker.catalogue, caller->app, VERDICT_ASK, &verdicts);
     for (size_t i = 0; i < names.n; i++) {
         struct scope_set set = SCOPE_SET_EMPTY;
         scope_set_add(&set, catalogue_find(broker.catalogue, names.items[i]));

@@ -5,6 +5,7 @@
 
 #include "policy/table.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/decide.h"
 #include "util/utf8.h"
 
 /* a implies b and c, b implies c. */
@@ -47,7 +48,7 @@ static void check_verdicts(const struct verdicts *v)
 static void decide_all(const struct table *t, struct verdicts ret[2 * N_APPS])
 {
     for (size_t i = 0; i < 2 * N_APPS; i++) {
-        table_decide(t, catalogue, apps[i / 2], i % 2 ? VERDICT_ASK : VERDICT_DENY, &ret[i]);
+        decide_for(t, catalogue, apps[i / 2], i % 2 ? VERDICT_ASK : VERDICT_DENY, &ret[i]);
         check_verdicts(&ret[i]);
     }
 }

@@ -182,6 +182,7 @@ class Client:
         self.name = self.connection.unique_name
         self.pid = self.app.pid
         self.signals = deque()
+        self.calls = deque()
         self.replies = {}
 
     def another(self):
@@ -275,6 +276,8 @@ class Client:
         kind = message.header.message_type
         if kind in (MessageType.method_return, MessageType.error):
             self.replies[message.header.fields[HeaderFields.reply_serial]] = message
+        elif kind is MessageType.method_call:
+            self.calls.append(message)
         elif kind is MessageType.signal and message.header.fields.get(HeaderFields.member) != "NameAcquired":
             self.signals.append(message)
 
@@ -294,6 +297,17 @@ class Client:
                     del self.signals[seen]
                     return fields_body(message)
                 seen += 1
+            self.receive(max(deadline - time.monotonic(), 0))
+
+    def wait_call(self, interface, member, timeout=10):
+        """The next call of this method that others make to this connection, which nobody answers here."""
+        deadline = time.monotonic() + timeout
+        while True:
+            while self.calls:
+                message = self.calls.popleft()
+                fields = message.header.fields
+                if (fields.get(HeaderFields.interface), fields.get(HeaderFields.member)) == (interface, member):
+                    return message
             self.receive(max(deadline - time.monotonic(), 0))
 
     def drain(self, quiet=0.05):

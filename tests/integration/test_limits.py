@@ -34,6 +34,7 @@ STATS = "org.freedesktop.DBus.Debug.Stats"
 PING = (PEER, "Ping")
 INTROSPECT = (INTROSPECTABLE, "Introspect")
 BEGIN = (LOGIN, "Begin", "sasa{sv}", ("device-code", [LIBRARY], {}))
+AGENT = "org.freedesktop.PolicyKit1.AuthenticationAgent"
 # A unit a second: a test that takes half a second knows how many there are.
 SLOW = {"app_rate": 1, "app_burst": 20, "uid_rate": 2, "uid_burst": 30}
 
@@ -318,6 +319,8 @@ def test_prompts(quick):
     for client, is_asked in zip((*clients[:1], *clients[:1], *clients[1:]), (True, False, True, False)):
         serial = client.send(*BEGIN, interactive=True)
         if is_asked:
+            # Connections are not served in turn: the next one may only come when this one holds its place.
+            assert client.wait_call(AGENT, "BeginAuthentication", 10 * quick.slowness)
             held.append((client, serial))
         else:
             assert error_of(client.wait, serial, 10 * quick.slowness).short == "ConsentRequired"

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "policy/select.h"
+#include "tests/unit/decide.h"
 #include "util/clock.h"
 
 #include <string.h>
@@ -218,7 +219,8 @@ static void test_rules(void **state)
                 .may_carry = set_of(c, cases[i].grants[n].may_carry),
                 .expires_usec = cases[i].grants[n].expires,
             };
-        struct verdicts v = {set_of(c, cases[i].allow), set_of(c, cases[i].ask), SCOPE_SET_EMPTY};
+        struct verdicts v = {set_of(c, cases[i].allow), set_of(c, cases[i].ask), SCOPE_SET_EMPTY,
+                             SCOPE_SET_EMPTY};
         size_t index = 99;
         struct scope_set may_carry = SCOPE_SET_EMPTY;
         int r =
@@ -377,7 +379,7 @@ static bool ranks_before(const struct world *w, const struct drawn *d, size_t a,
 static void draw_case(const struct world *w, struct drawn *d, struct verdicts *v, struct scope_set *asked)
 {
     memset(d, 0, sizeof(*d));
-    *v = (struct verdicts){SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
+    *v = (struct verdicts){SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
     *asked = draw_set(w, 5, d->asked);
     bool generous = draw(2) == 0;
     for (int i = 0; i < STRANGER; i++) {
@@ -501,7 +503,7 @@ static void test_is_quick(void **state)
         struct verdicts v;
         size_t index;
         struct scope_set may_carry;
-        table_decide(t, c, "user:app333", VERDICT_DENY, &v);
+        decide_for(t, c, "user:app333", VERDICT_DENY, &v);
         assert_int_equal(select_grant(c, &grant, 1, asked, &v, false, &index, &may_carry), 0);
     }
     uint64_t taken = boottime_usec() - start;

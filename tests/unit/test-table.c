@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "policy/table.h"
+#include "tests/unit/decide.h"
 #include "util/utf8.h"
 
 #include <string.h>
@@ -45,7 +46,7 @@ static const char *decide(const struct table *t, const char *app, enum verdict f
     static char letters[6];
     static const char *const names[] = {"r", "w", "x", "top", "y"};
     struct verdicts v;
-    table_decide(t, catalogue, app, fallback, &v);
+    decide_for(t, catalogue, app, fallback, &v);
     assert_true(scope_set_is_empty(scope_set_intersection(v.allow, v.ask)));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         letters[i] = "-qA"[verdicts_get(&v, catalogue_find(catalogue, names[i]))];
@@ -202,12 +203,12 @@ static void test_mentioned(void **state)
     const char *files[] = {"[user:a]\nallow = w\nask = x\n", "[user:s]\n[\n", NULL};
     _cleanup_(table_freep) struct table *t = make(files);
     struct verdicts v;
-    table_decide(t, catalogue, "user:a", VERDICT_ASK, &v);
+    decide_for(t, catalogue, "user:a", VERDICT_ASK, &v);
     _cleanup_free_ char *names = catalogue_join(catalogue, v.mentioned);
     assert_string_equal(names, "r top w x");
-    table_decide(t, catalogue, "user:b", VERDICT_ASK, &v);
+    decide_for(t, catalogue, "user:b", VERDICT_ASK, &v);
     assert_true(scope_set_is_empty(v.mentioned));
-    table_decide(t, catalogue, "user:s", VERDICT_ASK, &v);
+    decide_for(t, catalogue, "user:s", VERDICT_ASK, &v);
     assert_true(scope_set_equal(v.mentioned, catalogue_listed(catalogue)));
     assert_true(scope_set_is_empty(scope_set_union(v.allow, v.ask)));
 }
@@ -219,7 +220,7 @@ static void test_unlisted_is_denied(void **state)
     _cleanup_(table_freep) struct table *t = make(files);
     int stranger = catalogue_intern(catalogue, "stranger");
     struct verdicts v;
-    table_decide(t, catalogue, "user:a", VERDICT_ASK, &v);
+    decide_for(t, catalogue, "user:a", VERDICT_ASK, &v);
     assert_int_equal(verdicts_get(&v, stranger), VERDICT_DENY);
 
     /* A scope that left the catalogue after the table was made. */
@@ -229,7 +230,7 @@ static void test_unlisted_is_denied(void **state)
     assert_int_equal(catalogue_new(catalogue, &next), 0);
     assert_int_equal(catalogue_add_text(next, fewer, strlen(fewer), true, &problem), 0);
     assert_int_equal(catalogue_seal(next, &problem), 0);
-    table_decide(t, next, "user:a", VERDICT_ASK, &v);
+    decide_for(t, next, "user:a", VERDICT_ASK, &v);
     assert_int_equal(verdicts_get(&v, catalogue_find(catalogue, "y")), VERDICT_DENY);
     assert_int_equal(verdicts_get(&v, catalogue_find(catalogue, "w")), VERDICT_ALLOW);
 }
@@ -237,7 +238,7 @@ static void test_unlisted_is_denied(void **state)
 static void test_least(void **state)
 {
     (void)state;
-    struct verdicts v = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
+    struct verdicts v = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
     struct scope_set set = SCOPE_SET_EMPTY;
     scope_set_add(&v.allow, 1);
     scope_set_add(&v.ask, 70);

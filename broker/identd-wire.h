@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What lwa-brokerd and lwa-identd say to each other, over a SOCK_SEQPACKET pair that nobody else holds: one
+ * struct a message, in the machine's own byte order. A request may carry one descriptor, the pidfd that the
+ * bus vouches for. An answer comes for every request, in no order; the strings in it end with NUL, and the
+ * daemon checks them again. */
+
+#include <stdint.h>
+
+#define IDENTD_FLATPAK_SIZE 256 /* an application id has at most 255 bytes */
+#define IDENTD_UNIT_SIZE 256
+#define IDENTD_EXE_SIZE 256
+
+struct identd_request {
+    uint64_t id;
+    uint64_t connected_usec; /* CLOCK_BOOTTIME: by then the connection was there. 0: it is not known */
+    uint32_t uid;            /* what the bus says */
+    int32_t pid;
+    uint32_t has_pidfd; /* 0 or 1 */
+    uint32_t reserved;
+};
+
+enum identd_status {
+    IDENTD_OK,
+    IDENTD_GONE,       /* the process has ended, or is another one than the one that connected */
+    IDENTD_OTHER_UID,  /* it runs as another user than the one that connected */
+    IDENTD_UNREADABLE, /* something of it cannot be read or is not as it must be */
+    IDENTD_TIMEOUT,    /* its file system does not answer */
+    IDENTD_BUSY,       /* too many look-ups wait */
+};
+
+struct identd_answer {
+    uint64_t id;
+    uint32_t status;    /* enum identd_status; what follows is set for IDENTD_OK only */
+    uint8_t is_foreign; /* its root or user namespace is not the host's */
+    uint8_t is_pinned;  /* it is surely the process that connected */
+    uint8_t reserved[2];
+    char flatpak[IDENTD_FLATPAK_SIZE]; /* application id, "" outside of Flatpak */
+    char unit[IDENTD_UNIT_SIZE];       /* "musicd.service", "" outside of system.slice */
+    char exe[IDENTD_EXE_SIZE];         /* "" where it is not known, longer, or foreign */
+};

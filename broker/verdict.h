@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The broker's own verdict: the table, else the owner's consent, else the default (policy/consent.h). The one
+ * place where these are put together, so that GetToken, CheckScopes, Explain and what is taken back agree. */
+
+#include "broker/identity.h"
+#include "policy/consent.h"
+
+struct account;
+struct broker;
+
+/* For this caller and this account; NULL for none. */
+void verdict_of(struct broker *broker, const struct identity *identity, const struct account *account,
+                struct verdicts *ret);
