@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/gettoken.h"
+#include "broker/notify.h"
+#include "broker/peer.h"
+
+/* The app cannot log in; who can is told that a login is missing. */
+static void tell_owner(struct get_token *g)
+{
+    struct owner caller = {.uid = g->call->peer->identity.uid};
+    const struct owner *owner = g->account ? &g->account->owner : &caller;
+    notify_attention(g->call->broker, owner, g->account ? g->account->id : "", "missing");
+}
+
+void get_token_fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by,
+                           struct scope_set scopes, const char *before, const char *after)
+{
+    const struct catalogue *catalogue = g->call->broker->catalogue;
+    bool is_new = denials_add(g->call->peer, &g->question, error, decided_by);
+    if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
+        tell_owner(g);
+    _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));
+    call_fail(g->call, error, "%s%s%s", before, names ? names : "", after);
+}
+
+void get_token_ask_for_login(struct get_token *g, enum bus_error error, const char *decided_by,
+                             struct scope_set scopes, const char *sentence)
+{
+    char before[256];
+    bool is_device = g->account && g->account->owner.device;
+    (void)snprintf(before, sizeof(before), "%s: lwactl login %s", sentence, is_device ? "--device " : "");
+    get_token_fail_scopes(g, error, decided_by, scopes, before, "");
+}
+
+void get_token_fail_answer(struct get_token *g, const struct authorize_answer *answer)
+{
+    switch (answer->result) {
+    case AUTHORIZE_NO:
+        get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused,
+                              "This app may not hold ",
+                              "; an administrator allows it in grants.d or by a polkit rule.");
+        break;
+    case AUTHORIZE_CHALLENGE:
+        get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
+                              "The owner of the account must agree that this app holds ",
+                              "; an administrator can allow it in grants.d or by a polkit rule.");
+        break;
+    default:
+        get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, "polkit-unavailable", SCOPE_SET_EMPTY,
+                              "polkit cannot be asked, and without it nothing is given out",
+                              "; see `lwactl status`.");
+        break;
+    }
+}
