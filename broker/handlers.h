@@ -2,7 +2,7 @@
 #pragma once
 
 /* The methods and properties of the bus contract, by interface. server.c finds them; they are in
- * broker1.c, login1.c, accounts1.c, audit1.c, keys1.c and status1.c. */
+ * broker1.c, login1.c, accounts1.c, audit1.c, keys1.c, policy1.c and status1.c. */
 
 #include "broker/call.h"
 #include "broker/renewal.h"
@@ -21,6 +21,7 @@ extern const struct method login1_request_methods[]; /* on a request's own path 
 extern const struct method accounts1_methods[];
 extern const struct method audit1_methods[];
 extern const struct method keys1_methods[];
+extern const struct method policy1_methods[];
 extern const struct method status1_methods[];
 
 /* Those of Broker1 that have files of their own: gettoken.c, reportrejected.c, checkscopes.c. */

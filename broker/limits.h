@@ -60,6 +60,9 @@
 #define LIMIT_POLKIT_RATE 250       /* what polkitd answers in a second, to say when to come back */
 #define LIMIT_POLKIT_TIMEOUT_SEC 20 /* without interaction; then the answer is no */
 #define LIMIT_DECISIONS_PER_PEER 8  /* remembered plain yes answers of one connection */
+/* How long Reload waits for polkitd to notice its rules: the watch of its library holds an event back for
+ * 100. */
+#define LIMIT_POLKIT_SETTLE_MSEC 300
 
 /* --- tokens ------------------------------------------------------------------------------------------ */
 #define LIMIT_HOLDS_PER_PEER 32     /* tokens remembered as held by one connection; the oldest goes first */

@@ -56,12 +56,13 @@ static enum object find_object(const struct peer *peer, const char *path, struct
 }
 
 static const struct method *const broker_methods[] = {
-    broker1_methods, login1_methods, accounts1_methods, audit1_methods, keys1_methods, status1_methods,
+    broker1_methods, login1_methods,  accounts1_methods, audit1_methods,
+    keys1_methods,   policy1_methods, status1_methods,
 };
 
 static const char *const broker_interfaces[] = {
-    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN, LWA_INTERFACE_ACCOUNTS,
-    LWA_INTERFACE_AUDIT,  LWA_INTERFACE_KEYS,  LWA_INTERFACE_STATUS,
+    LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN,  LWA_INTERFACE_ACCOUNTS, LWA_INTERFACE_AUDIT,
+    LWA_INTERFACE_KEYS,   LWA_INTERFACE_POLICY, LWA_INTERFACE_STATUS,
 };
 
 static const struct method *find_in(const struct method *methods, const char *interface, const char *member)
@@ -367,7 +368,7 @@ static unsigned cost_of(DBusMessage *message)
     } dear[] = {
         {"Begin", COST_LOGIN},   {"Query", COST_AUDIT},       {"ReportRejected", COST_REPORT},
         {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},
-        {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},
+        {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
     };
     const char *member = dbus_message_get_member(message);
     for (size_t i = 0; i < ARRAY_SIZE(dear); i++)

@@ -14,6 +14,7 @@
 #define LWA_INTERFACE_ACCOUNTS "org.lwabroker.Accounts1"
 #define LWA_INTERFACE_AUDIT "org.lwabroker.Audit1"
 #define LWA_INTERFACE_KEYS "org.lwabroker.Keys1"
+#define LWA_INTERFACE_POLICY "org.lwabroker.Policy1"
 #define LWA_INTERFACE_STATUS "org.lwabroker.Status1"
 #define LWA_ERROR_PREFIX "org.lwabroker.Error."
 

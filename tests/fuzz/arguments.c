@@ -27,6 +27,7 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
         "authorization-code",
         "import",
         "newest",
+        "all",
         "own",
         "code",
         "state",

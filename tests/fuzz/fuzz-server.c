@@ -353,7 +353,7 @@ static const struct method properties_methods[] = {
 
 static const struct method *const tables[] = {
     broker1_methods, login1_methods,  login1_request_methods, accounts1_methods,
-    audit1_methods,  status1_methods, properties_methods,
+    audit1_methods,  policy1_methods, status1_methods,        properties_methods,
 };
 
 static const struct method *choose_method(void)
@@ -385,7 +385,8 @@ static bool is_outside(const struct method *m)
 {
     return strcmp(m->interface, LWA_INTERFACE_LOGIN) == 0 ||
            strcmp(m->interface, LWA_INTERFACE_ACCOUNTS) == 0 ||
-           strcmp(m->interface, LWA_INTERFACE_AUDIT) == 0 || strcmp(m->interface, LWA_INTERFACE_STATUS) == 0;
+           strcmp(m->interface, LWA_INTERFACE_AUDIT) == 0 ||
+           strcmp(m->interface, LWA_INTERFACE_POLICY) == 0 || strcmp(m->interface, LWA_INTERFACE_STATUS) == 0;
 }
 
 static void make_call(void)
@@ -462,6 +463,7 @@ static void prepare(void)
     log_set_level((enum log_level)0); /* nothing */
     require(sodium_init() >= 0 && uv_loop_init(&loop) == 0);
     broker_init(&broker, &loop);
+    broker.options.config_path = config_path; /* gone by the time that a reload reads it */
     require(mkdtemp(folder));
     load_files();
     open_store();

@@ -420,7 +420,7 @@ static void test_interfaces(void **state)
 {
     static const char *const names[] = {
         LWA_INTERFACE_BROKER, LWA_INTERFACE_LOGIN, LWA_INTERFACE_LOGIN_REQUEST, LWA_INTERFACE_ACCOUNTS,
-        LWA_INTERFACE_AUDIT,  LWA_INTERFACE_KEYS,  LWA_INTERFACE_STATUS};
+        LWA_INTERFACE_AUDIT,  LWA_INTERFACE_KEYS,  LWA_INTERFACE_POLICY,        LWA_INTERFACE_STATUS};
     size_t n = 0;
     (void)state;
     for (const struct bus_interface *i = bus_interfaces; i->name; i++, n++) {

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Policy1.Reload: what stands in the files and in polkit's rules when it is called holds for every call that
+ * is received after its answer. polkitd is waited for first (polkit-settle.h), then the files are read and
+ * every remembered decision goes; what was begun under the old policy starts over. */
+
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/permit.h"
+#include "broker/policy1.h"
+#include "broker/polkit-settle.h"
+#include "util/utf8.h"
+
+struct reload {
+    struct permit permit;
+    struct polkit_settle *settle;
+    struct call *call;
+};
+
+static void drop_reload(void *state)
+{
+    struct reload *l = state;
+    permit_drop(&l->permit);
+    polkit_settle_drop(l->settle);
+    free(l);
+}
+
+static void write_problem(struct writer *w, const char *file, unsigned line, const char *problem)
+{
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_entry_string(w, "file", file);
+    writer_entry_uint32(w, "line", line);
+    writer_entry_string(w, "problem", problem);
+    writer_close(w);
+}
+
+static void write_problems(struct writer *w, const struct table *table)
+{
+    writer_open(w, DBUS_TYPE_ARRAY, "a{sv}");
+    for (size_t i = 0; i < table_count_problems(table); i++) {
+        const struct table_problem *p = table_get_problem(table, i);
+        char file[PATH_MAX], text[INI_REASON_SIZE];
+        (void)snprintf(file, sizeof(file), "%s", p->file);
+        (void)snprintf(text, sizeof(text), "%s", p->problem.reason);
+        utf8_scrub(file);
+        utf8_scrub(text);
+        write_problem(w, file, p->problem.line, text);
+    }
+    writer_close(w);
+}
+
+static void on_settled(void *userdata)
+{
+    struct reload *l = userdata;
+    l->settle = NULL;
+    struct broker *broker = l->call->broker;
+    broker_reload(broker);
+    broker_policy_changed(broker); /* polkit's rules may have changed even if a file was refused */
+    struct writer w;
+    DBusMessage *reply = call_reply(l->call, &w);
+    if (reply)
+        write_problems(&w, broker->table);
+    call_send(l->call, reply, &w);
+}
+
+static void settle(struct call *call)
+{
+    struct reload *l = call->state;
+    int r = polkit_settle(call->broker->loop, call->broker->bus, on_settled, l, &l->settle);
+    if (r < 0)
+        call_fail_errno(call, r, NULL);
+}
+
+static void authorize(struct call *call)
+{
+    struct reload *l = call->state;
+    permit_manage(&l->permit, call, "re-read the policy", settle);
+}
+
+void policy1_begin_reload(struct call *call)
+{
+    struct reload *l = calloc(1, sizeof(*l));
+    if (!l) {
+        call_fail_no_memory(call);
+        return;
+    }
+    l->call = call;
+    call->state = l;
+    call->drop_state = drop_reload;
+    call_identify_outside(call, authorize);
+}
