@@ -366,6 +366,18 @@ static void on_flush(void *userdata)
         log_warning("no memory for a timer; repeated deliveries are counted when the broker stops");
 }
 
+static void on_identd_lost(void *userdata)
+{
+    log_error("lwa-identd has ended: nobody can be identified; stopping, to be started again");
+    broker_stop(userdata, EXIT_FAILURE);
+}
+
+static int connect_identd(struct broker *broker)
+{
+    int fd = broker->options.identd_fd;
+    return fd < 0 ? 0 : identd_link_new(broker->loop, fd, on_identd_lost, broker, &broker->identd);
+}
+
 static int take_name(struct broker *broker)
 {
     int r = bus_request_name(broker->bus, LWA_BUS_NAME);
@@ -412,6 +424,8 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     struct http_options http_options = http_options_of(broker->config);
     r = http_new(loop, &http_options, &broker->http);
     if (r == 0)
+        r = connect_identd(broker);
+    if (r == 0)
         r = connect_bus(broker);
     if (r == 0)
         r = watch_signals(broker);
@@ -441,6 +455,7 @@ void broker_free(struct broker *broker)
     if (broker->store && broker->is_finished)
         record_event(broker, AUDIT_BROKER_STOPPED, 0, "");
     peers_free(broker);
+    identd_link_free(broker->identd);
     accounts_free(broker);
     if (broker->store) {
         tokens_flush_repeats(broker);

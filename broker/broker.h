@@ -8,6 +8,7 @@
 #include "broker/config.h"
 #include "broker/denials.h"
 #include "broker/http.h"
+#include "broker/identd-link.h"
 #include "broker/polkit.h"
 #include "broker/provider.h"
 #include "broker/quota.h"
@@ -31,6 +32,7 @@ struct broker_options {
     const char *bus_address; /* NULL: the system bus */
     const char *user;        /* whom to become when started as root */
     const char *credentials; /* $CREDENTIALS_DIRECTORY, NULL without one */
+    int identd_fd;           /* the pair to lwa-identd; -1: there is none (tests of parts) */
 };
 
 struct broker {
@@ -48,6 +50,7 @@ struct broker {
     struct store *store;
     struct http *http;
     struct bus *bus;
+    struct identd_link *identd;
     struct polkit *polkit;
     struct wallclock *wallclock;
     struct provider provider;

@@ -2,9 +2,12 @@
 #pragma once
 
 /* What lwa-brokerd and lwa-identd say to each other, over a SOCK_SEQPACKET pair that nobody else holds: one
- * struct a message, in the machine's own byte order. A request may carry one descriptor, the pidfd that the
- * bus vouches for. An answer comes for every request, in no order; the strings in it end with NUL, and the
+ * struct a message, in the machine's own byte order. lwa-identd begins, with an answer of id 0, once it can
+ * look and has nothing that it does not need. A request may carry one descriptor, the pidfd that the bus
+ * vouches for. An answer comes for every request, in no order; the strings in it end with NUL, and the
  * daemon checks them again. */
+
+#include "util/cleanup.h"
 
 #include <stdint.h>
 
@@ -40,3 +43,10 @@ struct identd_answer {
     char unit[IDENTD_UNIT_SIZE];       /* "musicd.service", "" outside of system.slice */
     char exe[IDENTD_EXE_SIZE];         /* "" where it is not known, longer, or foreign */
 };
+
+/* An absolute path that can be shown and compared: UTF-8 without control characters, short enough. */
+bool identd_exe_is_valid(const char *path);
+/* Whether this can be an answer at all: a known status, strings that end, valid names in them. */
+bool identd_answer_is_valid(const struct identd_answer *answer);
+/* Makes it one of this status, with nothing found and the same id. */
+void identd_answer_fail(struct identd_answer *answer, enum identd_status status);

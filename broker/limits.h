@@ -53,6 +53,19 @@
 #define COST_REPORT 5         /* ReportRejected */
 #define COST_AUDIT 20         /* a query of the trail */
 
+/* --- lwa-identd -------------------------------------------------------------------------------------- */
+#define LIMIT_IDENTD_CHILDREN 128         /* look-ups under way at once, one that is stuck included */
+#define LIMIT_IDENTD_PER_UID 2            /* of them, those of one user's processes */
+#define LIMIT_IDENTD_WAITING 4096         /* look-ups that wait for their turn; beyond, IDENTD_BUSY */
+#define LIMIT_IDENTD_WAITING_PER_UID 1024 /* of them, those of one user's processes */
+#define LIMIT_IDENTD_LOOK_SEC 5           /* what one may take; then it is given up ... */
+#define LIMIT_IDENTD_WAIT_SEC 10          /* ... and what it may wait before; then it is IDENTD_TIMEOUT */
+#define LIMIT_IDENTD_ANSWER_SEC 20        /* when the daemon no longer waits for lwa-identd */
+#define LIMIT_IDENTD_READY_SEC 30         /* until lwa-identd has said that it is ready */
+#define LIMIT_IDENTD_MESSAGES 64          /* taken at once, before other events get their turn */
+#define LIMIT_FLATPAK_INFO_BYTES 65536    /* /.flatpak-info: one has 1 or 2 KiB */
+#define LIMIT_PROC_FILE_BYTES 65536       /* a file of /proc/PID */
+
 /* --- polkit ------------------------------------------------------------------------------------------ */
 #define LIMIT_POLKIT_IN_FLIGHT 64   /* a bus allows 128 pending replies; the rest wait in our queue */
 #define LIMIT_POLKIT_QUEUE 8192     /* checks that wait: beyond, the answer is no */

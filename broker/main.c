@@ -145,6 +145,7 @@ int main(int argc, char **argv)
         .config_path = CONFDIR "/broker.conf",
         .state_dir = STATEDIR,
         .user = "lwa-broker",
+        .identd_fd = -1,
     };
     int code = read_command_line(argc, argv, &options);
     if (code >= 0)
