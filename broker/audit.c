@@ -22,6 +22,10 @@ static const char *const names[AUDIT_EVENT_COUNT] = {
     [AUDIT_POLICY_LOADED] = "policy-loaded",
     [AUDIT_KEY_CREATED] = "key-created",
     [AUDIT_KEY_ROTATED] = "key-rotated",
+    [AUDIT_CONSENT_GIVEN] = "consent-given",
+    [AUDIT_CONSENT_REFUSED] = "consent-refused",
+    [AUDIT_CONSENT_REVOKED] = "consent-revoked",
+    [AUDIT_CONSENT_EXPIRED] = "consent-expired",
 };
 
 const char *audit_event_name(enum audit_event event)
@@ -62,5 +66,8 @@ void audit_record_free(struct audit_record *r)
     free(r->verdict);
     free(r->decided_by);
     free(r->detail);
+    free(r->chain);
+    free(r->unit);
+    free(r->program);
     free(r);
 }

@@ -29,6 +29,12 @@ enum audit_event {
     AUDIT_POLICY_LOADED,
     AUDIT_KEY_CREATED,
     AUDIT_KEY_ROTATED, /* detail: the new key's id */
+    /* Of the app that the answer is about; the uid is that of who answered. decided_by: prompt or command;
+     * detail: once, logout or until (then expires_sec says when). */
+    AUDIT_CONSENT_GIVEN,
+    AUDIT_CONSENT_REFUSED,
+    AUDIT_CONSENT_REVOKED, /* the answers to these scopes are forgotten */
+    AUDIT_CONSENT_EXPIRED,
     AUDIT_EVENT_COUNT
 };
 
@@ -44,6 +50,8 @@ struct audit_record {
     char *app;       /* identity string, e.g. user:musicd */
     char *kind;      /* user, ... */
     char *strength;  /* uid, ... */
+    char *unit;      /* musicd.service, whether or not it names the app */
+    char *program;   /* /usr/bin/player */
     char *account;   /* account id */
     char *owner;     /* owner's name, or "device" */
     uid_t owner_uid; /* (uid_t)-1 for the device, or none */
@@ -51,6 +59,7 @@ struct audit_record {
     char *carried;
     char *verdict;       /* allow, ask, deny, or the error's name */
     char *decided_by;    /* what decided: table, default, polkit, ... */
+    char *chain;         /* in short, all that led to the verdict, step by step */
     char *detail;        /* a word or two from our own tables, e.g. why a grant died */
     int64_t grant;       /* row of the grant; 0 for none */
     int64_t expires_sec; /* of the token; 0 for none */

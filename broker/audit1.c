@@ -50,6 +50,8 @@ static void write_record(struct writer *w, const struct audit_record *record)
     writer_entry_string(w, "app", record->app);
     writer_entry_string(w, "kind", record->kind);
     writer_entry_string(w, "strength", record->strength);
+    writer_entry_string(w, "unit", record->unit);
+    writer_entry_string(w, "program", record->program);
     if (record->uid != (uid_t)-1)
         writer_entry_uint32(w, "uid", record->uid);
     writer_entry_string(w, "account", record->account);
@@ -59,6 +61,7 @@ static void write_record(struct writer *w, const struct audit_record *record)
     writer_entry_string(w, "verdict", record->verdict);
     writer_entry_string(w, "decided_by", record->decided_by);
     writer_entry_string(w, "detail", record->detail);
+    writer_entry_string(w, "chain", record->chain);
     writer_entry_uint64(w, "grant", (uint64_t)record->grant);
     writer_entry_int64(w, "expires_at", record->expires_sec);
     writer_entry_uint64(w, "repeats", record->repeats);

@@ -17,8 +17,8 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     _cleanup_statement_ struct statement st = statement_open(
         db, SLOT_AUDIT_INSERT,
         "INSERT INTO audit (time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked,"
-        " carried, verdict, decided_by, detail, grant_row, expires_sec, fingerprint)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " carried, verdict, decided_by, detail, chain, unit, program, grant_row, expires_sec, fingerprint)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     statement_int(&st, record->time_sec);
     statement_text(&st, audit_event_name(record->event));
     bind_uid(&st, record->uid);
@@ -33,6 +33,9 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     statement_text(&st, record->verdict);
     statement_text(&st, record->decided_by);
     statement_text(&st, record->detail);
+    statement_text(&st, record->chain);
+    statement_text(&st, record->unit);
+    statement_text(&st, record->program);
     statement_int(&st, record->grant);
     statement_int(&st, record->expires_sec);
     statement_blob(&st, record->has_fingerprint ? record->fingerprint : NULL, sizeof(record->fingerprint));
@@ -44,7 +47,7 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
 
 #define COLUMNS                                                                                              \
     "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
-    " strength, account, owner, asked, carried, verdict, decided_by, detail"
+    " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program"
 
 static uid_t get_uid(struct statement *st, int column)
 {
@@ -73,6 +76,9 @@ static int get_texts(struct statement *st, struct audit_record *record)
     record->verdict = get_copy(st, 16);
     record->decided_by = get_copy(st, 17);
     record->detail = get_copy(st, 18);
+    record->chain = get_copy(st, 19);
+    record->unit = get_copy(st, 20);
+    record->program = get_copy(st, 21);
     return st->r;
 }
 

@@ -28,7 +28,7 @@
 #include <sqlite3.h>
 
 #define STORE_APPLICATION_ID 0x4c574142 /* "LWAB" */
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 #define STORE_SEAL_SCHEMA 1 /* in the associated data; changes only when everything is sealed anew */
 #define STORE_OWNER_TEXT_SIZE (OWNER_NAME_MAX + 24)
 

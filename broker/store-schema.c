@@ -48,11 +48,27 @@ static const char *const migrations[] = {
     " previous_hash BLOB, hash BLOB) STRICT;"
     "CREATE INDEX audit_by_app ON audit (app) WHERE app <> '';"
     "CREATE INDEX audit_by_owner ON audit (owner_uid) WHERE owner_uid IS NOT NULL;",
+
+    /* 1 -> 2. What an account's owner answered about an app; a scope of '' is every scope. Not sealed:
+     * nothing in it is secret. More facts on each record of the trail. */
+    "CREATE TABLE consent ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account (id),"
+    " app TEXT NOT NULL, scope TEXT NOT NULL, answer TEXT NOT NULL, lasts TEXT NOT NULL,"
+    " given_sec INTEGER NOT NULL, until_sec INTEGER NOT NULL, how TEXT NOT NULL, by_uid INTEGER NOT NULL,"
+    " by_name TEXT NOT NULL, UNIQUE (account, app, scope)) STRICT;"
+    "ALTER TABLE audit ADD COLUMN chain TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE audit ADD COLUMN unit TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE audit ADD COLUMN program TEXT NOT NULL DEFAULT '';",
 };
 
 _Static_assert(ARRAY_SIZE(migrations) == STORE_SCHEMA, "one migration for each version");
 
-static const char *const login_tables[] = {"sqlite_schema", "meta", "owner", "account", "grant"};
+static const struct {
+    const char *name;
+    int64_t since; /* version */
+} login_tables[] = {
+    {"sqlite_schema", 1}, {"meta", 1}, {"owner", 1}, {"account", 1}, {"grant", 1}, {"consent", 2},
+};
 
 static int read_number(struct store_db *db, const char *sql, int64_t *ret)
 {
@@ -66,17 +82,17 @@ static int read_number(struct store_db *db, const char *sql, int64_t *ret)
 
 /* --- step 2 and 3: inspect --------------------------------------------------------------------------- */
 
-static int check_version(struct store_db *db)
+static int check_version(struct store_db *db, int64_t *ret_version)
 {
-    int64_t application, version;
+    int64_t application;
     int r = read_number(db, "PRAGMA application_id", &application);
     if (r == 0)
-        r = read_number(db, "PRAGMA user_version", &version);
+        r = read_number(db, "PRAGMA user_version", ret_version);
     if (r < 0)
         return r;
-    if (application != STORE_APPLICATION_ID || version < 1)
+    if (application != STORE_APPLICATION_ID || *ret_version < 1)
         return STORE_E_CORRUPT;
-    return version > STORE_SCHEMA ? STORE_E_TOO_NEW : 0;
+    return *ret_version > STORE_SCHEMA ? STORE_E_TOO_NEW : 0;
 }
 
 static int quick_check(struct store_db *db, const char *table)
@@ -90,7 +106,7 @@ static int quick_check(struct store_db *db, const char *table)
     return r == STEP_ROW && strcmp(statement_get_text(&st, 0), "ok") == 0 ? 0 : STORE_E_CORRUPT;
 }
 
-static int check_pages(struct store_db *db)
+static int check_pages(struct store_db *db, int64_t version)
 {
     int64_t n_pages;
     int r = read_number(db, "PRAGMA page_count", &n_pages);
@@ -99,15 +115,17 @@ static int check_pages(struct store_db *db)
     if (n_pages <= STORE_CHECK_PAGES_MAX)
         return quick_check(db, NULL);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(login_tables); i++)
-        r = quick_check(db, login_tables[i]);
+        if (version >= login_tables[i].since)
+            r = quick_check(db, login_tables[i].name);
     return r;
 }
 
 static int inspect(struct store_db *db, const struct store_options *options, struct store_keys *ret)
 {
-    int r = check_version(db);
+    int64_t version;
+    int r = check_version(db, &version);
     if (r == 0)
-        r = check_pages(db);
+        r = check_pages(db, version);
     return r == 0 ? store_keys_choose(db, &options->key_source, ret) : r;
 }
 

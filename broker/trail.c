@@ -34,7 +34,8 @@ static bool set_caller(struct audit_record *record, const struct peer *peer)
     const struct identity *id = &peer->identity;
     record->uid = id->uid;
     return set(&record->app, id->app) && set(&record->kind, identity_kind_name(id)) &&
-           set(&record->strength, identity_strength_name(id));
+           set(&record->strength, identity_strength_name(id)) && set(&record->unit, id->unit) &&
+           set(&record->program, id->exe);
 }
 
 static bool set_owner(struct audit_record *record, const struct owner *owner)
@@ -65,7 +66,8 @@ struct audit_record *trail_new(struct broker *broker, enum audit_event event, co
     if (!set_caller(record, facts->peer) || !set_owner(record, facts->owner) ||
         !set(&record->account, facts->account) || !set_scopes(broker, &record->asked, facts->asked) ||
         !set_scopes(broker, &record->carried, facts->carried) || !set(&record->verdict, facts->verdict) ||
-        !set(&record->decided_by, facts->decided_by) || !set(&record->detail, facts->detail))
+        !set(&record->decided_by, facts->decided_by) || !set(&record->detail, facts->detail) ||
+        !set(&record->chain, facts->chain))
         return NULL;
     return TAKE_PTR(record);
 }

@@ -22,6 +22,7 @@ struct trail_facts {
     const char *verdict;
     const char *decided_by;
     const char *detail;
+    const char *chain; /* in short, all that led to the verdict */
     int64_t grant;
     const struct token *token; /* its fingerprint and expiry */
 };

@@ -26,7 +26,7 @@ from world import wait_until
 
 FIELDS = {
     "sequence", "time", "event", "app", "kind", "strength", "account", "owner", "asked", "carried", "verdict",
-    "decided_by", "detail", "grant", "expires_at", "repeats", "token",
+    "decided_by", "detail", "grant", "expires_at", "repeats", "token", "unit", "program", "chain",
 }  # fmt: skip
 
 

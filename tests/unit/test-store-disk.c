@@ -376,7 +376,7 @@ static void of_another_program(const struct fixture *f)
 
 static void of_a_later_version(const struct fixture *f)
 {
-    static const unsigned char version[4] = {0, 0, 0, 2};
+    static const unsigned char version[4] = {0, 0, 0, 99};
     damage(f, 60, version, sizeof(version));
 }
 

@@ -32,6 +32,9 @@ static void record_comes_back_whole(void **state)
     r->carried = strdup("music::library music::library:read");
     r->verdict = strdup("allow");
     r->decided_by = strdup("table");
+    r->chain = strdup("strength=unit pinned=yes; music.conf:3 allow");
+    r->unit = strdup("musicd.service");
+    r->program = strdup("/usr/bin/musicd");
     r->grant = 5;
     r->expires_sec = 1800000000;
     r->has_fingerprint = true;
@@ -60,6 +63,9 @@ static void record_comes_back_whole(void **state)
     assert_string_equal(got->verdict, "allow");
     assert_string_equal(got->decided_by, "table");
     assert_string_equal(got->detail, "");
+    assert_string_equal(got->chain, "strength=unit pinned=yes; music.conf:3 allow");
+    assert_string_equal(got->unit, "musicd.service");
+    assert_string_equal(got->program, "/usr/bin/musicd");
 }
 
 static void query_pages(void **state)
