@@ -274,10 +274,16 @@ static void on_method_call(DBusMessage *message, void *userdata)
 static void on_name_owner_changed(struct broker *broker, DBusMessage *signal)
 {
     const char *name, *old_owner, *new_owner;
-    if (dbus_message_get_args(signal, NULL, DBUS_TYPE_STRING, &name, DBUS_TYPE_STRING, &old_owner,
-                              DBUS_TYPE_STRING, &new_owner, DBUS_TYPE_INVALID) &&
-        name[0] == ':' && new_owner[0] == '\0')
+    if (!dbus_message_get_args(signal, NULL, DBUS_TYPE_STRING, &name, DBUS_TYPE_STRING, &old_owner,
+                               DBUS_TYPE_STRING, &new_owner, DBUS_TYPE_INVALID))
+        return;
+    bool is_unique = name[0] == ':';
+    if (is_unique && old_owner[0] == '\0')
+        appeared_add(&broker->appeared, name, boottime_usec());
+    if (is_unique && new_owner[0] == '\0') {
+        appeared_remove(&broker->appeared, name);
         peer_vanished(broker, name);
+    }
 }
 
 static void on_bus_signal(DBusMessage *signal, void *userdata)
@@ -335,6 +341,10 @@ static void resume(struct broker *broker)
             log_warning("grant %lld: no memory to prove it", (long long)grant->row);
 }
 
+#define NAME_OWNER_CHANGED                                                                                   \
+    "type='signal',sender='" DBUS_SERVICE_DBUS "',interface='" DBUS_INTERFACE_DBUS                           \
+    "',member='NameOwnerChanged'"
+
 static int connect_bus(struct broker *broker)
 {
     static const struct bus_handlers handlers = {on_method_call, on_bus_signal, on_bus_lost};
@@ -343,8 +353,9 @@ static int connect_bus(struct broker *broker)
         log_error("the message bus cannot be reached; is it running, and --bus-address right?");
         return r;
     }
-    r = bus_add_match(broker->bus, "type='signal',sender='" DBUS_SERVICE_DBUS
-                                   "',interface='" DBUS_INTERFACE_DBUS "',member='NameOwnerChanged',arg2=''");
+    r = bus_add_match(broker->bus, NAME_OWNER_CHANGED ",arg1=''"); /* who comes */
+    if (r == 0)
+        r = bus_add_match(broker->bus, NAME_OWNER_CHANGED ",arg2=''"); /* who goes */
     if (r == 0)
         r = polkit_new(broker->loop, broker->bus, on_polkit_changed, broker, &broker->polkit);
     if (r < 0)
@@ -471,6 +482,7 @@ void broker_free(struct broker *broker)
     http_free(broker->http);
     wallclock_free(broker->wallclock);
     timer_drop(broker->flush_timer);
+    appeared_clear(&broker->appeared);
     quotas_free(&broker->quotas);
     for (size_t i = 0; i < ARRAY_SIZE(broker->signals); i++)
         if (broker->signals[i])

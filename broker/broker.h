@@ -4,6 +4,7 @@
 /* The daemon as a whole: what all parts share. Everything runs on the loop's one thread; what can block runs
  * in the store's thread (store.h), in curl's resolver, or in a libuv worker (identity-user.c). */
 
+#include "broker/appeared.h"
 #include "broker/bus.h"
 #include "broker/config.h"
 #include "broker/denials.h"
@@ -62,6 +63,7 @@ struct broker {
     struct list tokens;               /* struct token */
     void *peers;                      /* tree of struct peer, by name */
     struct list peers_by_use;         /* the same ones */
+    struct appeared appeared;         /* all connections to the bus that came after us */
     uint64_t refusal_told_usec;       /* when the log last said that someone calls too often */
     struct quotas quotas;             /* what they, their apps and users cause */
     uint64_t last_login;
