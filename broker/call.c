@@ -45,9 +45,9 @@ static void go_on(struct call *call)
 {
     void (*next)(struct call *) = call->next;
     call->next = NULL;
-    if (call->peer->is_refused)
+    if (call->peer->why_refused)
         call_fail(call, BUS_E_ACCESS_DENIED,
-                  "It cannot be told who is calling, so nothing is given out; try again later.");
+                  "It cannot be told who is calling, and nothing is given out: %s.", call->peer->why_refused);
     else if (call->is_closed_to_sandboxes && identity_is_sandboxed(&call->peer->identity))
         call_fail(call, BUS_E_ACCESS_DENIED,
                   "This interface is closed to sandboxed apps; they have GetToken.");
@@ -58,7 +58,7 @@ static void go_on(struct call *call)
 void call_identify(struct call *call, void (*next)(struct call *call))
 {
     call->next = next;
-    if (call->peer->is_known || call->peer->is_refused)
+    if (call->peer->is_known || call->peer->why_refused)
         go_on(call);
 }
 

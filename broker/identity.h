@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who is asking: the one interface behind which the ways of naming an app live. What stands
- * here comes from the kernel and the bus, never from what a caller says. Today there is one way: the UNIX
- * user, identity-user.c. */
+/* Who is asking: facts that the kernel and the bus vouch for, never what a caller says, and the name that
+ * follows from them. The ladder, the strongest first (DESIGN.md 5):
+ *
+ *     snap:NAME.APP  the AppArmor label that the bus took when the connection was made
+ *     unit:NAME      the system unit, where the user or the table lets it name the app
+ *     flatpak:ID     the .flatpak-info at the root of the process
+ *     user:NAME, uid:NUMBER
+ *
+ * The strongest names the app, the others stay facts. A process in a sandbox that none of them names is an
+ * unknown sandbox, and is refused everything: who cannot be told is not its user. */
 
+#include "broker/snap-label.h"
 #include "policy/subject.h"
 #include "util/cleanup.h"
 
@@ -12,17 +20,25 @@
 #define IDENTITY_USER_SIZE 64
 #define IDENTITY_UNIT_SIZE 256
 #define IDENTITY_EXE_SIZE 256
+#define IDENTITY_FLATPAK_SIZE 256
 
 struct identity {
-    char app[IDENTITY_APP_SIZE];   /* "user:musicd", or "uid:20001" for a uid without a usable name */
-    char user[IDENTITY_USER_SIZE]; /* the user's name, "" without one */
-    char unit[IDENTITY_UNIT_SIZE]; /* "musicd.service": whether or not it names the app; "" outside */
-    char exe[IDENTITY_EXE_SIZE];   /* "/usr/bin/player"; "" where it is not known, or longer */
+    /* Facts. */
+    char user[IDENTITY_USER_SIZE];       /* the user's name, "" without one */
+    char unit[IDENTITY_UNIT_SIZE];       /* "musicd.service": whether or not it names the app; "" outside */
+    char exe[IDENTITY_EXE_SIZE];         /* "/usr/bin/player"; "" where it is not known, or longer */
+    char flatpak[IDENTITY_FLATPAK_SIZE]; /* "org.example.Player"; "" outside */
+    char snap[SNAP_APP_SIZE];            /* "snap:player.app", for SNAP_LABEL_APP */
+    enum snap_label label;
+    uid_t uid;
+    pid_t pid;       /* 0 where it is not known */
+    bool is_foreign; /* its root or user namespace is not the host's */
+    bool is_pinned;  /* the process looked at is surely the one that connected */
+
+    /* What identity_name() made of them. */
+    char app[IDENTITY_APP_SIZE]; /* "user:musicd"; "unknown" for an unknown sandbox */
     enum subject_kind kind;
     enum subject_strength strength;
-    uid_t uid;
-    pid_t pid;      /* 0 where it is not known */
-    bool is_pinned; /* the process looked at is surely the one that connected */
 };
 
 /* The same, for policy; points into it. */
@@ -32,11 +48,18 @@ const char *identity_strength_name(const struct identity *id); /* "uid" */
 /* Sandboxed apps have Broker1 and nothing else (I8). */
 bool identity_is_sandboxed(const struct identity *id);
 
+struct table;
+
+/* Names the app after the facts. A table that says other things can name it otherwise: of a person's process
+ * in a system unit it decides whether that names the app. */
+void identity_name(struct identity *id, const struct table *table);
+
 struct broker;
 struct identity_lookup;
 
-/* `identity` is NULL when the caller cannot be identified: the answer to it is then no (I5). */
-typedef void (*identity_callback)(const struct identity *identity, void *userdata);
+/* `identity` is NULL when the caller cannot be identified: the answer to it is then no (I5), and `why` says
+ * what is missing and what to do, as the end of a sentence. */
+typedef void (*identity_callback)(const struct identity *identity, const char *why, void *userdata);
 
 /* Asks the bus and the system who the connection `name` is. Never blocks; the callback never runs from within
  * this call, and the look-up is gone when it begins. */

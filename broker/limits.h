@@ -34,8 +34,8 @@
 
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
-#define LIMIT_BUS_LATE 64 /* messages that wait because memory could not hold them when they were due */
-#define LIMIT_APPEARED 8192        /* connections whose age is known; a bus allows 2,048 of all users */
+#define LIMIT_BUS_LATE 64   /* messages that wait because memory could not hold them when they were due */
+#define LIMIT_APPEARED 8192 /* connections whose age is known; a bus allows 2,048 of all users */
 #define LIMIT_IDENTITY_LOOKUPS 2   /* name-service look-ups under way at once: the others wait */
 #define LIMIT_QUOTAS 1024          /* users and apps whose use is remembered; those at rest go first */
 #define LIMIT_STRANGER_CALLS 8     /* what a connection may always ask before it is known whose it is */

@@ -75,14 +75,14 @@ static void refuse_calls(struct peer *peer, int error, const struct refusal *ref
         call_fail_errno(LIST_ENTRY(peer->calls.next, struct call, node), error, refusal);
 }
 
-static void on_identity(const struct identity *identity, void *userdata)
+static void on_identity(const struct identity *identity, const char *why, void *userdata)
 {
     struct peer *peer = userdata;
     peer->lookup = NULL;
     if (!identity) {
         /* What waits is refused, and it is forgotten: if it was for want of memory or of a descriptor, its
          * next call is not. */
-        peer->is_refused = true;
+        peer->why_refused = why;
         call_resume_identified(peer);
         peer_free(peer);
         return;

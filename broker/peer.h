@@ -25,7 +25,7 @@ struct peer {
     struct charge tracked;
     struct identity_lookup *lookup; /* while it is not known who this is */
     bool is_known;
-    bool is_refused; /* could not be identified */
+    const char *why_refused; /* could not be identified */
     struct identity identity;
     struct list calls;     /* struct call, all of them */
     struct list decisions; /* struct decision, newest last */

@@ -100,18 +100,41 @@ int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t 
     return 0;
 }
 
-int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret)
+/* 0 with the value of this key, READER_E_TYPE, -ENOENT or -ENOMEM. */
+static int find_value(DBusMessageIter *dict, const char *name, DBusMessageIter *ret)
 {
     int checked = check_dict(dict);
     if (checked != 0)
         return checked;
 
-    DBusMessageIter item, value;
+    DBusMessageIter item;
     for (dbus_message_iter_recurse(dict, &item);
          dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_DICT_ENTRY; dbus_message_iter_next(&item))
-        if (strcmp(entry_key(&item, &value), name) == 0)
-            return read_value(&value, type, ret);
+        if (strcmp(entry_key(&item, ret), name) == 0)
+            return 0;
     return -ENOENT;
+}
+
+int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret)
+{
+    DBusMessageIter value;
+    int r = find_value(dict, name, &value);
+    return r == 0 ? read_value(&value, type, ret) : r;
+}
+
+int reader_find_bytes(DBusMessageIter *dict, const char *name, const unsigned char **ret, size_t *ret_n)
+{
+    DBusMessageIter value, bytes;
+    int r = find_value(dict, name, &value), n;
+    if (r != 0)
+        return r;
+    if (dbus_message_iter_get_arg_type(&value) != DBUS_TYPE_ARRAY ||
+        dbus_message_iter_get_element_type(&value) != DBUS_TYPE_BYTE)
+        return READER_E_TYPE;
+    dbus_message_iter_recurse(&value, &bytes);
+    dbus_message_iter_get_fixed_array(&bytes, ret, &n);
+    *ret_n = (size_t)n;
+    return 0;
 }
 
 bool reader_is_plain(const char *s)

@@ -40,6 +40,9 @@ int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t 
 
 /* For clients: the value of one key of an a{sv}, other keys passed over. 0, READER_E_TYPE, or -ENOENT. */
 int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret) _must_check_;
+/* The same, for an `ay`: the bytes belong to the message. */
+int reader_find_bytes(DBusMessageIter *dict, const char *name, const unsigned char **ret,
+                      size_t *ret_n) _must_check_;
 
 /* At most 64 printable ASCII characters: may be quoted back in an error message. */
 bool reader_is_plain(const char *s);

@@ -69,7 +69,7 @@ void fake_answer_identity(struct fake *f, const struct identity *identity)
     identity_callback callback = f->callback.identity;
     void *userdata = f->userdata;
     fake_free(f);
-    callback(identity, userdata);
+    callback(identity, identity ? NULL : "nobody knows", userdata);
 }
 
 void fake_fire(struct fake *f)
@@ -97,27 +97,6 @@ void timer_drop(struct timer *t)
 }
 
 /* --- identity.h -------------------------------------------------------------------------------------- */
-
-struct subject identity_subject(const struct identity *id)
-{
-    return (struct subject){
-        .app = id->app, .user = id->user, .exe = "", .uid = id->uid, .strength = STRENGTH_UID};
-}
-
-const char *identity_kind_name(const struct identity *id _unused_)
-{
-    return "user";
-}
-
-const char *identity_strength_name(const struct identity *id _unused_)
-{
-    return "uid";
-}
-
-bool identity_is_sandboxed(const struct identity *id)
-{
-    return id->uid % 2 == 1;
-}
 
 int identity_look_up(struct broker *broker _unused_, const char *name, identity_callback callback,
                      void *userdata, struct identity_lookup **ret)

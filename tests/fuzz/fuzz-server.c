@@ -40,20 +40,23 @@ static const char config_text[] =
 static const char catalogue_text[] = "[a]\ndescription = a\nimplies = b\n[b]\ndescription = b\n"
                                      "[c]\ndescription = c\n[d]\ndescription = d\n";
 static const char table_text[] = "[user:alice]\nallow = a\nask = c\n[user:bob]\nallow = b\ndeny = d\n"
-                                 "[uid:1003]\nallow = a c\n";
+                                 "[flatpak:org.example.Player]\nallow = a c\n";
 
-/* Odd uids are sandboxed (fakes.c). */
 static const struct caller {
-    const char *name, *app, *user;
+    const char *name, *app, *user, *flatpak;
     uid_t uid;
+    bool is_foreign;
     bool is_known;
 } callers[] = {
-    {":1.1", "user:alice", "alice", 1000, true},
-    {":1.2", "user:bob", "bob", 1002, true},
-    {":1.3", "uid:1003", "", 1003, true},
-    {":1.4", "user:root", "root", 0, true},
-    {":1.5", "", "", 0, false},
+    {":1.1", "user:alice", "alice", "", 1000, false, true},
+    {":1.2", "user:bob", "bob", "", 1002, false, true},
+    {":1.3", "flatpak:org.example.Player", "alice", "org.example.Player", 1000, true, true},
+    {":1.4", "user:root", "root", "", 0, false, true},
+    {":1.5", "", "", "", 0, false, false},
+    {":1.6", "unknown", "alice", "", 1000, true, true},
+    {":1.7", "flatpak:org.example.Rooted", "root", "org.example.Rooted", 0, true, true},
 };
+#define N_COMMON 5 /* the others are chosen now and then */
 
 static struct broker broker;
 static uv_loop_t loop;
@@ -173,7 +176,7 @@ static void on_message(DBusMessage *message)
         check_error(message);
         return;
     }
-    require(!call.is_outside || (call.caller->is_known && call.caller->uid % 2 == 0));
+    require(!call.is_outside || (call.caller->is_known && !call.caller->is_foreign));
     if (call.is_get_token)
         check_token(message, call.caller);
 }
@@ -197,9 +200,11 @@ static void settle_identity(struct fake *f)
         const struct caller *c = &callers[i];
         if (strcmp(c->name, f->text) != 0)
             continue;
-        struct identity id = {.uid = c->uid};
-        (void)snprintf(id.app, sizeof(id.app), "%s", c->app);
+        struct identity id = {.uid = c->uid, .is_foreign = c->is_foreign};
         (void)snprintf(id.user, sizeof(id.user), "%s", c->user);
+        (void)snprintf(id.flatpak, sizeof(id.flatpak), "%s", c->flatpak);
+        identity_name(&id, broker.table);
+        require(strcmp(id.app, c->app) == 0 || !c->is_known);
         fake_answer_identity(f, c->is_known ? &id : NULL);
         return;
     }
@@ -394,7 +399,9 @@ static void make_call(void)
     char path[64];
     DBusMessageIter args;
     uint8_t flags = input_byte(&in);
-    const struct caller *caller = &callers[input_byte(&in) % ARRAY_SIZE(callers)];
+    uint8_t choice = input_byte(&in);
+    const struct caller *caller =
+        &callers[choice < 250 ? choice % N_COMMON : N_COMMON + choice % (ARRAY_SIZE(callers) - N_COMMON)];
     const struct method *m = choose_method();
     DBusMessage *message = dbus_message_new_method_call(LWA_BUS_NAME, choose_path(m, path, sizeof(path)),
                                                         m->interface, m->member);

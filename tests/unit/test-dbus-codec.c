@@ -279,6 +279,46 @@ static void test_find(void **state)
     assert_string_equal(account, "main");
     assert_int_equal(reader_find(&iter, "account", DBUS_TYPE_UINT32, &number), READER_E_TYPE);
     assert_int_equal(reader_find(&iter, "nowhere", DBUS_TYPE_UINT32, &number), -ENOENT);
+    const unsigned char *bytes;
+    size_t n;
+    assert_int_equal(reader_find_bytes(&iter, "account", &bytes, &n), READER_E_TYPE);
+    assert_int_equal(reader_find_bytes(&iter, "nowhere", &bytes, &n), -ENOENT);
+    dbus_message_unref(m);
+}
+
+static void append_bytes(DBusMessageIter *dict, const char *key, const unsigned char *bytes, int n)
+{
+    DBusMessageIter entry, variant, array;
+    assert_true(dbus_message_iter_open_container(dict, DBUS_TYPE_DICT_ENTRY, NULL, &entry));
+    assert_true(dbus_message_iter_append_basic(&entry, DBUS_TYPE_STRING, &key));
+    assert_true(dbus_message_iter_open_container(&entry, DBUS_TYPE_VARIANT, "ay", &variant));
+    assert_true(dbus_message_iter_open_container(&variant, DBUS_TYPE_ARRAY, "y", &array));
+    assert_true(dbus_message_iter_append_fixed_array(&array, DBUS_TYPE_BYTE, &bytes, n));
+    assert_true(dbus_message_iter_close_container(&variant, &array));
+    assert_true(dbus_message_iter_close_container(&entry, &variant));
+    assert_true(dbus_message_iter_close_container(dict, &entry));
+}
+
+static void test_find_bytes(void **state)
+{
+    (void)state;
+    static const unsigned char label[] = "unconfined";
+    DBusMessage *m = new_message();
+    DBusMessageIter args, dict;
+    dbus_message_iter_init_append(m, &args);
+    assert_true(dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "{sv}", &dict));
+    append_bytes(&dict, "Empty", label, 0);
+    append_bytes(&dict, "LinuxSecurityLabel", label, sizeof(label));
+    assert_true(dbus_message_iter_close_container(&args, &dict));
+
+    const unsigned char *bytes = NULL;
+    size_t n = 0;
+    assert_true(dbus_message_iter_init(m, &args));
+    assert_int_equal(reader_find_bytes(&args, "LinuxSecurityLabel", &bytes, &n), 0);
+    assert_int_equal(n, sizeof(label));
+    assert_memory_equal(bytes, label, n);
+    assert_int_equal(reader_find_bytes(&args, "Empty", &bytes, &n), 0);
+    assert_int_equal(n, 0);
     dbus_message_unref(m);
 }
 
@@ -444,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_strv_is_bounded),
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_bytes),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_bad_text_never_aborts),
         cmocka_unit_test(test_bad_paths_never_abort),
