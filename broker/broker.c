@@ -144,7 +144,7 @@ void broker_reload(struct broker *broker)
         log_error("the configuration was not re-read: %s; the one before stays in force", strerror(-r));
     } else {
         broker_policy_changed(broker);
-        tokens_revoke_denied(broker);
+        tokens_revoke_denied(broker, "policy");
         renewals_reconfigured(broker);
         log_table_problems(broker->table);
         if (expect_actions(broker) < 0)

@@ -71,13 +71,19 @@ static void on_recorded(struct store_reply *reply, void *userdata)
     }
 }
 
-static struct disclosure *find(struct token *token, const struct identity *identity)
+struct disclosure *disclosure_find(const struct token *token, const char *app, uid_t uid)
 {
     struct disclosure *d;
     LIST_FOREACH (d, &token->disclosures, node)
-        if (d->uid == identity->uid && strcmp(d->app, identity->app) == 0)
+        if (!d->is_over && d->uid == uid && strcmp(d->app, app) == 0)
             return d;
     return NULL;
+}
+
+void disclosure_end(struct disclosure *d, bool is_told)
+{
+    d->is_over = true;
+    d->is_told = d->is_told || is_told;
 }
 
 static int begin(struct token *token, const struct identity *identity, const struct trail_facts *facts,
@@ -105,7 +111,7 @@ int disclosure_ensure(struct token *token, const struct identity *identity, cons
                       disclosure_callback callback, void *userdata, struct disclosure **ret_disclosure,
                       struct disclosure_wait **ret)
 {
-    struct disclosure *d = find(token, identity);
+    struct disclosure *d = disclosure_find(token, identity->app, identity->uid);
     if (d && d->is_durable) {
         *ret_disclosure = d;
         return DISCLOSURE_ANSWERED;

@@ -20,6 +20,8 @@ struct disclosure {
     char app[IDENTITY_APP_SIZE];
     uid_t uid;
     bool is_durable;
+    bool is_over;      /* revoked; kept for as long as the token is good, to say what is still out there */
+    bool is_told;      /* who held it for the app was told so */
     struct list waits; /* until it is durable */
     int64_t sequence;  /* of its record */
     uint64_t deliveries;
@@ -38,6 +40,12 @@ int disclosure_ensure(struct token *token, const struct identity *identity, cons
                       struct disclosure_wait **ret) _must_check_;
 void disclosure_wait_drop(struct disclosure_wait *wait);
 DEFINE_CLEANUP(struct disclosure_wait, disclosure_wait_drop);
+
+/* What this app has of the token and may go on to have, or NULL. */
+struct disclosure *disclosure_find(const struct token *token, const char *app, uid_t uid);
+
+/* It is revoked: the next time that the app gets the token is a new disclosure. */
+void disclosure_end(struct disclosure *d, bool is_told);
 
 void disclosure_count_delivery(struct disclosure *d);
 /* Writes the count of repeats if it has changed. */

@@ -4,10 +4,32 @@
 
 #include "broker/policy1.h"
 
+#include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/exposure.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/permit.h"
+
+/* --- arguments --------------------------------------------------------------------------------------- */
+
+bool policy1_check_app(struct call *call, const char *app)
+{
+    if (subject_kind_from_app(app) >= 0)
+        return true;
+    call_fail(call, BUS_E_INVALID_ARGUMENT,
+              "An app is named as flatpak:ID, snap:NAME.APP, unit:NAME.service, user:NAME or uid:NUMBER; see "
+              "`lwactl who`.");
+    return false;
+}
+
+bool policy1_check_account(struct call *call, const char *account)
+{
+    if (account_id_is_valid(account))
+        return true;
+    call_fail(call, BUS_E_INVALID_ARGUMENT, "An account id is 1 to 32 of a-z, 0-9 and -.");
+    return false;
+}
 
 /* --- ListApps ---------------------------------------------------------------------------------------- */
 
@@ -85,10 +107,81 @@ static void begin_list_apps(struct call *call)
     call_identify_outside(call, authorize_list_apps);
 }
 
+/* --- ListExposure ------------------------------------------------------------------------------------ */
+
+struct list_exposure {
+    struct permit permit;
+    struct call *call;
+    struct exposure_filter filter;
+    bool is_all;
+    struct store_op *op;
+};
+
+static void drop_list_exposure(void *state)
+{
+    struct list_exposure *l = state;
+    permit_drop(&l->permit);
+    store_op_drop(l->op);
+    free(l);
+}
+
+static void on_exposure(struct store_reply *stored, void *userdata)
+{
+    struct list_exposure *l = userdata;
+    l->op = NULL;
+    exposure_reply(l->call, stored, &l->filter);
+}
+
+static void list_exposure(struct call *call)
+{
+    struct list_exposure *l = call->state;
+    int r = exposure_query(call->broker, &l->filter, on_exposure, l, &l->op);
+    if (r < 0)
+        exposure_fail(call);
+}
+
+static void authorize_list_exposure(struct call *call)
+{
+    struct list_exposure *l = call->state;
+    l->filter.uid = l->is_all ? (uid_t)-1 : call->peer->identity.uid;
+    if (l->is_all)
+        permit_manage(&l->permit, call, "see who holds tokens of all users (without `all`: own ones)",
+                      list_exposure);
+    else
+        list_exposure(call);
+}
+
+static void begin_list_exposure(struct call *call)
+{
+    dbus_bool_t is_all = FALSE;
+    const char *app = "", *account = "";
+    struct reader_option options[] = {
+        {"app", DBUS_TYPE_STRING, &app, false},
+        {"account", DBUS_TYPE_STRING, &account, false},
+        {"all", DBUS_TYPE_BOOLEAN, &is_all, false},
+    };
+    if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)) ||
+        (app[0] && !policy1_check_app(call, app)) || (account[0] && !policy1_check_account(call, account)))
+        return;
+    struct list_exposure *l = calloc(1, sizeof(*l));
+    if (!l) {
+        call_fail_no_memory(call);
+        return;
+    }
+    l->call = call;
+    l->is_all = is_all;
+    (void)snprintf(l->filter.app, sizeof(l->filter.app), "%s", app);
+    (void)snprintf(l->filter.account, sizeof(l->filter.account), "%s", account);
+    call->state = l;
+    call->drop_state = drop_list_exposure;
+    call_identify_outside(call, authorize_list_exposure);
+}
+
 /* --- all --------------------------------------------------------------------------------------------- */
 
 const struct method policy1_methods[] = {
     {LWA_INTERFACE_POLICY, "ListApps", "a{sv}", begin_list_apps},
+    {LWA_INTERFACE_POLICY, "ListExposure", "a{sv}", begin_list_exposure},
     {LWA_INTERFACE_POLICY, "Reload", "", policy1_begin_reload},
     {NULL, NULL, NULL, NULL},
 };

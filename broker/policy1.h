@@ -7,4 +7,8 @@
 
 #include "broker/call.h"
 
+/* Answers InvalidArgument and returns false for what names no app, and no account. */
+bool policy1_check_app(struct call *call, const char *app);
+bool policy1_check_account(struct call *call, const char *account);
+
 void policy1_begin_reload(struct call *call);

@@ -206,7 +206,9 @@ struct store_query {
     unsigned limit;
     bool newest;
     uid_t uid_only;
-    bool finished; /* under the store's mutex */
+    int64_t exposed_after_sec; /* store_exposure_query(); 0 for another */
+    char *app;                 /* of it; owned */
+    bool finished;             /* under the store's mutex */
     bool delivered;
 };
 
@@ -256,6 +258,12 @@ struct store {
 
 /* At the end: those that have begun are waited for, those that have not are run here. */
 void store_queries_finish(struct store *s);
+
+/* --- store-exposure.c -------------------------------------------------------------------------------- */
+
+/* Fills the reply's records. */
+int store_exposure_read(struct store_db *db, const struct store_query *query,
+                        struct store_reply *reply) _must_check_;
 
 /* --- store-worker.c ---------------------------------------------------------------------------------- */
 

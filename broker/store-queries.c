@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
 
+#include <string.h>
+
 /* Queries of the trail read beside the writer: each on a connection of its own in a worker of libuv's pool,
  * so that a long one holds up no commit. */
 
@@ -9,6 +11,7 @@ static void query_free(struct store_query *q)
     if (!q)
         return;
     store_op_free(q->op);
+    free(q->app);
     free(q);
 }
 
@@ -25,7 +28,8 @@ static void run_query(uv_work_t *work)
     struct store_db db;
     int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
     if (r == 0) {
-        r = store_audit_read(&db, q, &q->op->reply);
+        r = q->exposed_after_sec ? store_exposure_read(&db, q, &q->op->reply)
+                                 : store_audit_read(&db, q, &q->op->reply);
         store_db_close(&db);
     }
     if (r < 0)
@@ -68,6 +72,19 @@ static struct store_query *query_new(struct store *s)
     return q->op ? TAKE_PTR(q) : NULL;
 }
 
+static int query_start(struct store_query *q, store_callback callback, void *userdata,
+                       struct store_op **ret_op)
+{
+    struct store *s = q->store;
+    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0) {
+        query_free(q);
+        return -ENOMEM;
+    }
+    list_append(&s->queries, &q->link);
+    store_op_set_callback(q->op, callback, userdata, ret_op);
+    return 0;
+}
+
 int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
                       store_callback callback, void *userdata, struct store_op **ret_op)
 {
@@ -80,13 +97,26 @@ int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newes
     q->limit = limit < 1 ? 1 : limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX : limit;
     q->newest = newest;
     q->uid_only = uid_only;
-    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0) {
+    return query_start(q, callback, userdata, ret_op);
+}
+
+int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, const char *app,
+                         store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    if (s->stopping)
+        return -ESHUTDOWN;
+    struct store_query *q = query_new(s);
+    if (!q)
+        return -ENOMEM;
+    q->exposed_after_sec = after_sec > 0 ? after_sec : 1;
+    q->limit = STORE_QUERY_RECORDS_MAX;
+    q->uid_only = uid_only;
+    q->app = strdup(app);
+    if (!q->app) {
         query_free(q);
         return -ENOMEM;
     }
-    list_append(&s->queries, &q->link);
-    store_op_set_callback(q->op, callback, userdata, ret_op);
-    return 0;
+    return query_start(q, callback, userdata, ret_op);
 }
 
 /* A query that has begun is waited for, one that has not is run here. libuv calls after_query() for both once

@@ -213,6 +213,13 @@ int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _mu
 int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
                       store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
+/* The disclosures of tokens that are good after `after_sec`, the newest first and at most 1,000: to apps of
+ * the user `uid_only`, or of accounts of that user; (uid_t)-1 for all. `app` "" for all. Of each record the
+ * caller's uid and app, account, owner, carried, grant, expiry and fingerprint are read. Runs as
+ * store_audit_query(). */
+int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, const char *app,
+                         store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+
 /* Sealing stays inside; these two name a value without revealing it (keyed hashes whose key is in the store).
  * Cheap, no I/O. */
 void store_fingerprint(const struct store *s, const void *token, size_t n,

@@ -30,9 +30,10 @@ static bool is_in_use(const struct token *t)
 {
     if (t->is_current || !list_is_empty(&t->holds))
         return true;
+    bool is_good = t->expires_usec > boottime_usec();
     struct disclosure *d;
     LIST_FOREACH (d, &t->disclosures, node)
-        if (disclosure_is_open(d))
+        if (disclosure_is_open(d) || (d->is_over && is_good))
             return true;
     return false;
 }
@@ -156,19 +157,30 @@ void token_release_all(struct peer *peer)
         hold_free(LIST_ENTRY(peer->holds.next, struct hold, in_peer));
 }
 
-static void release_holds(struct token *token, const char *reason)
+/* What it was given of the token is over: with leave, it is a new disclosure. */
+static void revoke_hold(struct hold *h, const char *reason)
 {
-    while (!list_is_empty(&token->holds)) {
-        struct hold *h = LIST_ENTRY(token->holds.next, struct hold, in_token);
-        if (reason)
-            notify_token_revoked(h->peer, token->id, reason);
-        end_hold(h);
-    }
+    const struct identity *id = &h->peer->identity;
+    struct disclosure *d = disclosure_find(h->token, id->app, id->uid);
+    if (d)
+        disclosure_end(d, true);
+    notify_token_revoked(h->peer, h->token->id, reason);
+    end_hold(h);
+}
+
+static void release_holds(struct token *token)
+{
+    while (!list_is_empty(&token->holds))
+        end_hold(LIST_ENTRY(token->holds.next, struct hold, in_token));
 }
 
 void token_revoke(struct token *token, const char *reason)
 {
-    release_holds(token, reason);
+    struct disclosure *d;
+    while (!list_is_empty(&token->holds))
+        revoke_hold(LIST_ENTRY(token->holds.next, struct hold, in_token), reason);
+    LIST_FOREACH (d, &token->disclosures, node)
+        disclosure_end(d, false);
     free_if_unused(token);
 }
 
@@ -181,16 +193,14 @@ static bool is_denied(const struct hold *h)
                                 authorize_not_denied(h->peer, &verdicts));
 }
 
-void tokens_revoke_denied(struct broker *broker)
+void tokens_revoke_denied(struct broker *broker, const char *reason)
 {
     struct token *t, *after;
     LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
         struct hold *h, *next;
         LIST_FOREACH_SAFE (h, next, &t->holds, in_token) {
-            if (!is_denied(h))
-                continue;
-            notify_token_revoked(h->peer, t->id, "policy");
-            end_hold(h);
+            if (is_denied(h))
+                revoke_hold(h, reason);
         }
         free_if_unused(t);
     }
@@ -216,7 +226,7 @@ void tokens_prune(struct broker *broker)
     LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
         if (t->expires_usec > now)
             continue;
-        release_holds(t, NULL);
+        release_holds(t);
         if (t->is_current)
             token_retire(t);
         else

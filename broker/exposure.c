@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/exposure.h"
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/disclosure.h"
+#include "broker/peer.h"
+#include "broker/token.h"
+#include "util/clock.h"
+
+#include <sodium.h>
+#include <string.h>
+
+int exposure_query(struct broker *broker, const struct exposure_filter *filter, store_callback callback,
+                   void *userdata, struct store_op **ret)
+{
+    return store_exposure_query(broker->store, wall_sec(), filter->uid, filter->app, callback, userdata, ret);
+}
+
+static const struct token *find_token(const struct broker *broker, const unsigned char *fingerprint)
+{
+    const struct token *t;
+    LIST_FOREACH (t, &broker->tokens, node)
+        if (memcmp(t->fingerprint, fingerprint, AUDIT_FINGERPRINT_BYTES) == 0)
+            return t;
+    return NULL;
+}
+
+/* Who was told once, and has got the token again since, is not told. */
+static bool was_told(const struct token *token, const struct audit_record *record)
+{
+    if (!token || disclosure_find(token, record->app, record->uid))
+        return false;
+    const struct disclosure *d;
+    LIST_FOREACH (d, &token->disclosures, node)
+        if (d->is_told && d->uid == record->uid && strcmp(d->app, record->app) == 0)
+            return true;
+    return false;
+}
+
+/* The trail has names of accounts' owners, and of apps that are users. */
+static const char *find_user(const struct broker *broker, const struct audit_record *record)
+{
+    const struct peer *peer;
+    if (strncmp(record->app, "user:", 5) == 0)
+        return record->app + 5;
+    if (record->owner_uid == record->uid)
+        return record->owner;
+    LIST_FOREACH (peer, &broker->peers_by_use, by_use)
+        if (peer->is_known && peer->identity.uid == record->uid)
+            return peer->identity.user;
+    return "";
+}
+
+static bool is_wanted(const struct store_reply *stored, size_t i, const struct exposure_filter *filter)
+{
+    const struct audit_record *record = stored->records[i];
+    if (!record->has_fingerprint || (filter->account[0] && strcmp(record->account, filter->account) != 0))
+        return false;
+    /* The newest ones come first: an older disclosure of the same token to the same app adds nothing. */
+    for (size_t j = 0; j < i; j++)
+        if (stored->records[j]->uid == record->uid && strcmp(stored->records[j]->app, record->app) == 0 &&
+            memcmp(stored->records[j]->fingerprint, record->fingerprint, AUDIT_FINGERPRINT_BYTES) == 0)
+            return false;
+    return true;
+}
+
+static void write_scopes(struct writer *w, const char *joined)
+{
+    _cleanup_strv_ struct strv names = STRV_EMPTY;
+    if (strv_split(&names, joined, " ") < 0)
+        w->error = -ENOMEM;
+    writer_entry_strv(w, "scopes", &names);
+}
+
+static void write_row(const struct broker *broker, struct writer *w, const struct audit_record *record)
+{
+    const struct token *token = find_token(broker, record->fingerprint);
+    char hex[2 * AUDIT_FINGERPRINT_BYTES + 1];
+    (void)sodium_bin2hex(hex, sizeof(hex), record->fingerprint, AUDIT_FINGERPRINT_BYTES);
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_entry_string(w, "token_id", token ? token->id : "");
+    writer_entry_string(w, "fingerprint", hex);
+    writer_entry_string(w, "app", record->app);
+    writer_entry_uint32(w, "uid", record->uid);
+    writer_entry_string(w, "user", find_user(broker, record));
+    writer_entry_string(w, "account", record->account);
+    writer_entry_string(w, "owner", record->owner);
+    write_scopes(w, record->carried);
+    writer_entry_uint64(w, "expires_at", (uint64_t)record->expires_sec);
+    writer_entry_bool(w, "told", was_told(token, record));
+    writer_close(w);
+}
+
+void exposure_reply(struct call *call, const struct store_reply *stored, const struct exposure_filter *filter)
+{
+    if (stored->r != 0) {
+        exposure_fail(call);
+        return;
+    }
+    struct writer w;
+    DBusMessage *reply = call_reply(call, &w);
+    if (reply) {
+        writer_open(&w, DBUS_TYPE_ARRAY, "a{sv}");
+        for (size_t i = 0; i < stored->n_records; i++)
+            if (is_wanted(stored, i, filter))
+                write_row(call->broker, &w, stored->records[i]);
+        writer_close(&w);
+    }
+    call_send(call, reply, &w);
+}
+
+void exposure_fail(struct call *call)
+{
+    call_fail(
+        call, BUS_E_AUDIT_UNAVAILABLE,
+        "The audit trail cannot be read, so it is not known who holds which token; see `lwactl status`.");
+}
