@@ -78,6 +78,15 @@
  * 100. */
 #define LIMIT_POLKIT_SETTLE_MSEC 300
 
+/* --- asking a person --------------------------------------------------------------------------------- */
+#define LIMIT_CONSENTS_PER_CALL 2     /* prompts for consent: the login may be another after the first */
+#define LIMIT_TURNS_PER_CALL 8        /* times that a call waits for a question of another call of its app */
+#define LIMIT_PROMPT_PAUSE_SEC 60     /* after a no, before the app may ask again */
+#define LIMIT_PROMPT_PAUSES 64        /* apps that were told no and wait; the oldest goes first */
+#define LIMIT_PROMPT_PAUSES_PER_UID 8 /* when so many of a user's apps wait, so do all of them */
+#define LIMIT_PROMPT_NAME_BYTES 100   /* of what the table calls the app */
+#define LIMIT_PROMPT_SENTENCE_BYTES 8192 /* what would be longer is not asked: nobody reads it */
+
 /* --- tokens ------------------------------------------------------------------------------------------ */
 #define LIMIT_HOLDS_PER_PEER 32     /* tokens remembered as held by one connection; the oldest goes first */
 #define LIMIT_RESTARTS_PER_CALL 4   /* a GetToken starts over when the world changed while it waited */
