@@ -5,11 +5,11 @@
 #include "broker/call.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
+#include "broker/polkit-facts.h"
 #include "util/clock.h"
 
 #include <string.h>
 
-#define DETAILS_MAX 12
 #define ACTION_DEVICE_USE "org.lwabroker.device.use"
 
 struct decision {
@@ -64,44 +64,6 @@ bool authorize_question_equal(const struct authorize_question *a, const struct a
            verdicts_equal(&a->verdicts, &b->verdicts) && a->flow == b->flow;
 }
 
-/* --- facts for polkit -------------------------------------------------------------------------------- */
-
-struct facts {
-    struct polkit_detail details[DETAILS_MAX];
-    size_t n;
-    char *scopes; /* owned */
-};
-
-static void facts_clear(struct facts *f)
-{
-    free(f->scopes);
-}
-
-static void add_fact(struct facts *f, const char *key, const char *value)
-{
-    f->details[f->n++] = (struct polkit_detail){key, value};
-}
-
-static int collect_facts(struct peer *peer, const struct authorize_question *q, struct facts *f)
-{
-    *f = (struct facts){.n = 0};
-    f->scopes = catalogue_join(peer->broker->catalogue, q->asked);
-    if (!f->scopes)
-        return -ENOMEM;
-    add_fact(f, "app", peer->identity.app);
-    add_fact(f, "app_kind", identity_kind_name(&peer->identity));
-    add_fact(f, "strength", identity_strength_name(&peer->identity));
-    add_fact(f, "pinned", peer->identity.is_pinned ? "yes" : "no");
-    add_fact(f, "exe", peer->identity.exe);
-    add_fact(f, "account", q->account);
-    add_fact(f, "owner", q->owner.device ? "device" : q->owner.name);
-    add_fact(f, "scopes", f->scopes);
-    add_fact(f, "consent", "none");
-    if (q->flow)
-        add_fact(f, "flow", q->flow);
-    return 0;
-}
-
 /* --- deciding ---------------------------------------------------------------------------------------- */
 
 static void decision_free(struct decision *d)
@@ -114,9 +76,20 @@ static void decision_free(struct decision *d)
     free(d);
 }
 
-static bool is_mentioned(const struct authorize_question *q, struct scope_set scopes)
+/* Whose word the broker's own verdict is. */
+static const char *verdict_by(const struct authorize_question *q, struct scope_set scopes)
 {
-    return scope_set_is_subset(scopes, q->verdicts.mentioned);
+    if (!scope_set_is_empty(scope_set_intersection(scopes, q->verdicts.consented)))
+        return "consent";
+    return scope_set_is_subset(scopes, q->verdicts.mentioned) ? "table" : "default";
+}
+
+const char *authorize_agreed_by(const struct authorize_question *q)
+{
+    const char *by = verdict_by(q, q->scopes);
+    if (strcmp(by, "consent") == 0)
+        return "consent+polkit";
+    return strcmp(by, "table") == 0 ? "table+polkit" : "polkit";
 }
 
 struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts)
@@ -134,16 +107,21 @@ static bool decide_alone(const struct peer *peer, const struct authorize_questio
     *ret = (struct authorize_answer){
         .result = scope_set_is_empty(refused) ? AUTHORIZE_YES : AUTHORIZE_NO,
         .refused = refused,
-        .decided_by =
-            is_mentioned(q, scope_set_is_empty(refused) ? q->scopes : refused) ? "table" : "default",
+        .decided_by = verdict_by(q, scope_set_is_empty(refused) ? q->scopes : refused),
     };
     return true;
 }
 
 static struct authorize_answer answer_of(const struct decision *d)
 {
-    const char *agreed = is_mentioned(&d->question, d->question.scopes) ? "table+polkit" : "polkit";
-    struct authorize_answer answer = {AUTHORIZE_YES, d->refused, d->challenged, agreed};
+    struct authorize_answer answer = {
+        .result = AUTHORIZE_YES,
+        .refused = d->refused,
+        .challenged = d->challenged,
+        .unconsented = scope_set_intersection(d->challenged, d->question.verdicts.ask),
+        .is_device_refused = d->is_device_refused,
+        .decided_by = authorize_agreed_by(&d->question),
+    };
     if (!scope_set_is_empty(d->refused))
         answer.result = AUTHORIZE_NO;
     else if (d->is_unavailable)
@@ -229,21 +207,13 @@ static void on_checked(const struct polkit_answer *answer, void *userdata)
         conclude(d);
 }
 
-/* The facts of the question, and these three about the one action. */
-static int start_check(struct decision *d, const struct facts *facts, int scope, const char *action,
-                       const char *verdict, const char *table)
+static int start_check(struct decision *d, const struct polkit_facts *facts, int scope, const char *action)
 {
-    struct facts own = *facts;
-    add_fact(&own, "verdict", verdict);
-    add_fact(&own, "table", table);
-    if (scope != SCOPE_NONE)
-        add_fact(&own, "scope", catalogue_get(d->peer->broker->catalogue, scope)->name);
-
     quota_force(&d->peer->quota, COST_POLKIT_CHECK, boottime_usec());
     struct scope_check *check = &d->checks[d->n_checks];
     *check = (struct scope_check){d, scope, NULL};
-    int r = polkit_check(d->peer->broker->polkit, d->peer->name, d->peer->identity.uid, action, own.details,
-                         own.n, 0, on_checked, check, &check->slot);
+    int r = polkit_check(d->peer->broker->polkit, d->peer->name, d->peer->identity.uid, action,
+                         facts->details, facts->n, 0, on_checked, check, &check->slot);
     if (r < 0)
         return r;
     d->n_checks++;
@@ -251,20 +221,26 @@ static int start_check(struct decision *d, const struct facts *facts, int scope,
     return 0;
 }
 
-static int start_scope_check(struct decision *d, const struct facts *facts, int scope)
+static int start_scope_check(struct decision *d, const struct polkit_facts *facts, int scope)
 {
-    const struct verdicts *v = &d->question.verdicts;
-    const char *verdict = verdict_name(verdicts_get(v, scope));
-    const char *table = scope_set_has(&v->mentioned, scope) ? verdict : "none";
-    const char *action = catalogue_get(d->peer->broker->catalogue, scope)->action_id;
-    return start_check(d, facts, scope, action, verdict, table);
+    struct polkit_facts own = *facts;
+    polkit_facts_add_scope(&own, d->peer, &d->question, scope);
+    return start_check(d, &own, scope, catalogue_get(d->peer->broker->catalogue, scope)->action_id);
+}
+
+static int start_device_check(struct decision *d, const struct polkit_facts *facts)
+{
+    struct polkit_facts own = *facts;
+    polkit_facts_add_verdict(&own, &d->question, d->question.scopes);
+    polkit_facts_add(&own, "table", "none");
+    return start_check(d, &own, SCOPE_NONE, ACTION_DEVICE_USE);
 }
 
 static int ask_polkit(struct decision *d)
 {
     const struct authorize_question *q = &d->question;
-    _cleanup_(facts_clear) struct facts facts;
-    int r = collect_facts(d->peer, q, &facts);
+    _cleanup_(polkit_facts_clear) struct polkit_facts facts = {.scopes = NULL};
+    int r = polkit_facts_collect(d->peer, q, &facts);
     if (r < 0)
         return r;
     d->checks = calloc(scope_set_count(&q->scopes) + 1, sizeof(*d->checks));
@@ -273,8 +249,7 @@ static int ask_polkit(struct decision *d)
     for (int i = scope_set_next(&q->scopes, 0); i >= 0 && r == 0; i = scope_set_next(&q->scopes, i + 1))
         r = start_scope_check(d, &facts, i);
     if (r == 0 && q->owner.device)
-        r = start_check(d, &facts, SCOPE_NONE, ACTION_DEVICE_USE,
-                        verdict_name(verdicts_least(&q->verdicts, q->scopes)), "none");
+        r = start_device_check(d, &facts);
     return r;
 }
 
@@ -396,17 +371,46 @@ void authorize_forget_peer(struct peer *peer)
 
 /* --- single actions ---------------------------------------------------------------------------------- */
 
+static int check_action(struct peer *peer, const char *action, const struct polkit_facts *facts,
+                        bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)
+{
+    quota_force(&peer->quota, COST_POLKIT_CHECK, boottime_usec());
+    unsigned prompt = may_prompt ? peer->broker->config->prompt_timeout_sec : 0;
+    return polkit_check(peer->broker->polkit, peer->name, peer->identity.uid, action, facts->details,
+                        facts->n, prompt, callback, userdata, ret);
+}
+
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata, struct polkit_check **ret)
 {
-    _cleanup_(facts_clear) struct facts facts;
-    int r = collect_facts(peer, question, &facts);
+    return authorize_action_with(peer, action, question, NULL, may_prompt, callback, userdata, ret);
+}
+
+int authorize_action_with(struct peer *peer, const char *action, const struct authorize_question *question,
+                          const char *message, bool may_prompt, polkit_callback callback, void *userdata,
+                          struct polkit_check **ret)
+{
+    _cleanup_(polkit_facts_clear) struct polkit_facts facts = {.scopes = NULL};
+    int r = polkit_facts_collect(peer, question, &facts);
     if (r < 0)
         return r;
-    if (!scope_set_is_empty(question->scopes))
-        add_fact(&facts, "verdict", verdict_name(verdicts_least(&question->verdicts, question->scopes)));
-    quota_force(&peer->quota, COST_POLKIT_CHECK, boottime_usec());
-    unsigned prompt = may_prompt ? peer->broker->config->prompt_timeout_sec : 0;
-    return polkit_check(peer->broker->polkit, peer->name, peer->identity.uid, action, facts.details, facts.n,
-                        prompt, callback, userdata, ret);
+    if (scope_set_is_empty(question->scopes))
+        polkit_facts_add(&facts, "consent", "none");
+    else
+        polkit_facts_add_verdict(&facts, question, question->scopes);
+    if (message)
+        polkit_facts_add(&facts, "polkit.message", message);
+    return check_action(peer, action, &facts, may_prompt, callback, userdata, ret);
+}
+
+int authorize_scope_by_person(struct peer *peer, const struct authorize_question *question, int scope,
+                              polkit_callback callback, void *userdata, struct polkit_check **ret)
+{
+    _cleanup_(polkit_facts_clear) struct polkit_facts facts = {.scopes = NULL};
+    int r = polkit_facts_collect(peer, question, &facts);
+    if (r < 0)
+        return r;
+    polkit_facts_add_scope(&facts, peer, question, scope);
+    const char *action = catalogue_get(peer->broker->catalogue, scope)->action_id;
+    return check_action(peer, action, &facts, true, callback, userdata, ret);
 }

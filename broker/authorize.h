@@ -47,13 +47,20 @@ struct authorize_answer {
     enum authorize_result result;
     struct scope_set refused;
     struct scope_set challenged;
-    const char *decided_by; /* a fixed word for the trail: table, default, polkit, table+polkit */
+    struct scope_set
+        unconsented;        /* of these: the owner has not been asked. The others want to know who it is */
+    bool is_device_refused; /* whatever the result: not of the device's account */
+    const char *decided_by; /* a fixed word for the trail, as authorize_agreed_by(), or what said no:
+                             * table, default, consent, polkit */
 };
 
 typedef void (*authorize_callback)(const struct authorize_answer *answer, void *userdata);
 
 void authorize_question_init(struct authorize_question *q);
 bool authorize_question_equal(const struct authorize_question *a, const struct authorize_question *b);
+
+/* A fixed word for the trail, of a yes: polkit, table+polkit, consent+polkit. */
+const char *authorize_agreed_by(const struct authorize_question *q);
 
 /* What the broker's own verdict leaves to this caller: of the rest nothing is given, whatever polkit says. */
 struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts);
@@ -72,6 +79,17 @@ DEFINE_CLEANUP(struct authorize_wait, authorize_wait_drop);
 int authorize_action(struct peer *peer, const char *action, const struct authorize_question *question,
                      bool may_prompt, polkit_callback callback, void *userdata,
                      struct polkit_check **ret) _must_check_;
+
+/* The same, with the sentence that a person is shown; NULL for the action's own. */
+int authorize_action_with(struct peer *peer, const char *action, const struct authorize_question *question,
+                          const char *message, bool may_prompt, polkit_callback callback, void *userdata,
+                          struct polkit_check **ret) _must_check_;
+
+/* One scope of the question, on its own action, of whoever can authenticate: for one that challenges although
+ * the verdict is to allow it. */
+int authorize_scope_by_person(struct peer *peer, const struct authorize_question *question, int scope,
+                              polkit_callback callback, void *userdata,
+                              struct polkit_check **ret) _must_check_;
 
 /* What polkit said of an action, `what` in words ("log in"): true for a yes; else the call is answered. */
 bool authorize_answer_action(struct call *call, const struct polkit_answer *answer, const char *action,
