@@ -155,6 +155,24 @@ static struct quota *find_known(struct quotas *q, uid_t uid, const char *app)
     return NULL;
 }
 
+#define OTHER_APPS "*"
+
+static bool has_many_apps(struct quotas *q, uid_t uid)
+{
+    const struct quota *user = find_known(q, uid, "");
+    return user && user->n_children >= LIMIT_QUOTAS_PER_UID;
+}
+
+/* The name under which an app has its place. */
+static const char *find_place(struct quotas *q, const struct identity *identity, uint64_t now)
+{
+    if (find_known(q, identity->uid, identity->app))
+        return identity->app;
+    if (has_many_apps(q, identity->uid))
+        quotas_prune(q, now);
+    return has_many_apps(q, identity->uid) ? OTHER_APPS : identity->app;
+}
+
 /* For a user and an app. */
 static bool has_room(struct quotas *q, uint64_t now)
 {
@@ -291,9 +309,9 @@ void quota_init(struct quotas *q, struct quota *connection)
 
 static void move_counts(struct quota *connection, struct quota *app)
 {
-    struct quota *strangers = connection->parent;
+    struct quota *before = connection->parent;
     for (int kind = 0; kind < QUOTA_KINDS; kind++) {
-        subtract(strangers, (enum quota_kind)kind, connection->n[kind]);
+        subtract(before, (enum quota_kind)kind, connection->n[kind]);
         add(app, (enum quota_kind)kind, connection->n[kind]);
     }
     connection->parent = app;
@@ -316,16 +334,30 @@ int quota_identify(struct quota *connection, const struct identity *identity, ui
                    struct refusal *ret_refusal)
 {
     struct quotas *q = connection->quotas;
-    if (!find_known(q, identity->uid, identity->app) && !has_room(q, now)) {
+    const char *place = find_place(q, identity, now);
+    if (!find_known(q, identity->uid, place) && !has_room(q, now)) {
         *ret_refusal = (struct refusal){.what = "Too many users call at once", .wait_usec = USEC_PER_SEC};
         return -EUSERS;
     }
     struct quota *user = get_known(q, QUOTA_USER, &q->all, identity->uid, "");
-    struct quota *app = user ? get_known(q, QUOTA_APP, user, identity->uid, identity->app) : NULL;
+    struct quota *app = user ? get_known(q, QUOTA_APP, user, identity->uid, place) : NULL;
     if (!app)
         return -ENOMEM;
     if (user->n[QUOTA_CONNECTIONS] >= limit_of(user, QUOTA_CONNECTIONS))
         return refuse_count(user, QUOTA_CONNECTIONS, ret_refusal);
     move_counts(connection, app);
     return settle_up(connection, now, ret_refusal);
+}
+
+void quota_rename(struct quota *connection, const struct identity *identity, uint64_t now)
+{
+    struct quotas *q = connection->quotas;
+    struct quota *before = connection->parent;
+    const char *place = find_place(q, identity, now);
+    if (before->level != QUOTA_APP || strcmp(before->app, place) == 0 ||
+        (!find_known(q, identity->uid, place) && !has_room(q, now)))
+        return;
+    struct quota *app = get_known(q, QUOTA_APP, before->parent, identity->uid, place);
+    if (app)
+        move_counts(connection, app);
 }

@@ -11,6 +11,8 @@
  * - Users and apps have a token bucket each for their calls. Both outlive the connection: who leaves and
  *   comes back finds them as he left them. A place is forgotten when nothing is held there and its buckets
  *   are full, so that forgetting changes nothing.
+ * - A user's apps beyond LIMIT_QUOTAS_PER_UID share one place, that of the app "*": whoever runs ever new
+ *   sandboxes, or pretends to, takes no place from other users.
  * - Strangers share one bucket, into which is put back what one of them took when he is known and pays for it
  *   himself. Who leaves before that, or cannot pay, has it taken from the strangers; when their bucket is
  *   empty, each connection still has a few calls, so that nobody is kept from becoming known. They can hold
@@ -98,6 +100,9 @@ void charge_release(struct charge *charge);
 /* Takes units from the connection's app and user, from both or from none: then -EUSERS with *ret_refusal. */
 int quota_take(struct quota *connection, unsigned units, uint64_t now_usec,
                struct refusal *ret_refusal) _must_check_;
+/* The connection's app has another name now: what the connection holds counts there. What hangs from the app
+ * itself (its logins) stays, as does the connection when there is no room. */
+void quota_rename(struct quota *connection, const struct identity *identity, uint64_t now_usec);
 /* For what was known to be dear only when it was done. */
 void quota_force(struct quota *connection, unsigned units, uint64_t now_usec);
 /* Whether a refusal is answered: answers that nobody reads are what a flood is made of. */

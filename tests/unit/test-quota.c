@@ -335,6 +335,85 @@ static void places_are_bounded(void **state _unused_)
     quotas_free(&q);
 }
 
+static void connect_numbered(struct quotas *q, struct connection *c, uid_t uid, int number, uint64_t now)
+{
+    char app[64];
+    (void)snprintf(app, sizeof(app), "flatpak:org.example.App%d", number);
+    arrive(q, c);
+    assert_true(identify(c, uid, app, now) >= 0);
+}
+
+/* The apps of one user, forged ones among them, leave the others their places. */
+static void apps_of_one_user_share_the_last_place(void **state _unused_)
+{
+    struct quotas q;
+    struct connection c, first, last, other;
+    quotas_init(&q, &few);
+    for (int i = 0; i < 2 * LIMIT_QUOTAS; i++) {
+        connect_numbered(&q, &c, 1, i, START);
+        charge_release(&c.tracked);
+    }
+    assert_int_equal(q.n_known, 1 + LIMIT_QUOTAS_PER_UID + 1);
+
+    connect_numbered(&q, &first, 1, 0, START);
+    assert_string_equal(first.quota.parent->app, "flatpak:org.example.App0");
+    connect_numbered(&q, &last, 1, 2 * LIMIT_QUOTAS, START);
+    assert_string_equal(last.quota.parent->app, "*");
+    /* They pay as one app, and as that user; another user's pays for itself. */
+    assert_int_equal(take_all(&last.quota, START), 0);
+    connect_as(&q, &other, 2, "flatpak:org.example.App0");
+    assert_int_equal(take_all(&other.quota, START), 20 - COST_CONNECTION);
+    charge_release(&first.tracked);
+    charge_release(&other.tracked);
+
+    /* Places at rest are free again. */
+    uint64_t later = START + 1000 * USEC_PER_SEC;
+    connect_numbered(&q, &first, 1, 5000, later);
+    assert_string_equal(first.quota.parent->app, "flatpak:org.example.App5000");
+    assert_string_equal(last.quota.parent->app, "*");
+    charge_release(&first.tracked);
+    charge_release(&last.tracked);
+    quotas_free(&q);
+}
+
+static void counts_move_to_another_name(void **state _unused_)
+{
+    struct quotas q;
+    struct connection c, stranger;
+    struct charge charges[3] = {{0}}, logins[2] = {{0}};
+    quotas_init(&q, &few);
+    connect_as(&q, &c, 1, "user:a");
+    assert_int_equal(fill(&c.quota, QUOTA_CALLS, charges, 2), 2);
+    assert_int_equal(fill(c.quota.parent, QUOTA_LOGINS, logins, 1), 1);
+
+    struct quota *before = c.quota.parent, *user = before->parent;
+    struct identity id = identity_of(1, "unit:a.service");
+    quota_rename(&c.quota, &id, START);
+    assert_string_equal(c.quota.parent->app, "unit:a.service");
+    assert_ptr_equal(c.quota.parent->parent, user);
+    assert_int_equal(c.quota.parent->n[QUOTA_CALLS], 2);
+    assert_int_equal(c.quota.parent->n[QUOTA_CONNECTIONS], 1);
+    assert_int_equal(before->n[QUOTA_CALLS], 0);
+    assert_int_equal(before->n[QUOTA_LOGINS], 1); /* of the app, and it outlives the connection */
+    assert_int_equal(user->n[QUOTA_CALLS], 2);
+    assert_int_equal(quotas_count(&q, QUOTA_CALLS), 2);
+    quota_rename(&c.quota, &id, START);
+    assert_int_equal(c.quota.parent->n[QUOTA_CALLS], 2);
+
+    /* Who is not known yet is not renamed. */
+    arrive(&q, &stranger);
+    quota_rename(&stranger.quota, &id, START);
+    assert_int_equal(stranger.quota.parent->level, QUOTA_STRANGERS);
+
+    release_all(charges, 2);
+    release_all(logins, 1);
+    charge_release(&c.tracked);
+    charge_release(&stranger.tracked);
+    for (int kind = 0; kind < QUOTA_KINDS; kind++)
+        assert_int_equal(quotas_count(&q, (enum quota_kind)kind), 0);
+    quotas_free(&q);
+}
+
 static void limits_change(void **state _unused_)
 {
     struct quotas q;
@@ -509,6 +588,8 @@ int main(void)
         cmocka_unit_test(strangers_leave_half_to_the_others),
         cmocka_unit_test(refusals_are_not_answered_for_ever),
         cmocka_unit_test(places_are_bounded),
+        cmocka_unit_test(apps_of_one_user_share_the_last_place),
+        cmocka_unit_test(counts_move_to_another_name),
         cmocka_unit_test(limits_change),
         cmocka_unit_test(random_sequences_add_up),
     };
