@@ -71,9 +71,11 @@ static int expect_actions(struct broker *broker)
         if (info->listed && !strv_contains(&ids, info->action_id) && strv_add(&ids, info->action_id) < 0)
             return -ENOMEM;
     }
-    static const char *const others[] = {"org.lwabroker.login",      "org.lwabroker.accounts.manage",
-                                         "org.lwabroker.device.use", "org.lwabroker.keys.manage",
-                                         "org.lwabroker.audit.read", "org.lwabroker.audit.read-own"};
+    static const char *const others[] = {
+        "org.lwabroker.login",         "org.lwabroker.accounts.manage", "org.lwabroker.device.use",
+        "org.lwabroker.keys.manage",   "org.lwabroker.audit.read",      "org.lwabroker.audit.read-own",
+        "org.lwabroker.sandbox.allow",
+    };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (strv_add(&ids, others[i]) < 0)
             return -ENOMEM;
@@ -143,6 +145,7 @@ void broker_reload(struct broker *broker)
     } else if (r < 0) {
         log_error("the configuration was not re-read: %s; the one before stays in force", strerror(-r));
     } else {
+        peers_name_again(broker);
         broker_policy_changed(broker);
         tokens_revoke_denied(broker, "policy");
         renewals_reconfigured(broker);

@@ -2,6 +2,7 @@
 #include "broker/call.h"
 
 #include "broker/broker.h"
+#include "broker/gate.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "util/clock.h"
@@ -33,6 +34,7 @@ void call_drop(struct call *call)
 {
     list_remove(&call->node);
     charge_release(&call->charge);
+    gate_drop(call->gate);
     if (call->state)
         call->drop_state(call->state);
     dbus_message_unref(call->message);
@@ -48,11 +50,8 @@ static void go_on(struct call *call)
     if (call->peer->why_refused)
         call_fail(call, BUS_E_ACCESS_DENIED,
                   "It cannot be told who is calling, and nothing is given out: %s.", call->peer->why_refused);
-    else if (call->is_closed_to_sandboxes && identity_is_sandboxed(&call->peer->identity))
-        call_fail(call, BUS_E_ACCESS_DENIED,
-                  "This interface is closed to sandboxed apps; they have GetToken.");
     else
-        next(call);
+        gate_pass(call, next);
 }
 
 void call_identify(struct call *call, void (*next)(struct call *call))

@@ -21,7 +21,8 @@ struct call {
     struct charge charge;
     void (*next)(struct call *call); /* while it waits for the caller's identity */
     bool is_closed_to_sandboxes;
-    void *state; /* the handler's own */
+    struct gate *gate; /* while polkit is asked whether it is open to this sandbox */
+    void *state;       /* the handler's own */
     void (*drop_state)(void *state);
 };
 
@@ -32,9 +33,10 @@ int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, str
 void call_drop(struct call *call);
 
 /* Goes on with `next` when it is known who the caller is; at once if it is already. A caller who cannot be
- * identified is answered AccessDenied (I5). */
+ * identified is answered AccessDenied (I5), and so is an unknown sandbox. */
 void call_identify(struct call *call, void (*next)(struct call *call));
-/* The same, for everything but Broker1: a sandboxed app is answered AccessDenied (I8). */
+/* The same, for everything but Broker1: a sandboxed app is answered AccessDenied (I8), unless a polkit rule
+ * names it (gate.h). */
 void call_identify_outside(struct call *call, void (*next)(struct call *call));
 void call_resume_identified(struct peer *peer);
 

@@ -185,3 +185,16 @@ void peers_foreach(struct broker *broker, void (*visit)(struct peer *peer, void 
     struct visit v = {visit, userdata};
     twalk_r(broker->peers, visit_node, &v);
 }
+
+static void name_again(struct peer *peer, void *userdata _unused_)
+{
+    if (!peer->is_known)
+        return;
+    identity_name(&peer->identity, peer->broker->table);
+    quota_rename(&peer->quota, &peer->identity, boottime_usec());
+}
+
+void peers_name_again(struct broker *broker)
+{
+    peers_foreach(broker, name_again, NULL);
+}

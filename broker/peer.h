@@ -45,6 +45,8 @@ int peer_get(struct broker *broker, const char *sender, struct peer **ret,
 struct peer *peer_find(struct broker *broker, const char *sender);
 /* The name left the bus: drops all that hangs from it, its calls unanswered. */
 void peer_vanished(struct broker *broker, const char *sender);
+/* The table was read anew: it may name other units. */
+void peers_name_again(struct broker *broker);
 /* At the end: all peers. */
 void peers_free(struct broker *broker);
 

@@ -85,6 +85,11 @@ static const struct method *find_method(enum object object, const char *interfac
 
 /* --- Introspectable ---------------------------------------------------------------------------------- */
 
+static bool is_open_to(const struct peer *peer, const char *interface)
+{
+    return !identity_is_sandboxed(&peer->identity) || strcmp(interface, LWA_INTERFACE_BROKER) == 0;
+}
+
 static void add_interface(FILE *out, const char *name)
 {
     for (const struct bus_interface *i = bus_interfaces; i->name; i++)
@@ -123,7 +128,8 @@ static char *describe(const struct peer *peer, const char *path, enum object obj
     (void)fputs(INTROSPECTION_DOCTYPE "<node>\n", out);
     (void)fputs(standard_interfaces, out);
     for (size_t i = 0; object == OBJECT_BROKER && i < ARRAY_SIZE(broker_interfaces); i++)
-        add_interface(out, broker_interfaces[i]);
+        if (is_open_to(peer, broker_interfaces[i]))
+            add_interface(out, broker_interfaces[i]);
     if (object == OBJECT_LOGIN)
         add_interface(out, LWA_INTERFACE_LOGIN_REQUEST);
     add_children(out, peer, path, object);
@@ -295,7 +301,13 @@ static void handle_own(struct call *call, enum object object, const char *interf
         method->handle(call);
 }
 
-static void dispatch(struct call *call)
+static void fail_no_object(struct call *call)
+{
+    call_fail_dbus(call, DBUS_ERROR_UNKNOWN_OBJECT, "There is no such object.");
+}
+
+/* D-Bus's own interfaces, for who is identified: an object can have gone while that took its time. */
+static void handle_standard(struct call *call)
 {
     const char *interface = dbus_message_get_interface(call->message);
     const char *member = dbus_message_get_member(call->message);
@@ -304,11 +316,31 @@ static void dispatch(struct call *call)
     if (strcmp(interface, DBUS_INTERFACE_PEER) == 0)
         handle_peer_interface(call);
     else if (object == OBJECT_NONE)
-        call_fail_dbus(call, DBUS_ERROR_UNKNOWN_OBJECT, "There is no such object.");
-    else if (strcmp(interface, DBUS_INTERFACE_INTROSPECTABLE) == 0 && strcmp(member, "Introspect") == 0)
-        introspect(call, object);
+        fail_no_object(call);
     else if (strcmp(interface, DBUS_INTERFACE_PROPERTIES) == 0)
         handle_properties(call, object, login);
+    else if (strcmp(member, "Introspect") == 0)
+        introspect(call, object);
+    else
+        call_fail_dbus(call, DBUS_ERROR_UNKNOWN_METHOD, "There is no such method on this object.");
+}
+
+static bool is_standard(const char *interface)
+{
+    return strcmp(interface, DBUS_INTERFACE_PEER) == 0 || strcmp(interface, DBUS_INTERFACE_PROPERTIES) == 0 ||
+           strcmp(interface, DBUS_INTERFACE_INTROSPECTABLE) == 0;
+}
+
+static void dispatch(struct call *call)
+{
+    const char *interface = dbus_message_get_interface(call->message);
+    const char *member = dbus_message_get_member(call->message);
+    struct login *login;
+    enum object object = find_object(call->peer, dbus_message_get_path(call->message), &login);
+    if (is_standard(interface))
+        call_identify(call, handle_standard);
+    else if (object == OBJECT_NONE)
+        fail_no_object(call);
     else
         handle_own(call, object, interface, member);
 }

@@ -43,6 +43,8 @@ static const struct action actions[] = {
     {"org.lwabroker.policy.manage", "Decide which app may use which Amazon account",
      "Authentication is required to change which apps may use the Amazon accounts of this device",
      "auth_admin", "auth_admin", "auth_admin"},
+    {"org.lwabroker.sandbox.allow", "Let a sandboxed app use what is closed to sandboxed apps",
+     "Authentication is required to let $(app) use the interface $(interface)", "no", "no", "no"},
     {"org.lwabroker.keys.manage", "Change the key that Amazon logins are sealed with",
      "Authentication is required to change the key that the Amazon logins of this device are sealed with",
      "auth_admin", "auth_admin", "auth_admin"},

@@ -5,10 +5,11 @@
  * for (fakes.h; the worker of the store is played here). The input is a sequence of steps, each a call, an
  * outcome, a timer or a caller that leaves.
  *
- * Whatever the sequence: every call is answered once, by an error of the contract or by what its interface
- * says; who is denied by the table holds no token; another user's token reaches nobody (I8); no refresh token
- * is on the bus (I2) or at another address than its own; and when all callers have left, nothing of them is
- * left. */
+ * Whatever the sequence: a sandboxed caller has no answer but errors of what is closed to sandboxes, unless
+ * polkit has let it in, and an unknown sandbox none at all; every call is answered once, by an error of the
+ * contract or by what its interface says; who is denied by the table holds no token; another user's token
+ * reaches nobody (I8); no refresh token is on the bus (I2) or at another address than its own; and when all
+ * callers have left, nothing of them is left. */
 
 #include "broker/account.h"
 #include "broker/broker.h"
@@ -57,6 +58,9 @@ static const struct caller {
     {":1.7", "flatpak:org.example.Rooted", "root", "org.example.Rooted", 0, true, true},
 };
 #define N_COMMON 5 /* the others are chosen now and then */
+
+/* How often polkit said that a sandboxed caller may go on, less the answers that came of it. */
+static unsigned n_let_in[ARRAY_SIZE(callers)];
 
 static struct broker broker;
 static uv_loop_t loop;
@@ -160,6 +164,18 @@ static void learn_state(DBusMessage *signal)
     dbus_free(bytes);
 }
 
+/* Who may have an answer that is no error. */
+static void require_let_in(const struct open_call *call)
+{
+    const struct caller *c = call->caller;
+    require(!c->is_foreign || c->flatpak[0]);
+    if (!call->is_outside)
+        return;
+    require(c->is_known && (!c->is_foreign || c->uid != 0));
+    if (c->is_foreign)
+        require(n_let_in[c - callers]-- > 0);
+}
+
 static void on_message(DBusMessage *message)
 {
     require_no_secret(message);
@@ -176,7 +192,7 @@ static void on_message(DBusMessage *message)
         check_error(message);
         return;
     }
-    require(!call.is_outside || (call.caller->is_known && !call.caller->is_foreign));
+    require_let_in(&call);
     if (call.is_get_token)
         check_token(message, call.caller);
 }
@@ -211,6 +227,21 @@ static void settle_identity(struct fake *f)
     require(!"a known connection");
 }
 
+/* polkit says yes: perhaps to a sandboxed app that calls what is closed to such. */
+static void note_yes(DBusMessage *check)
+{
+    DBusMessageIter args, subject;
+    const char *name, *action;
+    require(dbus_message_iter_init(check, &args));
+    dbus_message_iter_recurse(&args, &subject);
+    require(dbus_message_iter_next(&subject) && reader_find(&subject, "name", DBUS_TYPE_STRING, &name) == 0);
+    require(dbus_message_iter_next(&args));
+    dbus_message_iter_get_basic(&args, &action);
+    for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
+        if (strcmp(callers[i].name, name) == 0 && strcmp(action, "org.lwabroker.sandbox.allow") == 0)
+            n_let_in[i]++;
+}
+
 static DBusMessage *new_decision(DBusMessage *call, bool is_authorized, bool is_challenge)
 {
     struct writer w;
@@ -235,6 +266,8 @@ static void settle_bus_call(struct fake *f)
     DBusMessageIter args;
     uint8_t choice = input_byte(&in) % 12;
     bool is_check = dbus_message_has_member(f->message, "CheckAuthorization");
+    if (is_check && choice < 7)
+        note_yes(f->message);
     if (is_check && choice < 9) {
         reply = new_decision(f->message, choice < 7, choice == 7);
     } else if (choice == 9) {
@@ -563,6 +596,7 @@ static void tear_down(void)
     require(quotas_count(&broker.quotas, QUOTA_CALLS) == 0);
     for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
         leave(&callers[i]);
+    memset(n_let_in, 0, sizeof(n_let_in));
     settle_all();
     require(!broker.peers && quotas_count(&broker.quotas, QUOTA_CONNECTIONS) == 0);
     unsigned n_unproven = 0;
