@@ -2,6 +2,7 @@
 #include "broker/account.h"
 
 #include "broker/broker.h"
+#include "broker/consent.h"
 #include "broker/proving.h"
 #include "broker/token.h"
 #include "util/clock.h"
@@ -114,6 +115,7 @@ int account_new(struct broker *broker, const struct store_account *stored, struc
     a->created_sec = stored->created_sec;
     memcpy(a->customer, stored->customer, sizeof(a->customer));
     list_init(&a->grants);
+    list_init(&a->consents);
     list_append(&broker->accounts, &a->node);
     list_append(owned_by(broker, a->owner.device, a->owner.uid), &a->in_owned);
     *ret = a;
@@ -126,6 +128,7 @@ void account_remove(struct account *account)
     list_remove(&account->in_owned);
     while (!list_is_empty(&account->grants))
         grant_remove(LIST_ENTRY(account->grants.next, struct grant, node), "account-removed");
+    consents_free(account);
     free(account->label);
     free(account);
 }
@@ -187,9 +190,15 @@ static int load_grant(const struct store_grant *stored, void *userdata)
     return 0;
 }
 
+static int load_consent(const struct store_consent *stored, void *userdata)
+{
+    struct account *account = account_find_row(userdata, stored->account);
+    return account ? consent_load(account, stored) : -EUCLEAN;
+}
+
 int accounts_load(struct broker *broker)
 {
-    const struct store_visitor visitor = {load_account, load_grant};
+    const struct store_visitor visitor = {load_account, load_grant, load_consent};
     return store_load(broker->store, &visitor, broker);
 }
 
@@ -250,6 +259,15 @@ struct account *account_find_customer(struct broker *broker, const struct owner 
     struct account *a;
     LIST_FOREACH (a, owned_by(broker, owner->device, owner->uid), in_owned)
         if (owner_equal(&a->owner, owner) && memcmp(a->customer, customer, sizeof(a->customer)) == 0)
+            return a;
+    return NULL;
+}
+
+struct account *account_find_row(struct broker *broker, int64_t row)
+{
+    struct account *a;
+    LIST_FOREACH (a, &broker->accounts, node)
+        if (a->row == row)
             return a;
     return NULL;
 }

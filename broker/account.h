@@ -26,6 +26,7 @@ struct account {
     int64_t created_sec;
     unsigned char customer[STORE_CUSTOMER_BYTES];
     struct list grants;
+    struct list consents; /* struct consents_of_app */
 };
 
 struct grant {
@@ -69,6 +70,8 @@ void grant_join(struct grant *grant, struct account *account);
 int account_new(struct broker *broker, const struct store_account *stored, struct account **ret) _must_check_;
 void account_remove(struct account *account);
 
+/* The account by its row; callbacks of the store find theirs again with it. */
+struct account *account_find_row(struct broker *broker, int64_t row);
 /* By the owner's uid and id; a user's own accounts, and the device's for everyone. NULL for none: another
  * uid's account cannot be named. */
 struct account *account_find(struct broker *broker, uid_t uid, const char *id);

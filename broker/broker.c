@@ -3,6 +3,7 @@
 
 #include "broker/account.h"
 #include "broker/broker-store.h"
+#include "broker/consent.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/policy-files.h"
@@ -165,6 +166,8 @@ static void on_clock_set(void *userdata)
     struct broker *broker = userdata;
     log_info("the wall clock was set");
     renewals_clock_was_set(broker);
+    broker_policy_changed(broker); /* what is good until a time may be over, or not be good yet */
+    consents_expire(broker);
 }
 
 /* Times at which it was seen right. */
@@ -448,6 +451,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     record_event(broker, AUDIT_BROKER_STARTED, 0, "");
     broker_store_tell_key_event(broker);
     resume(broker);
+    consents_expire(broker);
     on_flush(broker);
     r = take_name(broker);
     if (r == 0)
@@ -486,6 +490,7 @@ void broker_free(struct broker *broker)
     wallclock_free(broker->wallclock);
     timer_drop(broker->flush_timer);
     appeared_clear(&broker->appeared);
+    timer_drop(broker->consent_timer);
     quotas_free(&broker->quotas);
     for (size_t i = 0; i < ARRAY_SIZE(broker->signals); i++)
         if (broker->signals[i])

@@ -76,6 +76,7 @@ struct broker {
         uid_t own_uid;
     } identity;
 
+    struct timer *consent_timer; /* until the next consent runs out */
     struct denials denials;
     struct reporters reporters;
     struct timer *flush_timer; /* while stopping: what is waited for at most */

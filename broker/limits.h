@@ -99,6 +99,12 @@
 #define LIMIT_DENIALS_REMEMBERED 64 /* refusals whose repetition is counted and not recorded anew */
 #define LIMIT_DENIALS_PER_UID 16    /* of them, of one user; beyond, the rest is one record with a count */
 
+/* --- consents ---------------------------------------------------------------------------------------- */
+#define LIMIT_CONSENTS_PER_ACCOUNT 1024 /* remembered answers: every one is a row of the store */
+#define LIMIT_CONSENTS_PER_APP 256      /* of them, those about one app: GetToken looks at every one */
+#define LIMIT_CONSENT_EXPIRY_SEC 3600   /* how long the end of one is waited for at a stretch, at most */
+#define LIMIT_CONSENT_RETRY_SEC 60      /* until what ran out and could not be removed is tried again */
+
 /* --- logins ------------------------------------------------------------------------------------------ */
 #define LIMIT_GRANTS_PER_ACCOUNT 64 /* GetToken looks at every one of them */
 #define LIMIT_SCOPE_DATA_BYTES 4096 /* the option scope_data, JSON for Amazon's page */

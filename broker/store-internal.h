@@ -7,6 +7,7 @@
  *   store-queries.c queries of the trail, in libuv's workers
  *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
  *   store-rows.c    what each operation does in the database
+ *   store-consent.c the remembered answers of accounts' owners
  *   store-audit.c   audit records, in and out
  *   store-read.c    load and audit query, on read-only connections of their own
  *   store-keys.c    the master key: which one it is, and sealing under another
@@ -170,9 +171,10 @@ struct store_op {
     /* What it does inside its savepoint, once; NULL: only the record. */
     int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
     struct audit_record *record;
-    bool truncates;   /* it removes secrets: truncate the WAL after the commit */
-    bool names_grant; /* `row` is a grant, for the record */
-    bool is_alone;    /* no other operation may be in its transaction */
+    bool truncates;    /* it removes secrets: truncate the WAL after the commit */
+    bool names_grant;  /* `row` is a grant, for the record */
+    bool names_record; /* the reply's row is the record */
+    bool is_alone;     /* no other operation may be in its transaction */
 
     int64_t row;
     uint64_t generation;
@@ -185,6 +187,7 @@ struct store_op {
     struct secret *next_master; /* the database is sealed with it once the transaction is committed */
     struct store_grant grant;
     struct store_link to;
+    struct store_consent_change consents;
     struct strv strings; /* owns every text above */
 };
 
@@ -286,6 +289,9 @@ int store_rows_link(struct store_db *db, const struct secret *master, struct sto
 int store_rows_remove_grant(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_remove_account(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_change_account(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_change_consents(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_use_consents(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_expire_consents(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_rekey(struct store_db *db, const struct secret *master, struct store_op *op);
 
 /* How an owner's key is sealed, for those who seal it anew. */

@@ -61,6 +61,26 @@ static int visit_grant(struct statement *st, const struct store_visitor *visitor
     return r == 0 ? visitor->grant(&grant, userdata) : r;
 }
 
+static int visit_consent(struct statement *st, const struct store_visitor *visitor, void *userdata)
+{
+    struct store_consent consent = {
+        .account = statement_get_int(st, 0),
+        .app = statement_get_text(st, 1),
+        .scope = statement_get_text(st, 2),
+        .answer = statement_get_text(st, 3),
+        .lasts = statement_get_text(st, 4),
+        .given_sec = statement_get_int(st, 5),
+        .until_sec = statement_get_int(st, 6),
+        .how = statement_get_text(st, 7),
+        .by_name = statement_get_text(st, 9),
+    };
+    int64_t uid = statement_get_int(st, 8);
+    if (uid < 0 || uid >= (uid_t)-1)
+        return -EUCLEAN;
+    consent.by_uid = (uid_t)uid;
+    return st->r == 0 ? visitor->consent(&consent, userdata) : st->r;
+}
+
 static int visit_all(struct store_db *db, const char *sql,
                      int (*visit)(struct statement *, const struct store_visitor *, void *),
                      const struct store_visitor *visitor, void *userdata)
@@ -81,7 +101,7 @@ int store_load(struct store *s, const struct store_visitor *visitor, void *userd
     int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
     if (r < 0)
         return r;
-    r = store_db_exec(&db, "BEGIN"); /* both from one state */
+    r = store_db_exec(&db, "BEGIN"); /* all from one state */
     if (r == 0)
         r = visit_all(&db,
                       "SELECT a.id, a.name, a.label, a.is_default, a.created_sec, a.customer, o.uid, o.name"
@@ -95,6 +115,11 @@ int store_load(struct store *s, const struct store_visitor *visitor, void *userd
             " g.previous IS NOT NULL, g.created_sec, g.refreshed_sec, o.uid, o.name"
             " FROM grant g JOIN owner o ON o.id = g.owner ORDER BY g.id",
             visit_grant, visitor, userdata);
+    if (r == 0 && visitor->consent)
+        r = visit_all(&db,
+                      "SELECT account, app, scope, answer, lasts, given_sec, until_sec, how, by_uid, by_name"
+                      " FROM consent ORDER BY id",
+                      visit_consent, visitor, userdata);
     store_db_close(&db);
     return r;
 }

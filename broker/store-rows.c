@@ -430,6 +430,8 @@ int store_rows_remove_account(struct store_db *db, const struct secret *master _
     if (r == 0)
         r = run_with(db, "DELETE FROM grant WHERE account = ?", op->row, 0);
     if (r == 0)
+        r = run_with(db, "DELETE FROM consent WHERE account = ?", op->row, 0);
+    if (r == 0)
         r = run_with(db, "DELETE FROM account WHERE id = ?", op->row, 0);
     if (r == 0)
         r = run_with(db, HAND_OVER_DEFAULT, owner, owner);
@@ -465,7 +467,7 @@ int store_rows_run(struct store_db *db, const struct secret *master, struct stor
         op->record->grant = op->names_grant ? op->row : 0;
     int64_t sequence;
     r = store_audit_insert(db, op->record, &sequence);
-    if (r == 0 && !op->run)
+    if (r == 0 && (!op->run || op->names_record))
         op->reply.row = sequence;
     return r;
 }

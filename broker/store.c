@@ -303,6 +303,71 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
     return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
 }
 
+static int copy_consent(struct store_op *op, const struct store_consent *of)
+{
+    const struct {
+        const char *from;
+        const char **to;
+    } texts[] = {
+        {of->app, &op->consents.of.app},         {of->answer, &op->consents.of.answer},
+        {of->lasts, &op->consents.of.lasts},     {of->how, &op->consents.of.how},
+        {of->by_name, &op->consents.of.by_name},
+    };
+    op->consents.of = *of;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
+        r = op_copy(op, texts[i].from, texts[i].to);
+    return r;
+}
+
+static int copy_scopes(struct store_op *op, const struct store_consent_scopes *scopes,
+                       struct store_consent_scopes *ret)
+{
+    ret->all = scopes->all;
+    return scopes->names ? op_copy(op, scopes->names, &ret->names) : 0;
+}
+
+int store_change_consents(struct store *s, const struct store_consent_change *change,
+                          struct audit_record *record, store_callback callback, void *userdata,
+                          struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
+    if (!op || copy_consent(op, &change->of) < 0 ||
+        copy_scopes(op, &change->drops_allow, &op->consents.drops_allow) < 0 ||
+        copy_scopes(op, &change->drops_deny, &op->consents.drops_deny) < 0 ||
+        (change->gives && op_copy(op, change->gives, &op->consents.gives) < 0))
+        return -ENOMEM;
+    op->run = store_rows_change_consents;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+int store_use_consents(struct store *s, int64_t account, const char *app, const char *scopes,
+                       struct audit_record *record, store_callback callback, void *userdata,
+                       struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
+    if (!op || op_copy(op, app, &op->consents.of.app) < 0 ||
+        op_copy(op, scopes, &op->consents.drops_allow.names) < 0)
+        return -ENOMEM;
+    op->run = store_rows_use_consents;
+    op->names_record = true;
+    op->consents.of.account = account;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
+int store_expire_consents(struct store *s, int64_t account, const char *app, int64_t now_sec,
+                          struct audit_record *record, store_callback callback, void *userdata,
+                          struct store_op **ret_op)
+{
+    _cleanup_(op_freep) struct store_op *op = store_op_new(record, NULL);
+    if (!op || op_copy(op, app, &op->consents.of.app) < 0)
+        return -ENOMEM;
+    op->run = store_rows_expire_consents;
+    op->consents.of.account = account;
+    op->consents.of.until_sec = now_sec;
+    return submit(s, TAKE_PTR(op), callback, userdata, ret_op);
+}
+
 int store_rekey(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op)
 {

@@ -63,7 +63,7 @@ enum store_key_event store_key_event(const struct store *s) _must_check_;
 const char *store_health(const struct store *s) _must_check_;
 
 /* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
- * return ends the load and is handed up. Accounts come before grants. */
+ * return ends the load and is handed up. Accounts come first, then grants, then consents. */
 struct store_account {
     int64_t row;
     const char *id;
@@ -95,9 +95,24 @@ struct store_grant {
     int64_t refreshed_sec; /* 0: never. Of a dead one: when it died, which a refresh found out */
 };
 
+/* What an account's owner answered about an app. */
+struct store_consent {
+    int64_t account; /* row of the account */
+    const char *app;
+    const char *scope;  /* "" for every scope */
+    const char *answer; /* allow, deny */
+    const char *lasts;  /* once, logout, until */
+    int64_t given_sec;
+    int64_t until_sec;
+    const char *how; /* prompt, command */
+    uid_t by_uid;
+    const char *by_name;
+};
+
 struct store_visitor {
     int (*account)(const struct store_account *account, void *userdata);
     int (*grant)(const struct store_grant *grant, void *userdata);
+    int (*consent)(const struct store_consent *consent, void *userdata); /* NULL: they are left out */
 };
 
 int store_load(struct store *s, const struct store_visitor *visitor, void *userdata) _must_check_;
@@ -186,9 +201,9 @@ int store_link(struct store *s, const struct store_link *link, struct audit_reco
 int store_remove_grant(struct store *s, int64_t grant, struct audit_record *record, store_callback callback,
                        void *userdata, struct store_op **ret_op) _must_check_;
 
-/* Removes the account and its grants; an owner's default is handed over to the oldest account that is left;
- * with its owner's last account (and unproven grant) the owner and its key go. secure_delete, then a
- * truncating checkpoint (after the commit; best effort). */
+/* Removes the account with its grants and consents; an owner's default is handed over to the oldest account
+ * that is left; with its owner's last account (and unproven grant) the owner and its key go. secure_delete,
+ * then a truncating checkpoint (after the commit; best effort). */
 int store_remove_account(struct store *s, int64_t account, struct audit_record *record,
                          store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
@@ -202,6 +217,35 @@ int store_change_account(struct store *s, int64_t account, const char *label, bo
  * when the key is a credential. -EEXIST when a file FILE.new is there that is no key. */
 int store_rekey(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
                 struct store_op **ret_op) _must_check_;
+
+/* Scopes joined by spaces; NULL: none. */
+struct store_consent_scopes {
+    bool all;
+    const char *names;
+};
+
+/* First drops answers, then gives `of` (all but its scope) for each scope of `gives`, in the place of what
+ * was there: "" gives it for every scope, NULL gives nothing. */
+struct store_consent_change {
+    struct store_consent of; /* its app may be "" where answers are only dropped: those about every app */
+    struct store_consent_scopes drops_allow, drops_deny;
+    const char *gives;
+};
+
+/* STORE_E_GONE: there is no such account, or nothing to be dropped where nothing is given. -EEXIST: an allow
+ * beside a denial of every scope. -EUSERS: too many, see limits.h. */
+int store_change_consents(struct store *s, const struct store_consent_change *change,
+                          struct audit_record *record, store_callback callback, void *userdata,
+                          struct store_op **ret_op) _must_check_;
+/* The record of a disclosure (reply->row is its sequence), and the `once` answers for `scopes` (joined) are
+ * gone. STORE_E_GONE: one of them was gone already. */
+int store_use_consents(struct store *s, int64_t account, const char *app, const char *scopes,
+                       struct audit_record *record, store_callback callback, void *userdata,
+                       struct store_op **ret_op) _must_check_;
+/* Drops the answers about the app that ran out at `now_sec`. STORE_E_GONE: there are none. */
+int store_expire_consents(struct store *s, int64_t account, const char *app, int64_t now_sec,
+                          struct audit_record *record, store_callback callback, void *userdata,
+                          struct store_op **ret_op) _must_check_;
 
 /* Sets how often the disclosure of record `sequence` was repeated. */
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;

@@ -184,13 +184,16 @@ void token_revoke(struct token *token, const char *reason)
     free_if_unused(token);
 }
 
-static bool is_denied(const struct hold *h)
+/* What this holder may have by the broker's own verdict now. */
+static void judge(const struct hold *h, struct verdicts *ret)
 {
-    struct broker *broker = h->token->broker;
-    struct verdicts verdicts;
-    verdict_of(broker, &h->peer->identity, h->token->grant ? h->token->grant->account : NULL, &verdicts);
-    return !scope_set_is_subset(catalogue_expand(broker->catalogue, h->token->may_carry),
-                                authorize_not_denied(h->peer, &verdicts));
+    const struct grant *grant = h->token->grant;
+    verdict_of(h->token->broker, &h->peer->identity, grant ? grant->account : NULL, ret);
+}
+
+static bool may_carry_more_than(const struct token *t, struct scope_set allowed)
+{
+    return !scope_set_is_subset(catalogue_expand(t->broker->catalogue, t->may_carry), allowed);
 }
 
 void tokens_revoke_denied(struct broker *broker, const char *reason)
@@ -199,8 +202,29 @@ void tokens_revoke_denied(struct broker *broker, const char *reason)
     LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
         struct hold *h, *next;
         LIST_FOREACH_SAFE (h, next, &t->holds, in_token) {
-            if (is_denied(h))
+            struct verdicts verdicts;
+            judge(h, &verdicts);
+            if (may_carry_more_than(t, authorize_not_denied(h->peer, &verdicts)))
                 revoke_hold(h, reason);
+        }
+        free_if_unused(t);
+    }
+}
+
+void tokens_revoke_unconsented(struct broker *broker, const struct account *account, const char *app)
+{
+    struct token *t, *after;
+    LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
+        if (!t->grant || t->grant->account != account)
+            continue;
+        struct hold *h, *next;
+        LIST_FOREACH_SAFE (h, next, &t->holds, in_token) {
+            struct verdicts verdicts;
+            if (app[0] && strcmp(h->peer->identity.app, app) != 0)
+                continue;
+            judge(h, &verdicts);
+            if (may_carry_more_than(t, verdicts.allow))
+                revoke_hold(h, "consent");
         }
         free_if_unused(t);
     }

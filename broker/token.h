@@ -17,6 +17,7 @@
 
 #define TOKEN_ID_SIZE 33
 
+struct account;
 struct broker;
 struct grant;
 struct peer;
@@ -62,9 +63,11 @@ void token_release_all(struct peer *peer);
 /* Tells the holders that it was revoked and forgets them; frees the token if nothing else needs it. `reason`
  * as in org.lwabroker.Broker1.xml. */
 void token_revoke(struct token *token, const char *reason);
-/* After a change of the table or of a consent: tells the holders that may not hold their token any more, and
- * forgets them. */
+/* After a change of the table: tells the holders that may not hold their token any more, and forgets them. */
 void tokens_revoke_denied(struct broker *broker, const char *reason);
+/* After the owner of the account took an answer back: the same for this app ("": every app), where its token
+ * may carry something that the broker's own verdict does not allow now. */
+void tokens_revoke_unconsented(struct broker *broker, const struct account *account, const char *app);
 /* Writes the counts of repeated deliveries that have changed to the store. */
 void tokens_flush_repeats(struct broker *broker);
 /* Drops what has run out. */

@@ -13,3 +13,10 @@ struct broker;
 /* For this caller and this account; NULL for none. */
 void verdict_of(struct broker *broker, const struct identity *identity, const struct account *account,
                 struct verdicts *ret);
+/* The same for a call that has used up a consent to `used` already, and to which it still counts. */
+void verdict_of_used(struct broker *broker, const struct identity *identity, const struct account *account,
+                     struct scope_set used, struct verdicts *ret);
+/* The `once` answers that a token which may carry `scopes` would use up; those in `used` are. */
+struct scope_set verdict_needs_once(struct broker *broker, const struct identity *identity,
+                                    const struct account *account, struct scope_set scopes,
+                                    struct scope_set used);

@@ -12,6 +12,7 @@
 
 struct consent_answers {
     struct scope_set allow;
+    struct scope_set once; /* of `allow`: it is used up by being used */
     struct scope_set deny;
     bool denies_all; /* every scope, those of later catalogues too */
 };
@@ -19,3 +20,8 @@ struct consent_answers {
 /* Changes what the table and the default said. */
 void verdicts_apply_consent(const struct catalogue *c, const struct consent_answers *answers,
                             struct verdicts *v);
+
+/* Which of the `once` answers a token that may carry `scopes` (expanded) needs: without them something of it
+ * would not be allowed. `v` is what the table and the default said. */
+struct scope_set consent_needed_once(const struct catalogue *c, const struct consent_answers *answers,
+                                     const struct verdicts *v, struct scope_set scopes);
