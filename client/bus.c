@@ -169,3 +169,10 @@ int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const st
     *ret_reply = TAKE_PTR(reply);
     return CTL_OK;
 }
+
+DBusMessage *bus_try(struct bus *bus, DBusMessage *call, const char *signature)
+{
+    _cleanup_message_ DBusMessage *reply =
+        dbus_connection_send_with_reply_and_block(bus->connection, call, TIMEOUT_MSEC, NULL);
+    return reply && dbus_message_has_signature(reply, signature) ? TAKE_PTR(reply) : NULL;
+}

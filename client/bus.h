@@ -42,6 +42,9 @@ int bus_end_arguments(struct writer *w) _must_check_;
 /* Sends and waits. The reply has the signature that is asked for. */
 int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
              DBusMessage **ret_reply) _must_check_;
+/* Sends and waits, without a prompt, and says nothing when it fails: NULL. For what would only be nice to
+ * know. */
+DBusMessage *bus_try(struct bus *bus, DBusMessage *call, const char *signature);
 /* Says an error by its name and the message that came with it (NULL or "": none), and what to do next. */
 int bus_report(const char *name, const char *message, const struct bus_context *context);
 /* For an answer of another shape than the contract's. */

@@ -2,8 +2,10 @@
 /* lwactl accounts: list, rename, default, remove. */
 
 #include "client/bus.h"
+#include "client/confirm.h"
 #include "client/grid.h"
 #include "client/outcome.h"
+#include "client/policy.h"
 #include "client/text.h"
 #include "client/values.h"
 #include "dbus/names.h"
@@ -137,44 +139,58 @@ static int run_default(const struct command *command, const struct arguments *ar
     return r == CTL_OK ? say("", arguments->operands[1], " is now the default account.\n") : r;
 }
 
-/* CTL_OK for a yes. */
-static int confirm(const char *account)
+/* The tokens of the account that apps hold, as far as the caller may know; else NULL. */
+static struct json_object *exposure_of(const struct arguments *arguments, const char *account)
 {
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        (void)report(CTL_USAGE, "not at a terminal, so nobody can be asked whether to remove %s", account);
-        report_hint("give --yes to remove it without asking");
-        return CTL_USAGE;
-    }
-    int r = say("Remove account ", account,
-                "? Apps that use it lose it, and only a new login brings it back. [y/N] ");
-    if (r != CTL_OK)
-        return r;
-    if ((r = terminal_flush()) != 0)
-        return r;
+    _cleanup_bus_ struct bus bus = {NULL};
+    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
+    struct json_object *exposure = NULL;
+    if (bus_open(arguments, &bus) != CTL_OK ||
+        bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_POLICY, "ListExposure", &call) != CTL_OK)
+        return NULL;
+    struct writer w;
+    writer_begin(&w, call);
+    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_entry_string(&w, "account", account);
+    writer_close(&w);
+    if (writer_end(&w) == 0)
+        reply = bus_try(&bus, call, "aa{sv}");
+    return reply && values_from_message(reply, 0, VALUES_SAFE, &exposure) == 0 ? exposure : NULL;
+}
 
-    _cleanup_free_ char *line = NULL;
-    size_t size = 0;
-    if (getline(&line, &size, stdin) < 0)
-        (void)putchar('\n');
-    else if (strcmp(line, "y\n") == 0 || strcmp(line, "Y\n") == 0 || strcasecmp(line, "yes\n") == 0)
+static int ask_first(const struct arguments *arguments, const char *account)
+{
+    _cleanup_free_ char *question = NULL, *what = NULL;
+    if (arguments->given[OPTION_YES])
         return CTL_OK;
-    return report(CTL_CANCELLED, "Nothing was removed.");
+    if (asprintf(&question,
+                 "Remove account %s? Apps that use it lose it, and only a new login brings it back.",
+                 account) < 0)
+        question = NULL;
+    if (asprintf(&what, "remove %s", account) < 0)
+        what = NULL;
+    return question && what ? confirm(question, what, "Nothing was removed.")
+                            : report(CTL_FAILED, "out of memory");
 }
 
 static int run_remove(const struct command *command, const struct arguments *arguments)
 {
+    _cleanup_json_ struct json_object *exposure = NULL;
     if (arguments->n_operands != 2)
         return options_usage(command, "accounts remove takes an ID");
     const char *account = arguments->operands[1];
-    int r = arguments->given[OPTION_YES] ? CTL_OK : confirm(account);
-    if (r == CTL_OK)
-        r = change(arguments, "Remove", account, NULL);
-    return r != CTL_OK
-               ? r
-               : say("Removed ", account,
-                     ": this device has forgotten the login.\n"
-                     "Login with Amazon has no way for a device to revoke it. To end it at Amazon too, the\n"
-                     "customer removes the app on https://amazon.com/ap/adam\n");
+    int r = ask_first(arguments, account);
+    if (r != CTL_OK)
+        return r;
+    exposure = exposure_of(arguments, account); /* after the removal there is no such account */
+    if ((r = change(arguments, "Remove", account, NULL)) == CTL_OK)
+        r = say("Removed ", account,
+                ": this device has forgotten the login.\n"
+                "Login with Amazon has no way for a device to revoke it. To end it at Amazon too, the\n"
+                "customer removes the app on https://amazon.com/ap/adam\n");
+    if (r == CTL_OK && exposure && policy_print_exposure(exposure, false) < 0)
+        r = report(CTL_FAILED, "out of memory");
+    return r;
 }
 
 static int run(const struct command *command, const struct arguments *arguments)

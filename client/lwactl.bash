@@ -8,14 +8,14 @@ _lwactl()
 
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words="login accounts token check status audit rekey help --help --version"
+        words="login accounts token check explain consent plan who revoke reload policy status audit rekey help --help --version"
     else
         case $previous in
             --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
-            --account | --label | --last | --locale | --min-valid | --port | --redirect-uri | --scope-data | --scopes | \
-                --voluntary)
+            --account | --app | --days | --label | --last | --locale | --min-valid | --port | --redirect-uri | \
+                --scope-data | --scopes | --user | --voluntary)
                 return ;;
         esac
         case $command in
@@ -27,10 +27,21 @@ _lwactl()
                 ((COMP_CWORD == 2)) && words="list rename default remove $words" ;;
             token) words="--account --min-valid --header --json --output $common" ;;
             check) words="--account --json $common" ;;
+            explain) words="--account --user --json $common" ;;
+            consent)
+                words="--account --device --user --once --until-logout --days --app --all --json $common"
+                ((COMP_CWORD == 2)) && words="list allow deny revoke $words" ;;
+            plan) words="--account --device --json $common" ;;
+            who) words="--all --json $common" ;;
+            revoke) words="--account --user --yes --json $common" ;;
+            reload) words="--json $common" ;;
+            policy)
+                words="--json $common"
+                ((COMP_CWORD == 2)) && words="check $words" ;;
             status) words="--json $common" ;;
             audit) words="--last --all --own --json $common" ;;
             rekey) words="--json $common" ;;
-            help) words="login accounts token check status audit rekey" ;;
+            help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

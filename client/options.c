@@ -155,6 +155,14 @@ void options_help(const struct command *command, FILE *out)
     (void)fputs("\n`lwactl help` lists the exit codes.\n", out);
 }
 
+struct arguments options_without(const struct arguments *arguments, int n)
+{
+    struct arguments rest = *arguments;
+    rest.operands += n;
+    rest.n_operands -= n;
+    return rest;
+}
+
 int options_scopes(const struct command *command, const struct arguments *arguments, struct strv *ret)
 {
     static const enum ctl_option lists[] = {OPTION_SCOPES, OPTION_VOLUNTARY};

@@ -11,7 +11,9 @@ enum ctl_option {
     OPTION_NO_INTERACTIVE,
     OPTION_ACCOUNT,
     OPTION_ALL,
+    OPTION_APP,
     OPTION_BROWSER,
+    OPTION_DAYS,
     OPTION_DEVICE,
     OPTION_HEADER,
     OPTION_IMPORT,
@@ -22,12 +24,15 @@ enum ctl_option {
     OPTION_MIN_VALID,
     OPTION_NO_OPEN,
     OPTION_NO_QR,
+    OPTION_ONCE,
     OPTION_OUTPUT,
     OPTION_OWN,
     OPTION_PORT,
     OPTION_REDIRECT_URI,
     OPTION_SCOPE_DATA,
     OPTION_SCOPES,
+    OPTION_UNTIL_LOGOUT,
+    OPTION_USER,
     OPTION_VOLUNTARY,
     OPTION_YES,
     OPTION_COUNT
@@ -61,10 +66,17 @@ struct command {
 extern const struct command command_accounts;
 extern const struct command command_audit;
 extern const struct command command_check;
+extern const struct command command_consent;
+extern const struct command command_explain;
 extern const struct command command_login;
+extern const struct command command_plan;
+extern const struct command command_policy;
 extern const struct command command_rekey;
+extern const struct command command_reload;
+extern const struct command command_revoke;
 extern const struct command command_status;
 extern const struct command command_token;
+extern const struct command command_who;
 
 /* Parses what follows the command's name (argv[0]). CTL_OK, or CTL_USAGE, said on standard error. */
 int options_parse(const struct command *command, int argc, char **argv, struct arguments *ret) _must_check_;
@@ -80,6 +92,8 @@ int options_unknown(const struct command *command, const char *kind, const char 
 
 /* What scopes are separated by. */
 #define OPTIONS_SEPARATORS " \t\r\n,"
+/* The arguments without their first `n` operands: a verb, an app. */
+struct arguments options_without(const struct arguments *arguments, int n);
 /* The scopes of --scopes, of --voluntary and of the operands, split at white space and commas. CTL_OK, or
  * said. */
 int options_scopes(const struct command *command, const struct arguments *arguments,

@@ -75,10 +75,11 @@ def test_help_is_the_same_by_option(command):
     assert r.stdout == helped(command)
 
 
-def test_verbs_of_accounts():
-    verbs = set(re.findall(r"lwactl accounts \[?([a-z]+)", helped("accounts")))
-    assert set(re.findall(r"^\.SS lwactl accounts \[?([a-z]+)", man(), re.M)) == verbs
-    assert {w for w in complete("accounts", "") if not w.startswith("-")} == verbs
+@pytest.mark.parametrize("command", ["accounts", "consent", "policy"])
+def test_verbs(command):
+    verbs = set(re.findall(r"lwactl %s \[?([a-z]+)" % command, helped(command).split("\n\n")[0]))
+    assert verbs and set(re.findall(r"^\.SS lwactl %s \[?([a-z]+)" % command, man(), re.M)) == verbs
+    assert {w for w in complete(command, "") if not w.startswith("-")} == verbs
 
 
 def test_exit_codes():
@@ -91,6 +92,7 @@ def test_exit_codes():
 def test_defaults():
     """The numbers that the help tells are those of the man page."""
     assert "default 50" in helped("audit") and "The default is 50." in man()
+    assert "(1 to 3650)" in helped("consent") and "1 to 3650." in man()
 
 
 def test_the_man_page_has_no_fault():

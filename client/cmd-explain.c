@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lwactl explain: why an app would get a token, or not, and what to do. */
+
+#include "client/chain.h"
+#include "client/outcome.h"
+#include "client/policy.h"
+#include "client/terminal.h"
+
+static int run(const struct command *command, const struct arguments *arguments)
+{
+    _cleanup_strv_ struct strv scopes = STRV_EMPTY;
+    _cleanup_json_ struct json_object *chain = NULL;
+
+    if (arguments->n_operands == 0)
+        return options_usage(command,
+                             "explain takes an APP, such as user:musicd or flatpak:org.example.Player, and "
+                             "scopes");
+    struct arguments rest = options_without(arguments, 1);
+    int r = options_scopes(command, &rest, &scopes);
+    const struct policy_call call = {.member = "Explain",
+                                     .app = arguments->operands[0],
+                                     .scopes = &scopes,
+                                     .takes_options = true,
+                                     .signature = "a{sv}"};
+    if (r == CTL_OK)
+        r = policy_call(&call, arguments, &chain);
+    if (r != CTL_OK)
+        return r;
+    r = arguments->given[OPTION_JSON] ? values_print(chain, true, stdout) : chain_print(chain);
+    return r < 0 ? report(CTL_FAILED, "out of memory") : chain_code(chain);
+}
+
+static const struct option_spec options[] = {
+    {OPTION_ACCOUNT, "account", "ID", "the account that the app would name (default: the owner's default)"},
+    {OPTION_USER, "user", "NAME", "the app as this user runs it, for administrators"},
+    {OPTION_JSON, "json", NULL, "print the decision and its chain as one JSON object"},
+};
+
+const struct command command_explain = {
+    .name = "explain",
+    .synopsis = "explain APP SCOPE... [--account ID] [--user NAME] [--json]",
+    .summary = "Say why an app would get a token or not, and what to do",
+    .details =
+        "Asks nobody and changes nothing. Shows who the app was seen as, which line of which file\n"
+        "speaks of each scope, what was agreed to, what polkit says, and which login would serve. The\n"
+        "exit code is 0 when it would get the token, else that of the error it would get.\n",
+    .options = options,
+    .n_options = ARRAY_SIZE(options),
+    .run = run,
+};
