@@ -6,12 +6,13 @@
 
 #include "broker/config-keys.h"
 
+#include "util/edit-distance.h"
+
 #include <stdint.h>
 #include <string.h>
 
 #define CLIENT_ID_BYTES_MAX 100 /* as Amazon's reference of the authorization request has it */
 #define PROFILE_ID_PREFIX "amzn1.application."
-#define NAME_BYTES_MAX 64 /* of sections and keys, for the edit distance */
 
 enum kind {
     KIND_REGION,
@@ -136,33 +137,6 @@ size_t config_key_index(const struct config_key *key)
 }
 
 /* --- names ------------------------------------------------------------------------------------------- */
-
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Levenshtein's distance over the first NAME_BYTES_MAX bytes, row by row. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NAME_BYTES_MAX + 1];
-    size_t n_a = strnlen(a, NAME_BYTES_MAX);
-    size_t n_b = strnlen(b, NAME_BYTES_MAX);
-    for (size_t k = 0; k <= n_b; k++)
-        row[k] = k;
-    for (size_t i = 1; i <= n_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t k = 1; k <= n_b; k++) {
-            size_t above = row[k];
-            size_t change = diagonal + (a[i - 1] == b[k - 1] ? 0 : 1);
-            row[k] = min3(change, above + 1, row[k - 1] + 1);
-            diagonal = above;
-        }
-    }
-    return row[n_b];
-}
 
 int config_section_check(const char *section, struct ini_problem *problem)
 {

@@ -1,37 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The table is read file by file: a file's sections are collected apart and only joined to the table when the
- * whole file was good, so that half of a malformed file never counts. A file that is not good is searched for
- * identities without the help of the INI reader, which stops at the first fault.
+ * whole file was good, so that half of a malformed file never counts.
  *
- * Per identity three disjoint sets are kept ready (`denied`, `asked`, `allowed`, after all of
- * table_decide()'s rules), so that a decision is one binary search and a few ORs. Invariant: `apps` is sorted
- * by name, and the ready sets agree with the written ones after every table_add_file(). */
+ * What a section says is kept ready as sets over all scopes. These sets add up as the sections do: what is
+ * implied by a union is the union of what is implied. So a decision is one binary search and, for each
+ * section of the app that fits, a few ORs. Invariants after every table_add_file(): `apps` is sorted by name,
+ * `all` has the sections of all of them in that order. */
 
-#include "policy/table.h"
+#include "policy/table-internal.h"
 
 #include "util/utf8.h"
 
 #include <string.h>
-
-struct app {
-    char *name;
-    bool shut;                         /* named by a malformed file: everything is denied */
-    struct scope_set allow, ask, deny; /* as written */
-    struct scope_set allowed, asked, denied;
-};
-
-struct apps {
-    struct app **items; /* owned, sorted by name */
-    size_t n;
-};
-
-struct table {
-    struct apps apps;
-    struct table_problem *problems;
-    size_t n_problems;
-    bool unreadable; /* some file could not be read at all */
-};
 
 const char *verdict_name(enum verdict verdict)
 {
@@ -46,22 +27,49 @@ const char *verdict_name(enum verdict verdict)
     return "deny";
 }
 
+/* --- life ----------------------------------------------------------------------------------------------- */
+
+void section_free(struct section *s)
+{
+    if (!s)
+        return;
+    free(s->app);
+    free(s->exe);
+    free(s->text);
+    free(s->description);
+    strv_clear(&s->users);
+    strv_clear(&s->accounts);
+    free(s->entries);
+    free(s);
+}
+
+void sections_clear(struct sections *sections)
+{
+    for (size_t i = 0; i < sections->n; i++)
+        section_free(sections->items[i]);
+    free(sections->items);
+    *sections = (struct sections){NULL, 0};
+}
+
+int sections_add(struct sections *sections, struct section *section)
+{
+    struct section **items = reallocarray(sections->items, sections->n + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    sections->items = items;
+    items[sections->n++] = section;
+    return 0;
+}
+
 static void app_free(struct app *a)
 {
     if (!a)
         return;
+    sections_clear(&a->sections);
     free(a->name);
     free(a);
 }
 DEFINE_CLEANUP(struct app, app_free);
-
-static void apps_clear(struct apps *apps)
-{
-    for (size_t i = 0; i < apps->n; i++)
-        app_free(apps->items[i]);
-    free(apps->items);
-    *apps = (struct apps){NULL, 0};
-}
 
 int table_new(struct table **ret)
 {
@@ -76,14 +84,18 @@ void table_free(struct table *t)
 {
     if (!t)
         return;
-    apps_clear(&t->apps);
+    for (size_t i = 0; i < t->apps.n; i++)
+        app_free(t->apps.items[i]);
+    free(t->apps.items);
+    free(t->all);
     for (size_t i = 0; i < t->n_problems; i++)
         free(t->problems[i].file);
     free(t->problems);
+    strv_clear(&t->files);
     free(t);
 }
 
-/* --- identities ----------------------------------------------------------------------------------------- */
+/* --- apps ----------------------------------------------------------------------------------------------- */
 
 static struct app *apps_find(const struct apps *apps, const char *name, size_t *ret_place)
 {
@@ -104,8 +116,15 @@ static struct app *apps_find(const struct apps *apps, const char *name, size_t *
     return NULL;
 }
 
-static int apps_get(struct apps *apps, const char *name, struct app **ret)
+struct app *table_find_app(const struct table *t, const char *name)
 {
+    size_t place;
+    return apps_find(&t->apps, name, &place);
+}
+
+int table_make_app(struct table *t, const char *name, struct app **ret)
+{
+    struct apps *apps = &t->apps;
     size_t place;
     struct app *found = apps_find(apps, name, &place);
     if (found) {
@@ -128,177 +147,40 @@ static int apps_get(struct apps *apps, const char *name, struct app **ret)
     return 0;
 }
 
-/* The kinds that can name an app. A program never does: it is a fact that narrows. */
-static bool is_identity(const char *s)
+/* --- files ---------------------------------------------------------------------------------------------- */
+
+static int list_all(struct table *t)
 {
-    static const char *const kinds[] = {"snap:", "unit:", "flatpak:", "user:", "uid:"};
-    if (strpbrk(s, " \t"))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        size_t n = strlen(kinds[i]);
-        if (strncmp(s, kinds[i], n) == 0 && s[n] != '\0')
-            return true;
-    }
-    return false;
-}
-
-/* --- a good file ---------------------------------------------------------------------------------------- */
-
-struct reading {
-    const struct catalogue *c;
-    struct apps apps;
-    struct app *app; /* whose section is being read */
-};
-
-static void reading_clear(struct reading *r)
-{
-    apps_clear(&r->apps);
-}
-
-static int add_scopes(const struct catalogue *c, struct scope_set *set, const char *value,
-                      struct ini_problem *problem)
-{
-    _cleanup_strv_ struct strv names = STRV_EMPTY;
-    int r = strv_split(&names, value, " \t,");
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < names.n; i++) {
-        int index = catalogue_find(c, names.items[i]);
-        if (index < 0)
-            return ini_refuse(problem, "scope \"%s\" is in no catalogue", names.items[i]);
-        scope_set_add(set, index);
+    size_t n = 0;
+    for (size_t i = 0; i < t->apps.n; i++)
+        n += t->apps.items[i]->sections.n;
+    if (n == 0)
+        return 0;
+    struct section **all = reallocarray(t->all, n, sizeof(struct section *));
+    if (!all)
+        return -ENOMEM;
+    t->all = all;
+    t->n_sections = 0;
+    for (size_t i = 0; i < t->apps.n; i++) {
+        const struct sections *of = &t->apps.items[i]->sections;
+        for (size_t k = 0; k < of->n; k++)
+            all[t->n_sections++] = of->items[k];
     }
     return 0;
 }
 
-static int take_entry(const struct ini_entry *entry, struct ini_problem *problem, void *userdata)
-{
-    struct reading *r = userdata;
-    if (!entry->key) {
-        if (!is_identity(entry->section))
-            return ini_refuse(problem, "\"%s\" does not name an app: user:, uid:, unit:, flatpak: or snap:",
-                              entry->section);
-        return apps_get(&r->apps, entry->section, &r->app);
-    }
-    if (strcmp(entry->key, "description") == 0)
-        return 0;
-    if (strcmp(entry->key, "allow") == 0)
-        return add_scopes(r->c, &r->app->allow, entry->value, problem);
-    if (strcmp(entry->key, "ask") == 0)
-        return add_scopes(r->c, &r->app->ask, entry->value, problem);
-    if (strcmp(entry->key, "deny") == 0)
-        return add_scopes(r->c, &r->app->deny, entry->value, problem);
-    return ini_refuse(problem, "unknown key \"%s\": description, allow, ask or deny", entry->key);
-}
-
-/* Puts table_decide()'s rules into three sets, the earlier rule taking away from the later ones. */
-static void app_prepare(struct app *a, const struct catalogue *c)
-{
-    struct scope_set decided = catalogue_expand_up(c, a->deny);
-    a->denied = decided;
-    a->asked = scope_set_minus(catalogue_expand_up(c, a->ask), decided);
-    decided = scope_set_union(decided, a->asked);
-    a->allowed = scope_set_minus(catalogue_expand(c, a->allow), decided);
-    decided = scope_set_union(decided, a->allowed);
-    a->asked = scope_set_union(a->asked, scope_set_minus(catalogue_expand(c, a->ask), decided));
-}
-
-static int join_apps(struct table *t, const struct catalogue *c, const struct apps *from)
+static int join(struct table *t, struct sections *from)
 {
     for (size_t i = 0; i < from->n; i++) {
-        const struct app *read = from->items[i];
         struct app *a;
-        int r = apps_get(&t->apps, read->name, &a);
+        int r = table_make_app(t, from->items[i]->app, &a);
+        if (r == 0)
+            r = sections_add(&a->sections, from->items[i]);
         if (r < 0)
             return r;
-        a->allow = scope_set_union(a->allow, read->allow);
-        a->ask = scope_set_union(a->ask, read->ask);
-        a->deny = scope_set_union(a->deny, read->deny);
-        app_prepare(a, c);
+        from->items[i] = NULL;
     }
-    return 0;
-}
-
-/* --- a malformed file ----------------------------------------------------------------------------------- */
-
-static int shut_app(struct table *t, const char *text, size_t n)
-{
-    while (n > 0 && (*text == ' ' || *text == '\t')) {
-        text++;
-        n--;
-    }
-    while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
-        n--;
-    _cleanup_free_ char *name = strndup(text, n);
-    if (!name)
-        return -ENOMEM;
-    struct app *a;
-    if (!is_identity(name))
-        return 0;
-    int r = apps_get(&t->apps, name, &a);
-    if (r == 0)
-        a->shut = true;
-    return r;
-}
-
-/* Every word of the line that could be an identity. */
-static int shut_words(struct table *t, const char *line, size_t n)
-{
-    static const char separators[] = " \t[]();#,\"'";
-    for (size_t start = 0, end; start < n; start = end + 1) {
-        end = start;
-        while (end < n && !memchr(separators, line[end], sizeof(separators) - 1))
-            end++;
-        int r = shut_app(t, line + start, end - start);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* A line may name an identity if it is, or was perhaps meant to be, the head of a section: what stands
- * between its brackets up to the first and up to the last that closes, and every word. Comments do not count,
- * and lines with a `=` after no bracket are keys. */
-static int shut_line(struct table *t, const char *line, size_t n)
-{
-    while (n > 0 && (*line == ' ' || *line == '\t')) {
-        line++;
-        n--;
-    }
-    if (n == 0 || *line == ';' || *line == '#')
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if (line[i] == ';' && (line[i - 1] == ' ' || line[i - 1] == '\t'))
-            n = i;
-    const char *open = memchr(line, '[', n);
-    if (!open)
-        return memchr(line, '=', n) ? 0 : shut_words(t, line, n);
-
-    const char *inside = open + 1;
-    size_t rest = n - (size_t)(inside - line);
-    const char *first = memchr(inside, ']', rest);
-    const char *last = memrchr(inside, ']', rest);
-    int r = shut_app(t, inside, first ? (size_t)(first - inside) : rest);
-    if (r == 0)
-        r = shut_app(t, inside, last ? (size_t)(last - inside) : rest);
-    return r < 0 ? r : shut_words(t, line, n);
-}
-
-static int shut_file(struct table *t, const char *text, size_t n)
-{
-    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-        text += 3;
-        n -= 3;
-    }
-    for (size_t start = 0, end; start < n; start = end + 1) {
-        end = start;
-        while (end < n && text[end] != '\n' && text[end] != '\r' && text[end] != '\0')
-            end++;
-        int r = shut_line(t, text + start, end - start);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return list_all(t);
 }
 
 static int add_problem(struct table *t, const char *file, const struct ini_problem *problem)
@@ -315,26 +197,37 @@ static int add_problem(struct table *t, const char *file, const struct ini_probl
     return 0;
 }
 
-int table_add_file(struct table *t, const struct catalogue *c, const char *file, const char *text, size_t n)
+int table_add_unreadable(struct table *t, const char *file, const char *reason)
 {
     struct ini_problem problem = {0};
-    if (!text) {
-        t->unreadable = true;
-        (void)ini_refuse(&problem, "the file cannot be read; what no other file mentions is denied");
-        return add_problem(t, file, &problem);
-    }
+    (void)ini_refuse(&problem, "%s; what no other file mentions is denied", reason);
+    int r = add_problem(t, file, &problem);
+    if (r == 0 && t->unreadable == 0)
+        t->unreadable = t->n_problems;
+    return r;
+}
 
-    _cleanup_(reading_clear) struct reading reading = {.c = c};
-    int r = ini_parse_text(text, n, take_entry, &reading, &problem);
+int table_add_file(struct table *t, const struct catalogue *c, const char *file, const char *text, size_t n)
+{
+    if (!text)
+        return table_add_unreadable(t, file, "the file cannot be read");
+
+    int r = strv_add(&t->files, file);
+    if (r < 0)
+        return r;
+    utf8_scrub(t->files.items[t->files.n - 1]);
+    struct ini_problem problem = {0};
+    _cleanup_(sections_clear) struct sections sections = {NULL, 0};
+    r = table_read(c, t->files.items[t->files.n - 1], text, n, &sections, &problem);
     if (r < 0)
         return r;
     if (r == 0)
-        return join_apps(t, c, &reading.apps);
-    r = shut_file(t, text, n);
-    return r < 0 ? r : add_problem(t, file, &problem);
+        return join(t, &sections);
+    r = add_problem(t, file, &problem);
+    return r < 0 ? r : table_shut(t, text, n, t->n_problems);
 }
 
-size_t table_count_sections(const struct table *t)
+size_t table_count_apps(const struct table *t)
 {
     return t->apps.n;
 }
@@ -349,7 +242,83 @@ const struct table_problem *table_get_problem(const struct table *t, size_t i)
     return &t->problems[i];
 }
 
+/* --- conditions ----------------------------------------------------------------------------------------- */
+
+static bool is_unit(const char *app)
+{
+    return strncmp(app, "unit:", strlen("unit:")) == 0;
+}
+
+/* Digits are a number, whatever a user may be called. */
+static bool names_user(const char *user, const struct subject *subject)
+{
+    char number[16];
+    if (user[strspn(user, "0123456789")] != '\0')
+        return strcmp(user, subject->user) == 0;
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)subject->uid);
+    return strcmp(user, number) == 0;
+}
+
+static enum fit fit_user(const struct section *s, const struct subject *subject)
+{
+    if (s->users.n == 0)
+        return is_unit(s->app) && !subject_is_system_uid(subject->uid) ? FIT_DENY : FIT_ALL;
+    for (size_t i = 0; i < s->users.n; i++)
+        if (names_user(s->users.items[i], subject))
+            return FIT_ALL;
+    return FIT_NOTHING;
+}
+
+/* A program that is not known may be the one that is meant. */
+static enum fit fit_exe(const struct section *s, const struct subject *subject)
+{
+    if (s->exe[0] == '\0' || strcmp(s->exe, subject->exe) == 0)
+        return FIT_ALL;
+    return subject->exe[0] == '\0' ? FIT_DENY : FIT_NOTHING;
+}
+
+enum fit section_fit(const struct section *s, const struct table_query *query,
+                     enum table_condition *ret_unmet)
+{
+    const struct subject *subject = &query->subject;
+    bool is_account =
+        s->accounts.n == 0 || query->account[0] == '\0' || strv_contains(&s->accounts, query->account);
+    const enum fit fits[CONDITIONS] = {
+        [TABLE_CONDITION_NONE] = FIT_ALL,
+        [TABLE_CONDITION_EXE] = fit_exe(s, subject),
+        [TABLE_CONDITION_USER] = fit_user(s, subject),
+        [TABLE_CONDITION_ACCOUNTS] = is_account ? FIT_ALL : FIT_NOTHING,
+        [TABLE_CONDITION_STRENGTH] = subject->strength >= s->strength ? FIT_ALL : FIT_DENY,
+        [TABLE_CONDITION_PINNED] = subject->is_pinned || !s->is_pinned ? FIT_ALL : FIT_DENY,
+        [TABLE_CONDITION_EXPIRES] =
+            s->expires_sec == 0 || query->now_sec < s->expires_sec ? FIT_ALL : FIT_DENY,
+    };
+    int unmet = TABLE_CONDITION_NONE;
+    for (int i = TABLE_CONDITION_EXE; i < CONDITIONS; i++)
+        if (fits[i] < fits[unmet])
+            unmet = i;
+    *ret_unmet = (enum table_condition)unmet;
+    return fits[unmet];
+}
+
 /* --- decisions ------------------------------------------------------------------------------------------ */
+
+/* What all sections that fit say together: all sets but these are empty. */
+static void add_up(const struct app *a, const struct table_query *query, struct section *sum)
+{
+    for (size_t i = 0; i < a->sections.n; i++) {
+        const struct section *s = a->sections.items[i];
+        enum table_condition unmet;
+        enum fit fit = section_fit(s, query, &unmet);
+        if (fit >= FIT_DENY)
+            sum->deny_up = scope_set_union(sum->deny_up, s->deny_up);
+        if (fit < FIT_ALL)
+            continue;
+        sum->ask_up = scope_set_union(sum->ask_up, s->ask_up);
+        sum->allow_down = scope_set_union(sum->allow_down, s->allow_down);
+        sum->ask_down = scope_set_union(sum->ask_down, s->ask_down);
+    }
+}
 
 void table_decide(const struct table *t, const struct catalogue *c, const struct table_query *query,
                   struct verdicts *ret)
@@ -358,15 +327,19 @@ void table_decide(const struct table *t, const struct catalogue *c, const struct
     struct scope_set unmentioned = listed;
     struct verdicts v = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
 
-    size_t place;
-    const struct app *a = apps_find(&t->apps, query->subject.app, &place);
+    const struct app *a = table_find_app(t, query->subject.app);
     if (a && a->shut) {
         unmentioned = SCOPE_SET_EMPTY;
     } else if (a) {
         /* The sets were made with the catalogue of their time: what has left it since is denied. */
-        v.allow = scope_set_intersection(a->allowed, listed);
-        v.ask = scope_set_intersection(a->asked, listed);
-        unmentioned = scope_set_minus(listed, a->denied);
+        struct section sum = {.app = NULL};
+        add_up(a, query, &sum);
+        struct scope_set decided = scope_set_union(sum.deny_up, sum.ask_up);
+        v.allow = scope_set_intersection(scope_set_minus(sum.allow_down, decided), listed);
+        struct scope_set asked =
+            scope_set_minus(scope_set_union(sum.ask_up, scope_set_minus(sum.ask_down, v.allow)), sum.deny_up);
+        v.ask = scope_set_intersection(asked, listed);
+        unmentioned = scope_set_minus(listed, sum.deny_up);
         unmentioned = scope_set_minus(unmentioned, scope_set_union(v.allow, v.ask));
     }
     if (t->unreadable)
@@ -377,10 +350,16 @@ void table_decide(const struct table *t, const struct catalogue *c, const struct
     *ret = v;
 }
 
+/* Which program it is does not count: a process could choose by whom it is named. */
 bool table_speaks_of(const struct table *t, const char *app, const struct subject *subject)
 {
-    size_t place;
-    return apps_find(&t->apps, app, &place) && subject_is_system_uid(subject->uid);
+    const struct app *a = table_find_app(t, app);
+    if (t->unreadable || (a && a->shut))
+        return true;
+    for (size_t i = 0; a && i < a->sections.n; i++)
+        if (fit_user(a->sections.items[i], subject) == FIT_ALL)
+            return true;
+    return false;
 }
 
 enum verdict verdicts_get(const struct verdicts *v, int scope)
