@@ -12,7 +12,8 @@ static void decide(struct broker *broker, const struct identity *identity, const
     const struct table_query query = {
         .subject = identity_subject(identity),
         .account = account ? account->id : "",
-        .now_sec = now_sec,
+        /* What runs out has run out while it is not known how late it is. */
+        .now_sec = wallclock_is_plausible(broker->wallclock) ? now_sec : INT64_MAX,
         .fallback = broker->config->default_verdict,
     };
     table_decide(broker->table, broker->catalogue, &query, ret);
