@@ -33,6 +33,7 @@ struct broker_options {
     const char *bus_address; /* NULL: the system bus */
     const char *user;        /* whom to become when started as root */
     const char *credentials; /* $CREDENTIALS_DIRECTORY, NULL without one */
+    const char *identd_path; /* the program lwa-identd */
     int identd_fd;           /* the pair to lwa-identd; -1: there is none (tests of parts) */
 };
 

@@ -59,33 +59,70 @@ int harden_process(void)
     return 0;
 }
 
-static int become(const struct passwd *entry)
+/* Selects what is to be left; applied by the caller. */
+static int select_capabilities(const unsigned *capabilities, size_t n, unsigned kinds)
 {
-    capng_clear(CAPNG_SELECT_BOTH);
-    if (capng_change_id((int)entry->pw_uid, (int)entry->pw_gid, CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING) !=
-        0)
+    capng_clear(CAPNG_SELECT_ALL);
+    for (size_t i = 0; i < n; i++)
+        if (capng_update(CAPNG_ADD, (capng_type_t)kinds, capabilities[i]) != 0)
+            return -EPERM;
+    return 0;
+}
+
+static int change_user(const char *user)
+{
+    errno = 0;
+    const struct passwd *entry = getpwnam(user);
+    if (!entry)
+        return errno ? -errno : -ENOENT;
+    if (entry->pw_uid == 0 || capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
+                                              CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING) != 0)
         return -EPERM;
     return 0;
 }
 
+/* Whether the n are there, and nothing else. */
+static int expect(const unsigned *capabilities, size_t n)
+{
+    if (capng_get_caps_process() != 0)
+        return -EPERM;
+    for (size_t i = 0; i < n; i++) {
+        if (!capng_have_capability(CAPNG_EFFECTIVE, capabilities[i]))
+            return -EPERM;
+        (void)capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE,
+                           capabilities[i]);
+    }
+    return capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE ? 0 : -EPERM;
+}
+
+int harden_keep(const unsigned *capabilities, size_t n)
+{
+    int r = select_capabilities(capabilities, n, CAPNG_EFFECTIVE | CAPNG_PERMITTED);
+    if (r == 0 && capng_apply(CAPNG_SELECT_CAPS) != 0)
+        r = -EPERM;
+    return r < 0 ? r : expect(capabilities, n);
+}
+
 int harden_become(const char *user)
 {
-    if (geteuid() == 0) {
-        errno = 0;
-        const struct passwd *entry = getpwnam(user);
-        if (!entry)
-            return errno ? -errno : -ENOENT;
-        if (entry->pw_uid == 0)
-            return -EPERM;
-        int r = become(entry);
-        if (r < 0)
-            return r;
-    } else {
-        capng_clear(CAPNG_SELECT_BOTH);
-        if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-            return -EPERM;
-    }
-    if (capng_get_caps_process() != 0 || capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
-        return -EPERM;
-    return 0;
+    if (geteuid() != 0)
+        return harden_keep(NULL, 0);
+    int r = select_capabilities(NULL, 0, 0);
+    if (r == 0)
+        r = change_user(user);
+    return r < 0 ? r : expect(NULL, 0);
+}
+
+int harden_become_with(const char *user, const unsigned *capabilities, size_t n)
+{
+    int r = select_capabilities(capabilities, n, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE);
+    if (r == 0 && geteuid() == 0)
+        r = change_user(user);
+    else if (r == 0 && capng_apply(CAPNG_SELECT_CAPS) != 0)
+        r = -EPERM;
+    /* The ambient set is what a program that is run gets without being setuid. */
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilities[i], 0, 0) < 0)
+            r = -errno;
+    return r < 0 ? r : expect(capabilities, n);
 }

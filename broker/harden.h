@@ -12,3 +12,9 @@ int harden_environment(void) _must_check_;
 int harden_process(void) _must_check_;
 /* Started as root: becomes `user`. However it was started: no capability is left, in any set. */
 int harden_become(const char *user) _must_check_;
+
+/* For lwa-identd: as harden_become(), but these `n` capabilities stay, through the execve() that follows. Not
+ * root: they must be there, as the unit gives them. -EPERM when they cannot be had. */
+int harden_become_with(const char *user, const unsigned *capabilities, size_t n) _must_check_;
+/* What is left from here on: these, which no program that is run inherits. */
+int harden_keep(const unsigned *capabilities, size_t n) _must_check_;

@@ -3,17 +3,19 @@
 /* lwa-brokerd: the command line, and the order in which privileges are given up:
  *
  *   root (or lwa-broker, from its unit)
- *     1. the environment is cleared: nothing in it can steer a privileged process
- *     2. no core dumps, not dumpable, no new privileges
- *     3. becomes lwa-broker, without any capability
+ *     1. starts lwa-identd, which keeps the two capabilities that it needs, and nothing else of ours
+ *     2. the environment is cleared: nothing in it can steer a privileged process
+ *     3. no core dumps, not dumpable, no new privileges
+ *     4. becomes lwa-broker, without any capability
  *   lwa-broker
- *     4. loads the libraries that could not be loaded later, and gives up all system calls but those it needs
- *     5. reads the configuration and the key, opens the store, connects, takes the bus name, serves */
+ *     5. loads the libraries that could not be loaded later, and gives up all system calls but those it needs
+ *     6. reads the configuration and the key, opens the store, connects, takes the bus name, serves */
 
 #include "autoconf.h"
 #include "broker/broker.h"
 #include "broker/harden.h"
 #include "broker/http-memory.h"
+#include "broker/identd-spawn.h"
 #include "broker/loop.h"
 #include "broker/seccomp.h"
 #include "util/log.h"
@@ -24,22 +26,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char usage[] = "lwa-brokerd [OPTION...]\n"
-                            "\n"
-                            "The credential broker for Login with Amazon; normally started by the system.\n"
-                            "\n"
-                            "  --config FILE          configuration (" CONFDIR "/broker.conf)\n"
-                            "  --state-dir DIR        database (" STATEDIR ")\n"
-                            "  --bus-address ADDRESS  message bus (the system bus)\n"
-                            "  --user NAME            whom to become when started as root (lwa-broker)\n"
-                            "  --debug                log more\n"
-                            "  --print-config         print a configuration of all keys and defaults\n"
-                            "  --help, --version\n";
+static const char usage[] =
+    "lwa-brokerd [OPTION...]\n"
+    "\n"
+    "The credential broker for Login with Amazon; normally started by the system.\n"
+    "\n"
+    "  --config FILE          configuration (" CONFDIR "/broker.conf)\n"
+    "  --state-dir DIR        database (" STATEDIR ")\n"
+    "  --bus-address ADDRESS  message bus (the system bus)\n"
+    "  --identd FILE          program that finds out who calls (" LIBEXECDIR "/lwa-identd)\n"
+    "  --user NAME            whom to become when started as root (lwa-broker)\n"
+    "  --debug                log more\n"
+    "  --print-config         print a configuration of all keys and defaults\n"
+    "  --help, --version\n";
 
 enum {
     OPTION_CONFIG = 256,
     OPTION_STATE_DIR,
     OPTION_BUS_ADDRESS,
+    OPTION_IDENTD,
     OPTION_USER,
     OPTION_DEBUG,
     OPTION_PRINT_CONFIG,
@@ -51,6 +56,7 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
     {"bus-address", required_argument, NULL, OPTION_BUS_ADDRESS},
+    {"identd", required_argument, NULL, OPTION_IDENTD},
     {"user", required_argument, NULL, OPTION_USER},
     {"debug", no_argument, NULL, OPTION_DEBUG},
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
@@ -73,6 +79,9 @@ static int read_command_line(int argc, char **argv, struct broker_options *ret)
             break;
         case OPTION_BUS_ADDRESS:
             ret->bus_address = optarg;
+            break;
+        case OPTION_IDENTD:
+            ret->identd_path = optarg;
             break;
         case OPTION_USER:
             ret->user = optarg;
@@ -145,12 +154,14 @@ int main(int argc, char **argv)
         .config_path = CONFDIR "/broker.conf",
         .state_dir = STATEDIR,
         .user = "lwa-broker",
+        .identd_path = LIBEXECDIR "/lwa-identd",
         .identd_fd = -1,
     };
     int code = read_command_line(argc, argv, &options);
     if (code >= 0)
         return code;
-    if (give_up_privileges(options.user) < 0 || confine() < 0)
+    if (identd_spawn(options.identd_path, options.user, &options.identd_fd) < 0 ||
+        give_up_privileges(options.user) < 0 || confine() < 0)
         return EXIT_FAILURE;
     options.credentials = getenv("CREDENTIALS_DIRECTORY");
     if (sodium_init() < 0) {

@@ -2,10 +2,10 @@
 #include "broker/seccomp.h"
 
 #include "autoconf.h"
+#include "broker/syscall-filter.h"
 
 #include <dlfcn.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -21,8 +21,7 @@
  * userfaultfd, perf). No memory becomes executable: a library that is not there yet cannot be loaded, so what
  * needs one loads it before (seccomp_preload_names(), http_memory_init()).
  *
- * Names, not numbers: what an architecture does not have is passed over, so old and new forms (mmap and
- * mmap2, poll and ppoll, 32-bit and 64-bit times) stand side by side. */
+ * Old and new forms (mmap and mmap2, poll and ppoll, 32-bit and 64-bit times) stand side by side. */
 
 #define NSSWITCH "/etc/nsswitch.conf"
 
@@ -199,10 +198,7 @@ static const char *const allowed[] = {
 #endif
 };
 
-static const struct {
-    const char *name;
-    int error;
-} absent[] = {
+static const struct syscall_absent absent[] = {
     {"clone3", ENOSYS}, /* its flags are in memory, where a filter cannot look: clone has them in hand */
     {"io_uring_setup", ENOSYS}, /* libuv tries it */
 };
@@ -211,13 +207,7 @@ static const struct {
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |            \
      CLONE_NEWNET)
 
-/* A call that is allowed with one argument of these values: (argument & mask) == value. */
-static const struct {
-    const char *name;
-    unsigned argument;
-    uint64_t mask;
-    uint64_t value;
-} conditional[] = {
+static const struct syscall_condition conditional[] = {
     {"socket", 0, UINT32_MAX, AF_UNIX},
     {"socket", 0, UINT32_MAX, AF_INET},
     {"socket", 0, UINT32_MAX, AF_INET6},
@@ -236,55 +226,21 @@ static const struct {
 };
 
 /* Fails, and does not end the process: the name service and the TLS library can do without a module. */
-static const char *const maps[] = {"mmap", "mmap2", "mprotect"};
-
-static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned n,
-               const struct scmp_arg_cmp *conditions)
-{
-    int number = seccomp_syscall_resolve_name(name);
-    /* A libseccomp that does not know the name was made before the call was: nothing here makes it. */
-    return number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(filter, action, number, n, conditions);
-}
-
-static int add_conditional(scmp_filter_ctx filter)
-{
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(conditional); i++) {
-        const struct scmp_arg_cmp fits =
-            SCMP_CMP(conditional[i].argument, SCMP_CMP_MASKED_EQ, conditional[i].mask, conditional[i].value);
-        r = add(filter, SCMP_ACT_ALLOW, conditional[i].name, 1, &fits);
-    }
-    const struct scmp_arg_cmp executable = SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(maps); i++)
-        r = add(filter, SCMP_ACT_ERRNO(EACCES), maps[i], 1, &executable);
-    const struct scmp_arg_cmp self = SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)getpid());
-    if (r == 0)
-        r = add(filter, SCMP_ACT_ALLOW, "tgkill", 1, &self); /* abort() */
-    return r;
-}
-
-static int fill(scmp_filter_ctx filter)
-{
-    int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (r == 0)
-        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: some are made all the time */
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(allowed); i++)
-        r = add(filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(absent); i++)
-        r = add(filter, SCMP_ACT_ERRNO((uint32_t)absent[i].error), absent[i].name, 0, NULL);
-    return r < 0 ? r : add_conditional(filter);
-}
+static const struct syscall_condition refused[] = {
+    {"mmap", 2, PROT_EXEC, PROT_EXEC},
+    {"mmap2", 2, PROT_EXEC, PROT_EXEC},
+    {"mprotect", 2, PROT_EXEC, PROT_EXEC},
+};
 
 int seccomp_confine(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    if (!filter)
-        return -ENOMEM;
-    int r = fill(filter);
-    if (r == 0)
-        r = seccomp_load(filter);
-    seccomp_release(filter);
-    return r;
+    const struct syscall_filter filter = {
+        SYSCALLS(allowed),
+        SYSCALLS(absent),
+        SYSCALLS(conditional),
+        SYSCALLS(refused),
+    };
+    return syscall_filter_load(&filter);
 }
 
 /* --- name service -------------------------------------------------------------------------------------- */

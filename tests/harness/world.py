@@ -490,7 +490,7 @@ class World:
         if name == "lwa-sim":
             return self.sim_argv("certs")
         where = ["--config", self.config_path, "--state-dir", self.state_dir, "--bus-address", self.bus_address]
-        return [self.program(self.broker_program), *where]
+        return [self.program(self.broker_program), *where, "--identd", self.program("lwa-identd")]
 
     def sim_argv(self, certs, ports=None):
         files = ["--cert", self.path(certs + "/cert.pem"), "--key", self.path(certs + "/key.pem")]

@@ -55,7 +55,12 @@ def as_installed(text):
             value = value.replace(found.group(), values[found.group(1)])
         return value
 
-    for name, installed in (("sysconfdir", "/etc"), ("localstatedir", "/var"), ("datarootdir", "/usr/share")):
+    for name, installed in (
+        ("sysconfdir", "/etc"),
+        ("localstatedir", "/var"),
+        ("datarootdir", "/usr/share"),
+        ("libexecdir", "/usr/libexec"),
+    ):
         text = text.replace(folder(name) + "/", installed + "/")
     return text
 
@@ -83,7 +88,12 @@ def test_what_the_daemon_says_of_a_wrong_start():
     for arguments, told in (
         (["--user", "nosuchuser"], "there is no user nosuchuser: add one, or name another with --user"),
         (["--config", "/nonexistent.conf"], "/nonexistent.conf: the file cannot be used: there is no such file"),
+        (
+            ["--identd", "/nonexistent"],
+            "/nonexistent cannot be run: No such file or directory; without it nobody can be identified",
+        ),
     ):
+        arguments = ["--identd", os.path.join(BUILD, "lwa-identd"), *arguments]
         done = subprocess.run([daemon, *arguments], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1 and done.stderr == f"<3>{told}\n"
 

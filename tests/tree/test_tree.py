@@ -31,7 +31,7 @@ FOREIGN = {
     "json.h": ["client/*"],
     "sodium.h": ["broker/*.c"],
     "cap-ng.h": ["broker/harden.c"],
-    "seccomp.h": ["broker/seccomp.c"],
+    "seccomp.h": ["broker/syscall-filter.c"],
     "qrencode.h": ["client/*.c"],
 }
 
