@@ -17,9 +17,11 @@ struct token;
 /* What is known of one app and one token; hangs from the token. */
 struct disclosure {
     struct list node; /* in token->disclosures */
+    struct token *token;
     char app[IDENTITY_APP_SIZE];
     uid_t uid;
     bool is_durable;
+    bool uses_once;    /* its record is still to use up a consent, for one call: no other waits for it */
     bool is_over;      /* revoked; kept for as long as the token is good, to say what is still out there */
     bool is_told;      /* who held it for the app was told so */
     struct list waits; /* until it is durable */
@@ -28,9 +30,11 @@ struct disclosure {
     uint64_t repeats_written;
 };
 
-typedef void (*disclosure_callback)(bool is_durable, void *userdata);
+enum { DISCLOSURE_ANSWERED = 1, DISCLOSURE_E_GONE = 1 };
 
-enum { DISCLOSURE_ANSWERED = 1 };
+/* 0: the record is durable; DISCLOSURE_E_GONE: the consent to be used up is not there any more, and there is
+ * no record; or a negative errno. */
+typedef void (*disclosure_callback)(int r, void *userdata);
 
 /* DISCLOSURE_ANSWERED with *ret_disclosure: it is on the trail, the token may be given to this app now. 0:
  * the callback will run when its record is durable, or could not be made so. Or a negative errno. A token
@@ -38,6 +42,11 @@ enum { DISCLOSURE_ANSWERED = 1 };
 int disclosure_ensure(struct token *token, const struct identity *identity, const struct trail_facts *facts,
                       disclosure_callback callback, void *userdata, struct disclosure **ret_disclosure,
                       struct disclosure_wait **ret) _must_check_;
+/* The same, and with the record the consents that were given once to `once` are used up: a record of its own,
+ * even for a token that this app was given before. Never answered at once. */
+int disclosure_use_once(struct token *token, const struct identity *identity, const struct trail_facts *facts,
+                        struct scope_set once, disclosure_callback callback, void *userdata,
+                        struct disclosure_wait **ret) _must_check_;
 void disclosure_wait_drop(struct disclosure_wait *wait);
 DEFINE_CLEANUP(struct disclosure_wait, disclosure_wait_drop);
 

@@ -3,6 +3,7 @@
 #include "broker/peer.h"
 #include "broker/schedule.h"
 #include "broker/token.h"
+#include "broker/verdict.h"
 #include "util/clock.h"
 
 #define LIFETIME_UNKNOWN_SEC 3600 /* of Amazon's tokens, until one was seen */
@@ -54,11 +55,22 @@ static void deliver(struct get_token *g, struct disclosure *d)
 
 /* --- disclose ---------------------------------------------------------------------------------------- */
 
-static void on_recorded(bool is_durable, void *userdata)
+/* What was used up is used up, also if the world changed meanwhile and the next pass ends elsewhere. */
+static void note_used(struct get_token *g)
+{
+    if (scope_set_is_empty(g->using))
+        return;
+    g->used = g->used_account == g->using_account ? scope_set_union(g->used, g->using) : g->using;
+    g->used_account = g->using_account;
+}
+
+static void on_recorded(int r, void *userdata)
 {
     struct get_token *g = userdata;
     g->disclosure_wait = NULL;
-    if (is_durable)
+    if (r == 0)
+        note_used(g);
+    if (r == 0 || r == DISCLOSURE_E_GONE)
         get_token_start_over(g);
     else
         call_fail(g->call, BUS_E_AUDIT_UNAVAILABLE,
@@ -68,6 +80,7 @@ static void on_recorded(bool is_durable, void *userdata)
 static void disclose(struct get_token *g)
 {
     struct token *token = g->grant->token;
+    const struct identity *identity = &g->call->peer->identity;
     const struct trail_facts facts = {
         .peer = g->call->peer,
         .account = g->account->id,
@@ -80,8 +93,13 @@ static void disclose(struct get_token *g)
         .token = token,
     };
     struct disclosure *d;
-    int r =
-        disclosure_ensure(token, &g->call->peer->identity, &facts, on_recorded, g, &d, &g->disclosure_wait);
+    int r;
+    g->using = verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_used(g));
+    g->using_account = g->account->row;
+    if (scope_set_is_empty(g->using))
+        r = disclosure_ensure(token, identity, &facts, on_recorded, g, &d, &g->disclosure_wait);
+    else
+        r = disclosure_use_once(token, identity, &facts, g->using, on_recorded, g, &g->disclosure_wait);
     if (r == DISCLOSURE_ANSWERED)
         deliver(g, d);
     else if (r < 0)

@@ -12,7 +12,8 @@
  *   grant      the one that may carry least; verdict on all      LoginRequired NarrowerLoginRequired
  *              that it may carry (I1)
  *   token      fresh enough, or renewed                          ProviderUnavailable ...
- *   disclose   a durable record first (I3)                       AuditUnavailable
+ *   disclose   a durable record first (I3), which uses up a      AuditUnavailable
+ *              consent that was given once
  *   deliver    a fresh read-only descriptor */
 
 #include "broker/gettoken.h"
@@ -45,6 +46,11 @@ void get_token_start_over(struct get_token *g)
                   "Logins or policy keep changing; try again in a second.");
 }
 
+struct scope_set get_token_used(const struct get_token *g)
+{
+    return g->account && g->account->row == g->used_account ? g->used : SCOPE_SET_EMPTY;
+}
+
 /* --- account ----------------------------------------------------------------------------------------- */
 
 static void check_account(struct get_token *g, bool may_use_device)
@@ -75,7 +81,7 @@ static void fill_question(struct get_token *g)
     }
     q->asked = g->asked;
     q->scopes = catalogue_expand(broker->catalogue, g->asked);
-    verdict_of(broker, &g->call->peer->identity, g->account, &q->verdicts);
+    verdict_of_used(broker, &g->call->peer->identity, g->account, get_token_used(g), &q->verdicts);
 }
 
 static void on_answer(struct get_token *g, const struct authorize_answer *answer)

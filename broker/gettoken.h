@@ -19,6 +19,8 @@ struct get_token {
     uint32_t min_valid_sec;
     struct scope_set refused; /* extras that polkit refused: grants that may carry them are passed over */
     unsigned restarts;
+    int64_t used_account;  /* the consents to these scopes of this account (its row) were given once, and */
+    struct scope_set used; /* this call used them up: to it they count to its end */
 
     /* Of the present pass. */
     uint64_t epoch; /* of the policy that it rests on */
@@ -32,9 +34,13 @@ struct get_token {
     struct authorize_wait *authorize_wait;
     struct renewal_wait *renewal_wait;
     struct disclosure_wait *disclosure_wait;
+    int64_t using_account; /* with disclosure_wait: what will be used up */
+    struct scope_set using;
 };
 
 struct account *get_token_find_account(struct get_token *g);
+/* What this call has used up of the present account's consents. */
+struct scope_set get_token_used(const struct get_token *g);
 /* Begins a pass. */
 void get_token_decide(struct get_token *g);
 /* Goes back to the start of the pass; a world that will not stand still is not waited for. */

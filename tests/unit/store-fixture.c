@@ -321,3 +321,26 @@ int64_t number(const struct fixture *f, const char *sql)
     sqlite3_close(db);
     return n;
 }
+
+int64_t number_at(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    int64_t n = -1;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return n;
+}
+
+const char *cut_power(const struct fixture *f)
+{
+    (void)unlink(fixture_path(f, "cut.db-wal"));
+    (void)unlink(fixture_path(f, "cut.db-shm"));
+    (void)unlink(fixture_path(f, "cut.db"));
+    const char *cut = fixture_path(f, "cut.db");
+    test_vfs_save_durable(f->path, cut);
+    return cut;
+}

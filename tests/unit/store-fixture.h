@@ -25,6 +25,10 @@ void fixture_close(struct fixture *f);
 void reopen(struct fixture *f);
 /* The first number of a query, beside the store; -1 without a row. */
 int64_t number(const struct fixture *f, const char *sql);
+/* The same of any database. */
+int64_t number_at(const char *path, const char *sql);
+/* What a power cut would leave now, under the name "cut.db" in the folder. */
+const char *cut_power(const struct fixture *f);
 /* A path in the folder; good until the call after the next. */
 const char *fixture_path(const struct fixture *f, const char *name);
 
