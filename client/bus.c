@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/bus.h"
 
+#include "client/advice.h"
 #include "client/outcome.h"
 #include "client/terminal.h"
 #include "dbus/names.h"
@@ -133,7 +134,9 @@ static bool is_told(const struct outcome *outcome, const char *message)
     return false;
 }
 
-int bus_report(const char *name, const char *message, const struct bus_context *context)
+/* `bus` may be NULL: then nothing is asked for a better hint. */
+static int report_error(struct bus *bus, const char *name, const char *message,
+                        const struct bus_context *context)
 {
     enum bus_error error = bus_error_from_name(name);
     if (error == BUS_OK && strncmp(name, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) != 0)
@@ -143,9 +146,15 @@ int bus_report(const char *name, const char *message, const struct bus_context *
     (void)report(outcome->code, "%s", message && *message ? message : outcome->sentence);
     if (outcome->code == CTL_LOGIN && !names_login(message, context))
         bus_hint_login(context);
-    else if (outcome->code != CTL_LOGIN && outcome->hint && !is_told(outcome, message))
+    bool is_advised = bus && context && context->is_app && advice_print(bus, error, context);
+    if (!is_advised && outcome->code != CTL_LOGIN && outcome->hint && !is_told(outcome, message))
         report_hint("%s", outcome->hint);
     return outcome->code;
+}
+
+int bus_report(const char *name, const char *message, const struct bus_context *context)
+{
+    return report_error(NULL, name, message, context);
 }
 
 int bus_report_unknown_answer(void)
@@ -163,7 +172,7 @@ int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const st
     _cleanup_message_ DBusMessage *reply = dbus_connection_send_with_reply_and_block(
         bus->connection, call, bus->interactive ? TIMEOUT_INTERACTIVE_MSEC : TIMEOUT_MSEC, &error);
     if (!reply)
-        return bus_report(error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
+        return report_error(bus, error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
     if (!dbus_message_has_signature(reply, signature))
         return bus_report_unknown_answer();
     *ret_reply = TAKE_PTR(reply);

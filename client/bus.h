@@ -33,6 +33,7 @@ struct bus_context {
     const struct strv *scopes;
     const char *account;
     const char *login_options; /* of `lwactl login`, with a blank at the end */
+    bool is_app;               /* it is the caller that would hold the scopes */
 };
 
 int bus_new_call(const char *path, const char *interface, const char *member, DBusMessage **ret) _must_check_;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lwactl check: what the caller would get, without asking anyone. */
 
+#include "client/advice.h"
 #include "client/bus.h"
 #include "client/grid.h"
 #include "client/outcome.h"
@@ -70,7 +71,17 @@ static int print_table(struct json_object *answer)
     return grid_print(&grid, &terminal, true, stdout);
 }
 
-static int show(const struct arguments *arguments, const struct bus_context *context, DBusMessage *reply)
+/* What to do about the worst verdict. */
+static void print_hint(struct bus *bus, int code, const struct bus_context *context)
+{
+    if (code == CTL_LOGIN)
+        bus_hint_login(context);
+    else if (code != CTL_OK)
+        (void)advice_print(bus, code == CTL_CONSENT ? BUS_E_CONSENT_REQUIRED : BUS_E_ACCESS_DENIED, context);
+}
+
+static int show(const struct arguments *arguments, struct bus *bus, const struct bus_context *context,
+                DBusMessage *reply)
 {
     bool as_json = arguments->given[OPTION_JSON];
     _cleanup_json_ struct json_object *answer = NULL;
@@ -81,8 +92,8 @@ static int show(const struct arguments *arguments, const struct bus_context *con
         return report(CTL_FAILED, "out of memory");
 
     int code = verdicts[worst_of(answer)].code;
-    if (code == CTL_LOGIN && !as_json)
-        bus_hint_login(context);
+    if (!as_json)
+        print_hint(bus, code, context);
     return code;
 }
 
@@ -108,11 +119,11 @@ static int run(const struct command *command, const struct arguments *arguments)
     if (account)
         writer_entry_string(&w, "account", account);
     writer_close(&w);
-    struct bus_context context = {&scopes, account};
+    struct bus_context context = {.scopes = &scopes, .account = account, .is_app = true};
     r = bus_end_arguments(&w);
     if (r == CTL_OK)
         r = bus_call(&bus, call, "a{ss}", &context, &reply);
-    return r == CTL_OK ? show(arguments, &context, reply) : r;
+    return r == CTL_OK ? show(arguments, &bus, &context, reply) : r;
 }
 
 static const struct option_spec options[] = {

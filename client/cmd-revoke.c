@@ -26,22 +26,17 @@ static int ask_first(const struct command *command, const struct arguments *argu
 /* What follows, and how it is undone. */
 static int tell(const struct arguments *arguments)
 {
-    const char *account = arguments->values[OPTION_ACCOUNT], *user = arguments->values[OPTION_USER];
+    const char *app = arguments->operands[0], *account = arguments->values[OPTION_ACCOUNT];
+    const char *user = arguments->values[OPTION_USER];
     struct terminal t = terminal_get();
     _cleanup_free_ char *text = NULL, *safe = NULL;
     if (asprintf(&text,
-                 "Revoked: %s gets no token of %s%s%s any more. "
-                 "`lwactl consent revoke %s%s%s%s%s` makes it an app like any other again.",
-                 arguments->operands[0],
-                 account ? "account "
-                 : user  ? "the accounts of "
-                         : "these accounts",
-                 account ? account
-                 : user  ? user
-                         : "",
-                 "", arguments->operands[0], account ? " --account " : "", account ? account : "",
+                 "Revoked: %s gets no token of %s%s%s%s any more. `lwactl consent list --app %s%s` shows the "
+                 "denial, and `lwactl consent revoke %s --account %s%s%s` takes it back.",
+                 app, account ? "account " : "the accounts", account ? account : "", user ? " of " : "",
+                 user ? user : "", app, user ? " --all" : "", app, account ? account : "ID",
                  user ? " --user " : "", user ? user : "") < 0)
-        text = NULL;
+        text = NULL; /* asprintf() leaves it undefined */
     if (!text || !(safe = text_safe(text)))
         return -ENOMEM;
     paragraph_print(&t, "", safe, stdout);

@@ -196,7 +196,8 @@ static int run(const struct command *command, const struct arguments *arguments)
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* no dump that holds the token */
     _cleanup_bus_ struct bus bus = {NULL};
     _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
-    struct bus_context context = {&scopes, arguments->values[OPTION_ACCOUNT]};
+    struct bus_context context = {
+        .scopes = &scopes, .account = arguments->values[OPTION_ACCOUNT], .is_app = true};
     r = bus_open(arguments, &bus);
     if (r == CTL_OK)
         r = new_call(arguments, &scopes, seconds != NULL, min_valid, &call);

@@ -333,8 +333,8 @@ def test_revoke(bus, broker):
     r = run(bus, "revoke", PLAYER, "--yes")
     text = r.stdout.decode()
     assert r.returncode == 0 and broker.last("RevokeApp")[1] == (PLAYER, {})
-    assert text.startswith(f"Revoked: {PLAYER} gets no token of these accounts any more.")
-    assert f"`lwactl consent revoke {PLAYER}`" in text and "in 30 min" in text
+    assert text.startswith(f"Revoked: {PLAYER} gets no token of the accounts any more.")
+    assert f"`lwactl consent list --app {PLAYER}`" in text and "in 30 min" in text
     assert "no revocation" in text and "https://amazon.com/ap/adam" in text
     text = run(bus, "revoke", PLAYER, "--yes", "--account", "main", "--user", "bob").stdout.decode()
     assert broker.last("RevokeApp")[1] == (PLAYER, {"account": ("s", "main"), "user": ("s", "bob")})
@@ -398,6 +398,65 @@ def test_mistakes_are_named_with_file_and_line(bus, broker, command, member):
     assert_harmless(r.stdout)
     r = run(bus, *command, "--json")
     assert (r.returncode, r.stderr) == (7, b"") and json.loads(r.stdout)[0]["line"] == 7
+
+
+# --- hints after a refusal --------------------------------------------------------------------------------
+
+
+def refuse(name):
+    def fail(*_):
+        raise BusError(name, "No, said an administrator.")
+    return fail
+
+
+def test_a_refusal_names_the_commands_for_this_very_app(bus, broker):
+    asking = [scope("music::library", "ask", asked=("b", False)), scope(LIBRARY, "ask"), scope("profile", "allow")]
+    broker.replies["Explain"] = explain(chain("ConsentRequired", app=("s", "user:musicd"), scopes=("aa{sv}", asking)))
+    why = f"`lwactl explain user:musicd {LIBRARY}`"
+    for name, hint in (("AccessDenied", why + " says why, and what to do"),
+                       ("ConsentRequired", f"agree with `lwactl consent allow user:musicd music::library {LIBRARY}`, or"),
+                       ("NarrowerLoginRequired", why + " says which logins are too wide, `lwactl plan`")):
+        broker.replies["GetToken"] = refuse(name)
+        r = run(bus, "token", LIBRARY, "--interactive")
+        assert ("hint: " + hint).encode() in r.stderr, r.stderr
+        assert broker.last("Explain")[1:] == (("", [LIBRARY], {}), False), "about the caller, without a prompt"
+    broker.replies["Explain"] = explain(chain(app=("s", HOSTILE), owner=("s", "device"), scopes=("aa{sv}", asking)))
+    broker.replies["GetToken"] = refuse("ConsentRequired")
+    r = run(bus, "token", LIBRARY, "--account", "old")
+    assert f"{LIBRARY} --account old --device`".encode() in r.stderr
+    assert broker.last("Explain")[1] == ("", [LIBRARY], {"account": ("s", "old")})
+    assert_harmless(r.stderr)
+    broker.replies["Explain"] = explain(chain(scopes=("aa{sv}", [])))  # polkit wants an administrator, nobody asks
+    r = run(bus, "token", LIBRARY)
+    assert b"consent allow" not in r.stderr and b"--interactive" in r.stderr
+
+
+def test_no_app_is_asked_about_in_vain(bus, broker):
+    """Neither after what no policy decides, nor when no app was refused."""
+    broker.replies["Explain"] = explain(chain())
+    for name in ("LoginRequired", "NoSuchAccount", "ProviderUnavailable"):
+        broker.replies["GetToken"] = refuse(name)
+        run(bus, "token", LIBRARY)
+    broker.replies["List"] = broker.replies["Begin"] = broker.replies["Plan"] = refuse("AccessDenied")
+    for command in (["accounts"], ["login", LIBRARY], ["plan"]):
+        run(bus, *command)
+    assert broker.count("Explain") == 0
+    for answer in (refuse("AccessDenied"), explain({}), lambda *_: ("s", ("x",))):  # it does not say who this is
+        broker.replies["Explain"] = answer
+        broker.replies["GetToken"] = refuse("ConsentRequired")
+        r = run(bus, "token", LIBRARY)
+        assert r.returncode == 4 and b"hint: run it from a terminal" in r.stderr and b"explain" not in r.stderr
+
+
+@pytest.mark.parametrize("verdict, hint", [("deny", b"hint: `lwactl explain user:musicd a` says why"),
+                                           ("ask", b"hint: agree with `lwactl consent allow user:musicd a`"),
+                                           ("allow", b"")])
+def test_check_names_the_commands_too(bus, broker, verdict, hint):
+    broker.replies["Explain"] = explain(chain(app=("s", "user:musicd"), scopes=("aa{sv}", [scope("a", "ask")])))
+    broker.replies["CheckScopes"] = lambda *_: ("a{ss}", ({"a": verdict},))
+    r = run(bus, "check", "a")
+    assert hint in r.stderr and bool(hint) == bool(r.stderr)
+    assert run(bus, "check", "a", "--json").stderr == b""
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What to do after the broker refused this program: the commands, with the app that it takes the program for.
+ * A person who tries what an app does need not know what the app is called. */
+
+#include "client/bus.h"
+
+/* For what the caller asked for as an app: `scopes` and `account` of the context. Prints a hint; false when
+ * there is none to give, or the broker does not say who this is, as in a sandbox. */
+bool advice_print(struct bus *bus, enum bus_error error, const struct bus_context *context);
