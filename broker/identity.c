@@ -18,10 +18,14 @@
 #include <errno.h>
 #include <string.h>
 
+#define LATER "try again later"
+
 struct identity_lookup {
     struct broker *broker;
     struct bus_call *call;
     struct user_lookup *user;
+    struct identd_ask *process;
+    uint64_t connected_usec;
     identity_callback callback;
     void *userdata;
     struct identity identity;
@@ -38,7 +42,7 @@ static void finish(struct identity_lookup *l, const char *why)
 
 static void finish_if_told(struct identity_lookup *l)
 {
-    if (l->user)
+    if (l->user || l->process)
         return;
     identity_name(&l->identity, l->broker->table);
     finish(l, NULL);
@@ -49,44 +53,99 @@ static void on_user(const char *name, void *userdata)
     struct identity_lookup *l = userdata;
     l->user = NULL;
     if (!name) {
-        finish(l, "the name of its user cannot be read; try again later");
+        finish(l, "the name of its user cannot be read; " LATER);
         return;
     }
     (void)snprintf(l->identity.user, sizeof(l->identity.user), "%s", name);
     finish_if_told(l);
 }
 
-/* 0, or READER_E_TYPE when it is not as it must be. */
-static int read_label(DBusMessageIter *credentials, struct identity *id)
+/* What lwa-identd says when it has no facts. */
+static const char *const failures[] = {
+    [IDENTD_GONE] = "the process that connected has ended, or its number is another's now; connect anew",
+    [IDENTD_OTHER_UID] =
+        "its process runs as another user than the one that connected; connect as the user it is to be",
+    [IDENTD_UNREADABLE] =
+        "its process cannot be looked at, or is not what it must be (a .flatpak-info that is no plain file, "
+        "or "
+        "a root that changes); start it anew, and if that does not help see `lwactl status`",
+    [IDENTD_TIMEOUT] = "the file system that its process is in does not answer; " LATER,
+    [IDENTD_BUSY] = "too many processes of its user wait to be looked at; " LATER,
+};
+
+static void on_process(const struct identd_answer *answer, void *userdata)
+{
+    struct identity_lookup *l = userdata;
+    struct identity *id = &l->identity;
+    l->process = NULL;
+    if (answer->status != IDENTD_OK) {
+        finish(l, failures[answer->status]);
+        return;
+    }
+    (void)snprintf(id->flatpak, sizeof(id->flatpak), "%s", answer->flatpak);
+    (void)snprintf(id->unit, sizeof(id->unit), "%s", answer->unit);
+    (void)snprintf(id->exe, sizeof(id->exe), "%s", answer->exe);
+    id->is_foreign = answer->is_foreign;
+    id->is_pinned = answer->is_pinned;
+    finish_if_told(l);
+}
+
+/* Whether what is there is as it must be; what a bus does not know is not there. */
+static bool read_label(DBusMessageIter *credentials, struct identity *id)
 {
     const unsigned char *bytes;
     size_t n;
     int r = reader_find_bytes(credentials, "LinuxSecurityLabel", &bytes, &n);
     if (r == 0)
         id->label = snap_label_read(bytes, n, id->snap);
-    return r == -ENOENT ? 0 : r;
+    return r == 0 || r == -ENOENT;
 }
 
-static bool read_credentials(DBusMessage *reply, struct identity *id)
+static bool read_process_fd(DBusMessageIter *credentials, int *ret)
+{
+    int r = reader_find(credentials, "ProcessFD", DBUS_TYPE_UNIX_FD, ret);
+    return r == 0 ? *ret >= 0 : r == -ENOENT; /* < 0: it is there, but no descriptor was free */
+}
+
+static bool read_credentials(DBusMessage *reply, struct identity *id, int *ret_pidfd)
 {
     DBusMessageIter args;
-    dbus_uint32_t uid;
+    dbus_uint32_t uid, pid;
     if (dbus_message_get_type(reply) != DBUS_MESSAGE_TYPE_METHOD_RETURN ||
         !dbus_message_has_signature(reply, "a{sv}") || !dbus_message_iter_init(reply, &args) ||
-        reader_find(&args, "UnixUserID", DBUS_TYPE_UINT32, &uid) != 0 || uid == (uid_t)-1)
+        reader_find(&args, "UnixUserID", DBUS_TYPE_UINT32, &uid) != 0 || uid == (uid_t)-1 ||
+        reader_find(&args, "ProcessID", DBUS_TYPE_UINT32, &pid) != 0 || pid == 0 || pid > INT32_MAX)
         return false;
     id->uid = uid;
-    return read_label(&args, id) == 0;
+    id->pid = (pid_t)pid;
+    return read_label(&args, id) && read_process_fd(&args, ret_pidfd);
+}
+
+static int look_at(struct identity_lookup *l, int pidfd)
+{
+    const struct identity *id = &l->identity;
+    int r = user_look_up(l->broker, id->uid, on_user, l, &l->user);
+    if (r < 0)
+        return r;
+    return l->broker->identd ? identd_ask(l->broker->identd, id->uid, id->pid, pidfd, l->connected_usec,
+                                          on_process, l, &l->process)
+                             : -EPIPE;
 }
 
 static void on_credentials(DBusMessage *reply, void *userdata)
 {
     struct identity_lookup *l = userdata;
+    _cleanup_close_ int pidfd = -1;
     l->call = NULL;
-    if (!read_credentials(reply, &l->identity))
-        finish(l, "the message bus does not tell its user; try again later");
-    else if (user_look_up(l->broker, l->identity.uid, on_user, l, &l->user) < 0)
-        finish(l, "the broker is out of memory; try again later");
+    if (!read_credentials(reply, &l->identity, &pidfd)) {
+        finish(l, "the message bus does not tell its user and process; " LATER);
+        return;
+    }
+    int r = look_at(l, pidfd);
+    if (r == -ENOMEM)
+        finish(l, "the broker is out of memory; " LATER);
+    else if (r < 0)
+        finish(l, "nothing looks at its process (lwa-identd has ended); " LATER);
 }
 
 int identity_look_up(struct broker *broker, const char *name, identity_callback callback, void *userdata,
@@ -96,6 +155,7 @@ int identity_look_up(struct broker *broker, const char *name, identity_callback 
     if (!l)
         return -ENOMEM;
     l->broker = broker;
+    l->connected_usec = appeared_usec(&broker->appeared, name);
     l->callback = callback;
     l->userdata = userdata;
     l->identity.uid = (uid_t)-1;
@@ -120,5 +180,6 @@ void identity_lookup_drop(struct identity_lookup *l)
         return;
     bus_call_drop(l->call);
     user_lookup_drop(l->user);
+    identd_ask_drop(l->process);
     free(l);
 }

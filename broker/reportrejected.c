@@ -107,20 +107,20 @@ void broker1_report_rejected(struct call *call)
         call_fail_no_memory(call);
         return;
     }
-    /* An id of another length is nobody's. A message of any size is not kept until it is known who sent it:
-     * libdbus stops reading when it holds too much. */
-    if (strlen(token_id) != TOKEN_ID_SIZE - 1) {
-        reply_bool(call, false);
-        return;
-    }
     struct report *r = calloc(1, sizeof(*r));
     if (!r) {
         call_fail_no_memory(call);
         return;
     }
     r->call = call;
-    memcpy(r->token_id, token_id, TOKEN_ID_SIZE);
     call->state = r;
     call->drop_state = report_free;
-    call_identify(call, report);
+    if (strlen(token_id) == TOKEN_ID_SIZE - 1) /* one of another length is nobody's, as is "" */
+        memcpy(r->token_id, token_id, TOKEN_ID_SIZE);
+    /* A message of any size is not kept until it is known who sent it: libdbus stops reading when it holds
+     * too much. */
+    if (call_release_body(call) < 0)
+        call_fail_no_memory(call);
+    else
+        call_identify(call, report);
 }

@@ -46,7 +46,7 @@ class Bubblewrap:
     """A command in a real bubblewrap sandbox with a root of its own. `mark`: the bytes of /.flatpak-info, put there
     as Flatpak does; None for none. `options`: more for bwrap."""
 
-    def __init__(self, world, user, command, mark=None, options=(), env=None):
+    def __init__(self, world, user, command, mark=None, options=(), env=None, fds=()):
         read_end, write_end = os.pipe()
         handed = [write_end]
         argv = ["bwrap", "--die-with-parent", "--json-status-fd", write_end, "--ro-bind", "/usr", "/usr", "--proc", "/proc"]
@@ -58,7 +58,7 @@ class Bubblewrap:
             argv += ["--perms", "0600", "--ro-bind-data", handed[-1], "/.flatpak-info"]
         argv += [*options, "--", *command]
         try:
-            self.process = world.spawn_as(user, argv, pass_fds=handed, env=env)
+            self.process = world.spawn_as(user, argv, pass_fds=[*handed, *fds], env=env)
         finally:
             for fd in handed:
                 os.close(fd)

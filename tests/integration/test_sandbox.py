@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who is asking, where several apps share one user: real sandboxes, proxies, units and roots, and what they reach.
+
+Snap is not here: these machines have no AppArmor, so that only the reader of its labels is tested
+(tests/unit/test-snap-label.c); and no ProcessFD, since the bus is older than that."""
+
+import glob
+import os
+import signal
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import apps
+from apps import BROKER, REQUEST, audit, check, grants, refused, rule, take, why_refused
+from boxed import boxed, flatpak, orphaned, roaming, run_with_pid
+from client import Client
+from sandbox import SilentRoot, Unit, flatpak_info
+from world import DBusError, wait_until
+
+SCOPE = "music::library:read"
+PLAYER, RADIO = "org.example.Player", "org.example.Radio"
+INTROSPECTABLE, PEER = "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+THREE = f"""
+[flatpak:{PLAYER}]
+allow = {SCOPE}
+[flatpak:{RADIO}]
+allow = profile
+[user:alice]
+allow = postal_code
+"""
+
+
+@pytest.fixture
+def linked(world):
+    apps.open_to_logins(world)
+    return world
+
+
+def link_each(world, user="alice"):
+    apps.link_all(world, [(user, [scope], "alice", {}) for scope in (SCOPE, "profile", "postal_code")])
+
+
+def records_of(world, client_app):
+    return [record for record in audit(world) if record["app"] == client_app]
+
+
+# --- sandboxes are told apart ---
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["on the bus", "through a proxy"])
+def test_two_flatpaks_and_their_user(linked, proxied):
+    """Each holds what is its own, and none what is another's."""
+    linked.write_config(policy={"default": "deny"})
+    grants(linked, THREE)
+    link_each(linked)
+    clients = {
+        SCOPE: flatpak(linked, "alice", PLAYER, proxied),
+        "profile": flatpak(linked, "alice", RADIO, proxied),
+        "postal_code": linked.client("alice"),
+    }
+    for own, client in clients.items():
+        assert take(client, [own]).info["scopes"] == [own]
+        for other in set(clients) - {own}:
+            assert why_refused(client, [other]) == "AccessDenied"
+            assert check(client, [own, other]) == {own: "allow", other: "deny"}
+    disclosed = {(r["app"], r["kind"], r["strength"], r["carried"]) for r in audit(linked, "token-disclosed")}
+    assert disclosed == {
+        (f"flatpak:{PLAYER}", "flatpak", "sandbox", SCOPE),
+        (f"flatpak:{RADIO}", "flatpak", "sandbox", "profile"),
+        ("user:alice", "user", "uid", "postal_code"),
+    }
+
+
+def test_same_flatpak_of_another_user_has_another_account(linked):
+    grants(linked, THREE)
+    apps.link(linked, "alice", [SCOPE])
+    take(flatpak(linked, "alice", PLAYER), [SCOPE])
+    with refused("LoginRequired"):
+        flatpak(linked, "bob", PLAYER).get_token([SCOPE])
+    with refused("NoSuchAccount"):
+        flatpak(linked, "bob", PLAYER).get_token([SCOPE], account="main")
+
+
+def test_device_account_only_with_permission(linked):
+    grants(linked, THREE)
+    apps.link(linked, "alice", [SCOPE], "carol", owner="device")
+    player = flatpak(linked, "bob", PLAYER)
+    assert take(player, [SCOPE]).info["account"] == "device"
+    no_device = rule('action.id == "org.lwabroker.device.use" && d("app_kind") == "flatpak"', "NO")
+    linked.write_rule("20-test", no_device)
+    assert why_refused(player, [SCOPE]) in ("LoginRequired", "AccessDenied")
+    assert why_refused(flatpak(linked, "bob", PLAYER), [SCOPE]) in ("LoginRequired", "AccessDenied")
+    assert why_refused(flatpak(linked, "bob", "org.example.Other"), [SCOPE]) == "ConsentRequired"
+
+
+def test_a_caller_stays_who_it_is_whatever_it_says(linked):
+    """It names other apps, users and accounts in every string that it may send, and owns a name of another app."""
+    linked.write_config(policy={"default": "deny"})
+    grants(linked, THREE)
+    apps.link(linked, "alice", [SCOPE])
+    liar = flatpak(linked, "alice", RADIO)
+    claims = (f"flatpak:{PLAYER}", PLAYER, "user:alice", "uid:0", "unit:musicd.service", "root", "device", ":1.0")
+    for claim in claims:
+        for option in ("app", "app_id", "user", "uid", "owner", "identity", "flatpak", "sender"):
+            with refused("InvalidArgument", option):
+                liar.get_token([SCOPE], **{option: ("s", claim)})
+        with refused("InvalidScope"):
+            liar.get_token([claim.replace(":", "/")])
+        with refused("InvalidScope"):
+            check(liar, [claim])
+        assert why_refused(liar, [SCOPE], account=claim) in ("AccessDenied", "InvalidArgument", "NoSuchAccount")
+        assert liar.call(BROKER, "ReportRejected", "s", (claim,)) is False
+    assert why_refused(liar, [SCOPE]) == "AccessDenied"
+    assert {record["app"] for record in audit(linked, "token-denied")} == {f"flatpak:{RADIO}"}
+
+
+# --- what is no sandbox that anybody knows ---
+
+
+def everything(client):
+    """A call of each of D-Bus's own interfaces and one of each of ours: what came of them."""
+    calls = [
+        (PEER, "Ping", "", ()),
+        (PEER, "GetMachineId", "", ()),
+        (INTROSPECTABLE, "Introspect", "", ()),
+        (PROPERTIES, "Get", "ss", (BROKER, "Version")),
+        (PROPERTIES, "GetAll", "s", (BROKER,)),
+        (BROKER, "GetToken", "asa{sv}", ([SCOPE], {})),
+        (BROKER, "CheckScopes", "asa{sv}", ([SCOPE], {})),
+        (BROKER, "ReportRejected", "s", ("x",)),
+        (BROKER, "ReleaseTokens", "", ()),
+        (apps.STATUS, "Get", "", ()),
+        (apps.ACCOUNTS, "List", "a{sv}", ({},)),
+        (apps.LOGIN, "Begin", "sasa{sv}", ("device-code", [SCOPE], {})),
+        (apps.AUDIT, "Query", "a{sv}tu", ({}, 0, 1)),
+    ]
+    return calls, client.call_many(calls)
+
+
+def test_unknown_sandbox_is_refused_everything(linked):
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    apps.link(linked, "alice", [SCOPE])
+    linked.write_rule("20-test", rule("true", "YES"))
+    stranger = boxed(linked, "alice")
+    for call, result in zip(*everything(stranger)):
+        assert isinstance(result, DBusError) and result.short == "AccessDenied", (call, result)
+        assert "Flatpak" in result.message and "unit" in result.message, call
+    # Once on the trail, with a count.
+    (record,) = audit(linked, "token-denied")
+    assert (record["app"], record["kind"], record["uid"]) == ("unknown", "unknown", 20001)
+    assert (record["verdict"], record["decided_by"]) == ("AccessDenied", "identity")
+    # And alice herself is who she is.
+    take(linked.client("alice"), [SCOPE])
+
+
+BROKEN = {
+    "empty": b"",
+    "no section": b"name=org.example.Player\n",
+    "no name": b"[Application]\nruntime=x\n",
+    "two names": b"[Application]\nname=org.example.Player\nname=org.example.Radio\n",
+    "binary": bytes(range(256)),
+    "huge": b"[Application]\nname=org.example.Player\n" + b"#" * 100000,
+    "no id": flatpak_info("../etc"),
+}
+
+
+@pytest.mark.parametrize("mark", BROKEN.values(), ids=BROKEN)
+def test_broken_mark_is_refused(linked, mark):
+    """Neither what it seems to say, nor an app without a mark, nor the user."""
+    grants(linked, THREE)
+    caller = boxed(linked, "alice", mark)
+    with refused("AccessDenied", "It cannot be told who is calling", ".flatpak-info"):
+        caller.get_token(["postal_code"])
+    assert why_refused(linked.client("alice"), ["postal_code"]) == "LoginRequired"
+
+
+ODD = {
+    "directory": ["--dir", "/.flatpak-info"],
+    "symlink": ["--symlink", "/usr/lib/os-release", "/.flatpak-info"],
+    "device": ["--dev-bind", "/dev/zero", "/.flatpak-info"],
+}
+
+
+@pytest.mark.parametrize("options", ODD.values(), ids=ODD)
+def test_mark_that_is_no_file_is_refused(linked, options):
+    grants(linked, THREE)
+    with refused("AccessDenied", "It cannot be told who is calling", ".flatpak-info"):
+        boxed(linked, "alice", options=options).get_token(["postal_code"])
+
+
+def test_who_left_the_sandboxes_root_is_not_its_user(linked):
+    """A user namespace alone, with the root of the host, is an unknown sandbox too."""
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    caller = boxed(linked, "alice", options=["--unshare-user"])
+    assert why_refused(caller, [SCOPE]) == "AccessDenied"
+    assert {record["app"] for record in audit(linked, "token-denied")} == {"unknown"}
+
+
+# --- closed to sandboxes ---
+
+VALUES = {"flow": "device-code", "answer": "allow", "app": f"flatpak:{PLAYER}", "account": "main"}
+BY_TYPE = {"s": "main", "as": [SCOPE], "a{sv}": {}, "t": 0, "u": 1, "b": True}
+
+
+def methods_of(world):
+    """(interface, member, signature, good arguments) of every method in the XML files."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(world.src_dir), "dbus/*.xml"))):
+        for interface in ElementTree.parse(path).getroot().iter("interface"):
+            for method in interface.findall("method"):
+                args = [arg for arg in method.findall("arg") if arg.get("direction") != "out"]
+                signature = "".join(arg.get("type") for arg in args)
+                values = tuple(VALUES.get(arg.get("name"), BY_TYPE.get(arg.get("type"))) for arg in args)
+                found.append((interface.get("name"), method.get("name"), signature, values))
+    return found
+
+
+def closed_methods(world):
+    """Those on the broker's own object that a sandboxed app is refused. One that takes a descriptor is no call at all
+    to who may not send one."""
+    closed = [m for m in methods_of(world) if m[0] not in (BROKER, REQUEST) and "h" not in m[2]]
+    assert len(closed) >= 11 and {m[0] for m in closed} >= {apps.LOGIN, apps.ACCOUNTS, apps.AUDIT, apps.STATUS}
+    return closed
+
+
+def refused_methods(client, methods):
+    return [
+        method[:2]
+        for method, result in zip(methods, client.call_many(methods))
+        if isinstance(result, DBusError) and result.short == "AccessDenied" and "sandbox" in result.message
+    ]
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["on the bus", "through a proxy"])
+def test_flatpak_has_broker1_and_nothing_else(linked, proxied):
+    grants(linked, THREE)
+    apps.link(linked, "alice", [SCOPE])
+    player = flatpak(linked, "alice", PLAYER, proxied)
+    closed = closed_methods(linked)
+    assert refused_methods(player, closed) == [method[:2] for method in closed]
+    # It is not told of them either, and nothing that they do was done.
+    shown = {i.get("name") for i in ElementTree.fromstring(player.call(INTROSPECTABLE, "Introspect")).iter("interface")}
+    assert {name for name in shown if name.startswith("org.lwabroker.")} == {BROKER}
+    assert player.get_properties(apps.STATUS) == {}
+    take(player, [SCOPE])
+    player.call(PEER, "Ping")
+
+
+def test_login_requests_are_for_their_creator_only(linked):
+    """Who reads a code first can link his own account: not even an app of the same user may."""
+    grants(linked, THREE)
+    alice = linked.client("alice")
+    path = apps.begin_login(alice, [SCOPE])
+    apps.user_code(linked, alice, path)
+    methods = [m for m in methods_of(linked) if m[0] == REQUEST]
+    own = [(PROPERTIES, "Get", "ss", (REQUEST, "UserCode")), (PROPERTIES, "GetAll", "s", (REQUEST,))]
+    assert len(methods) >= 2
+    others = (flatpak(linked, "alice", PLAYER), linked.client("alice"), linked.client("bob"), linked.client("root"))
+    for client in others:
+        for method in [*methods, *own, (INTROSPECTABLE, "Introspect", "", ())]:
+            with refused("UnknownObject"):
+                client.call(*method, path=path)
+        branch = client.call(INTROSPECTABLE, "Introspect", path=path.rsplit("/", 1)[0])
+        assert path.rsplit("/", 1)[1] not in [n.get("name") for n in ElementTree.fromstring(branch).iter("node")]
+    assert alice.get_property(REQUEST, "State", path=path) == "waiting"
+
+
+def test_polkit_rule_opens_what_it_names(linked):
+    """One app and one interface; what a call does still asks its own action."""
+    grants(linked, THREE)
+    named = f'd("app") == "flatpak:{PLAYER}" && d("app_kind") == "flatpak" && d("strength") == "sandbox"'
+    let_in = rule(f'{named} && action.id == "org.lwabroker.sandbox.allow" && d("interface") == "{apps.LOGIN}"', "YES")
+    linked.write_rule("10-manage", None)
+    linked.write_rule("20-test", let_in)
+    player, radio = flatpak(linked, "alice", PLAYER), flatpak(linked, "alice", RADIO)
+    with refused("AccessDenied", "org.lwabroker.login"):
+        apps.begin_login(player, [SCOPE])
+    linked.write_rule("10-manage", apps.MANAGE)
+    path = apps.begin_login(player, [SCOPE])
+    linked.sim.approve(apps.user_code(linked, player, path))
+    outcome, details = player.wait_signal(REQUEST, "Finished", timeout=15 * linked.slowness, path=path)
+    assert (outcome, details["account"]) == ("linked", "main")
+
+    closed = closed_methods(linked)
+    others = [m for m in closed if m[0] != apps.LOGIN]
+    assert refused_methods(player, others) == [m[:2] for m in others]
+    assert refused_methods(radio, closed) == [m[:2] for m in closed]
+    # A rule that says another thing from now on holds from now on: nothing is remembered.
+    linked.write_rule("20-test", None)
+    with refused("AccessDenied", "closed to sandboxed apps", "org.lwabroker.sandbox.allow"):
+        apps.begin_login(player, [SCOPE])
+
+
+def test_no_rule_opens_anything_to_roots_flatpak(linked):
+    """polkit up to 124 says yes to uid 0 without asking any rule."""
+    linked.write_rule("20-test", rule("true", "YES"))
+    player = flatpak(linked, "root", PLAYER)
+    closed = closed_methods(linked)
+    assert refused_methods(player, closed) == [m[:2] for m in closed]
+
+
+def test_caller_that_leaves_while_polkit_thinks(linked):
+    """The question goes with it; and polkit's death is a no."""
+    player, radio = flatpak(linked, "alice", PLAYER), flatpak(linked, "alice", RADIO)
+    check(player, [SCOPE])
+    linked.polkitd.pause()
+    player.send(apps.STATUS, "Get")
+    serial = radio.send(apps.STATUS, "Get")
+    apps.await_calls(linked, 2)
+    linked.clients.remove(player)
+    player.close()
+    apps.await_calls(linked, 1)
+    linked.polkitd.kill9()
+    with refused("AccessDenied", "closed to sandboxed apps"):
+        radio.wait(serial)
+    linked.start("polkit")
+
+
+# --- signals ---
+
+
+def test_signals_go_to_whom_they_concern(linked):
+    """AccountsChanged to the apps of the owner that asked for a token, sandboxed ones too; AttentionNeeded to the
+    owner's connections outside of sandboxes only, whatever a rule lets the others call."""
+    grants(linked, THREE.replace("allow = postal_code", f"allow = {SCOPE}"))
+    apps.link(linked, "alice", [SCOPE])
+    linked.write_rule("20-test", rule('action.id == "org.lwabroker.sandbox.allow"', "YES"))
+    inside, outside = flatpak(linked, "alice", PLAYER), linked.client("alice")
+    stranger, bob = boxed(linked, "alice"), linked.client("bob")
+    for client in (inside, outside, bob):
+        assert client.call(apps.ACCOUNTS, "List", "a{sv}", ({},)) is not None
+        why_refused(client, [SCOPE])
+    for call in everything(stranger)[1]:
+        assert isinstance(call, DBusError)
+    linked.sim.revoke("alice")
+    with refused("LoginRequired"):
+        outside.call(BROKER, "ReportRejected", "s", (take(outside, [SCOPE]).info["token_id"],))
+    outside.wait_signal(apps.ACCOUNTS, "AttentionNeeded", timeout=15 * linked.slowness)
+    apps.link(linked, "alice", ["profile"])
+    inside.wait_signal(BROKER, "AccountsChanged", timeout=15 * linked.slowness)
+    # What the broker had to say to anybody is ahead of its answer to this.
+    for client in (inside, stranger, bob):
+        assert why_refused(client, ["no:such"]) == "InvalidScope"
+        members = {member for _, member, _ in client.drain(0)}
+        assert "AttentionNeeded" not in members
+        assert client is inside or members == set()
