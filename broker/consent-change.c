@@ -394,8 +394,10 @@ static void on_expired(struct store_reply *reply, void *userdata)
     if (!of)
         return;
     of->is_expiring = false;
-    if (reply->r >= 0)
-        drop_answers(account, op);
+    if (reply->r < 0)
+        return; /* it is tried again */
+    drop_answers(account, op);
+    consents_expire(op->broker);
 }
 
 /* What ran out of this app, and when the latest did. */

@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/consent.h"
 #include "broker/store-internal.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/utf8.h"
@@ -51,9 +52,20 @@ static const struct {
     {"audit", "fingerprint", COLUMN_BLOB},
     {"audit", "repeats", COLUMN_NUMBER},
     {"audit", "grant_row", COLUMN_NUMBER},
+    {"audit", "chain", COLUMN_TEXT},
+    {"consent", "account", COLUMN_NUMBER},
+    {"consent", "app", COLUMN_TEXT},
+    {"consent", "scope", COLUMN_TEXT},
+    {"consent", "answer", COLUMN_TEXT},
+    {"consent", "lasts", COLUMN_TEXT},
+    {"consent", "given_sec", COLUMN_NUMBER},
+    {"consent", "until_sec", COLUMN_NUMBER},
+    {"consent", "how", COLUMN_TEXT},
+    {"consent", "by_uid", COLUMN_NUMBER},
+    {"consent", "by_name", COLUMN_TEXT},
 };
 
-static const char *const tables[] = {"audit", "grant", "account", "owner"};
+static const char *const tables[] = {"audit", "consent", "grant", "account", "owner"};
 static const char *const tokens[] = {"Atzr|the first", "Atzr|the second"};
 
 static char folder[] = "/dev/shm/lwa-fuzz-XXXXXX";
@@ -98,6 +110,26 @@ static int64_t await(uv_loop_t *loop, int64_t *row)
     return *row;
 }
 
+static void add_consent(uv_loop_t *loop, struct store *s, int64_t account, bool denies)
+{
+    const struct store_consent_change change = {
+        .of = {.account = account,
+               .app = "user:musicd",
+               .answer = denies ? "deny" : "allow",
+               .lasts = denies ? "logout" : "until",
+               .given_sec = 1800000000,
+               .until_sec = denies ? 0 : 1900000000,
+               .how = "command",
+               .by_uid = 1000,
+               .by_name = "alice"},
+        .gives = denies ? "" : "a",
+    };
+    int64_t row = -1;
+    require(store_change_consents(s, &change, audit_record_new(AUDIT_CONSENT_GIVEN), on_done, &row, NULL) ==
+            0);
+    (void)await(loop, &row);
+}
+
 /* One of alice's, one of the device's. */
 static void add_login(uv_loop_t *loop, struct store *s, size_t i)
 {
@@ -117,7 +149,7 @@ static void add_login(uv_loop_t *loop, struct store *s, size_t i)
     require(store_add_grant(s, &grant, token, audit_record_new(AUDIT_LOGIN_BEGUN), on_done, &row, NULL) == 0);
     struct store_link link = {.grant = await(loop, &row), .id = "main", .label = "Main", .is_default = true};
     require(store_link(s, &link, audit_record_new(AUDIT_LOGIN_FINISHED), on_done, &account, NULL) == 0);
-    (void)await(loop, &account);
+    add_consent(loop, s, await(loop, &account), i == 1);
 }
 
 static void make_database(void)
@@ -158,11 +190,14 @@ static void prepare(void)
 
 static void restore(void)
 {
-    require(store_db_exec(&writer, "BEGIN; DELETE FROM audit; DELETE FROM grant; DELETE FROM account; "
-                                   "DELETE FROM owner; INSERT INTO owner SELECT * FROM good_owner; "
-                                   "INSERT INTO account SELECT * FROM good_account; "
-                                   "INSERT INTO grant SELECT * FROM good_grant; "
-                                   "INSERT INTO audit SELECT * FROM good_audit") == 0);
+    require(
+        store_db_exec(&writer,
+                      "BEGIN; DELETE FROM audit; DELETE FROM consent; DELETE FROM grant; "
+                      "DELETE FROM account; DELETE FROM owner; INSERT INTO owner SELECT * FROM good_owner; "
+                      "INSERT INTO account SELECT * FROM good_account; "
+                      "INSERT INTO grant SELECT * FROM good_grant; "
+                      "INSERT INTO consent SELECT * FROM good_consent; "
+                      "INSERT INTO audit SELECT * FROM good_audit") == 0);
 }
 
 static void change_one(struct input *in)
@@ -204,6 +239,16 @@ static void check_grant(const struct grant *g)
     require(!g->account || owner_equal(&g->account->owner, &g->owner));
 }
 
+static void check_consent(const struct consent *c, void *userdata _unused_)
+{
+    require(c->of->app[0] && utf8_is_valid(c->of->app, strlen(c->of->app)));
+    require(utf8_is_valid(c->by_name, strlen(c->by_name)));
+    require(c->scope[0] ? scope_token_is_valid(c->scope) : c->denies);
+    require(!c->denies || c->lasts != CONSENT_ONCE);
+    require((c->lasts == CONSENT_UNTIL) == (c->until_sec > 0));
+    require(consent_lasts_name(c->lasts) && consent_how_name(c->how));
+}
+
 static void check_loaded(struct broker *broker)
 {
     const struct account *a;
@@ -212,6 +257,7 @@ static void check_loaded(struct broker *broker)
         require(account_id_is_valid(a->id) && account_label_is_valid(a->label));
         LIST_FOREACH (g, &a->grants, node)
             check_grant(g);
+        consents_foreach(a, NULL, check_consent, NULL);
     }
     LIST_FOREACH (g, &broker->unproven, node)
         check_grant(g);
