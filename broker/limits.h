@@ -54,6 +54,7 @@
 #define COST_CHANGE 20        /* what is written to the store */
 #define COST_REPORT 5         /* ReportRejected */
 #define COST_AUDIT 20         /* a query of the trail */
+#define COST_REVOKE 40        /* a change and a query */
 
 /* --- lwa-identd -------------------------------------------------------------------------------------- */
 #define LIMIT_IDENTD_CHILDREN 128         /* look-ups under way at once, one that is stuck included */

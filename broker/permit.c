@@ -14,13 +14,19 @@ void permit_ask(struct permit *p, struct call *call, const char *action, const c
 {
     struct authorize_question nothing;
     authorize_question_init(&nothing);
+    permit_ask_for(p, call, call->peer, action, what, question ? question : &nothing, NULL, next);
+}
+
+void permit_ask_for(struct permit *p, struct call *call, struct peer *stand_in, const char *action,
+                    const char *what, const struct authorize_question *question, const char *sentence,
+                    void (*next)(struct call *call))
+{
     p->call = call;
     p->action = action;
     p->what = what;
     p->next = next;
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    int r = authorize_action(call->peer, action, question ? question : &nothing, may_prompt, on_answer, p,
-                             &p->check);
+    int r = authorize_action_with(stand_in, action, question, sentence, may_prompt, on_answer, p, &p->check);
     if (r < 0)
         authorize_fail(call, r);
 }

@@ -21,6 +21,10 @@ struct permit {
  * (NULL: nothing). */
 void permit_ask(struct permit *p, struct call *call, const char *action, const char *what,
                 const struct authorize_question *question, void (*next)(struct call *call));
+/* The same about a stand-in for an app (stand-in.h), with the sentence that a person is shown. */
+void permit_ask_for(struct permit *p, struct call *call, struct peer *stand_in, const char *action,
+                    const char *what, const struct authorize_question *question, const char *sentence,
+                    void (*next)(struct call *call));
 /* policy.manage: for what concerns others. */
 void permit_manage(struct permit *p, struct call *call, const char *what, void (*next)(struct call *call));
 void permit_drop(struct permit *p);

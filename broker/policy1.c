@@ -6,10 +6,14 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/consent.h"
 #include "broker/exposure.h"
 #include "broker/handlers.h"
+#include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/permit.h"
+
+#include <string.h>
 
 /* --- arguments --------------------------------------------------------------------------------------- */
 
@@ -29,6 +33,71 @@ bool policy1_check_account(struct call *call, const char *account)
         return true;
     call_fail(call, BUS_E_INVALID_ARGUMENT, "An account id is 1 to 32 of a-z, 0-9 and -.");
     return false;
+}
+
+bool policy1_owns(const struct call *call, const struct account *account)
+{
+    const struct identity *id = &call->peer->identity;
+    return !account->owner.device && account->owner.uid == id->uid && !account_is_locked(account, id->user);
+}
+
+bool policy1_find_owner(const struct call *call, const char *user, uid_t *ret_uid)
+{
+    const struct account *account;
+    LIST_FOREACH (account, &call->broker->accounts, node) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%u", (unsigned)account->owner.uid);
+        if (account->owner.device || (strcmp(account->owner.name, user) != 0 && strcmp(number, user) != 0))
+            continue;
+        *ret_uid = account->owner.uid;
+        return true;
+    }
+    return false;
+}
+
+/* --- answers ----------------------------------------------------------------------------------------- */
+
+void policy1_fail_account(struct call *call, const char *account)
+{
+    if (account[0])
+        call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
+                  account);
+    else
+        call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "There is no account to decide about; see `lwactl accounts`.");
+}
+
+void policy1_fail_consent(struct call *call, int r, const char *app, const char *account)
+{
+    static const struct refusal too_many = {
+        .what = "No more answers can be remembered for this account",
+        .remedy = "take some back (lwactl consent list)",
+        .n = LIMIT_CONSENTS_PER_ACCOUNT,
+    };
+    switch (r) {
+    case CONSENT_E_NONE:
+        call_fail(
+            call, BUS_E_INVALID_ARGUMENT,
+            "There is nothing to forget: nothing of this was answered about %s; see `lwactl consent list`.",
+            app);
+        break;
+    case CONSENT_E_GONE:
+        call_fail(call, BUS_E_NO_SUCH_ACCOUNT, "The account %s is gone.", account);
+        break;
+    case CONSENT_E_DENIED_ALL:
+        call_fail(call, BUS_E_INVALID_ARGUMENT,
+                  "Every scope is denied to %s; take that back first: lwactl consent revoke %s.", app, app);
+        break;
+    case -EUSERS:
+        call_fail_limited(call, &too_many);
+        break;
+    case -ENOMEM:
+        call_fail_no_memory(call);
+        break;
+    default:
+        call_fail(call, BUS_E_STORE_UNAVAILABLE,
+                  "The store cannot be written, so nothing was changed; see `lwactl status`.");
+        break;
+    }
 }
 
 /* --- ListApps ---------------------------------------------------------------------------------------- */
@@ -181,6 +250,9 @@ static void begin_list_exposure(struct call *call)
 
 const struct method policy1_methods[] = {
     {LWA_INTERFACE_POLICY, "ListApps", "a{sv}", begin_list_apps},
+    {LWA_INTERFACE_POLICY, "ListConsents", "a{sv}", policy1_begin_list_consents},
+    {LWA_INTERFACE_POLICY, "SetConsent", "ssassa{sv}", policy1_begin_set_consent},
+    {LWA_INTERFACE_POLICY, "RevokeApp", "sa{sv}", policy1_begin_revoke_app},
     {LWA_INTERFACE_POLICY, "ListExposure", "a{sv}", begin_list_exposure},
     {LWA_INTERFACE_POLICY, "Reload", "", policy1_begin_reload},
     {NULL, NULL, NULL, NULL},

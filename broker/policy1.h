@@ -11,4 +11,17 @@
 bool policy1_check_app(struct call *call, const char *app);
 bool policy1_check_account(struct call *call, const char *account);
 
+struct account;
+/* Whether the account is the caller's own, and not locked. */
+bool policy1_owns(const struct call *call, const struct account *account);
+/* The owner of an account, by name or number. */
+bool policy1_find_owner(const struct call *call, const char *user, uid_t *ret_uid);
+/* Ends the call: NoSuchAccount, with its id or "" for any. */
+void policy1_fail_account(struct call *call, const char *account);
+/* Ends the call with what became of a consent_change(). */
+void policy1_fail_consent(struct call *call, int r, const char *app, const char *account);
+
+void policy1_begin_list_consents(struct call *call);
+void policy1_begin_set_consent(struct call *call);
+void policy1_begin_revoke_app(struct call *call);
 void policy1_begin_reload(struct call *call);

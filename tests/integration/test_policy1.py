@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from logins import GRANTS, LIBRARY, error_of, link, link_device, settle, take, trail
-from world import NAME, wait_until
+from logins import GRANTS, LIBRARY, counter, error_of, link, link_device, settle, take, trail
+from world import NAME, NO_RATES, DBusError, wait_until
 
 POLICY = "org.lwabroker.Policy1"
 MANAGERS = """
@@ -30,6 +30,19 @@ def list_apps(client, **options):
 
 def list_exposure(client, **options):
     return client.call(POLICY, "ListExposure", "a{sv}", (packed(options),))
+
+
+def list_consents(client, **options):
+    return client.call(POLICY, "ListConsents", "a{sv}", (packed(options),))
+
+
+def set_consent(client, app, answer, scopes=(LIBRARY,), account="", interactive=False, **options):
+    args = (app, account, list(scopes), answer, packed(options))
+    return client.call(POLICY, "SetConsent", "ssassa{sv}", args, interactive=interactive)
+
+
+def revoke_app(client, app, timeout=25, **options):
+    return client.call(POLICY, "RevokeApp", "sa{sv}", (app, packed(options)), timeout=timeout)
 
 
 def reload(client, **options):
@@ -81,6 +94,251 @@ def test_apps_that_are_connected(managed):
     managed.clients.remove(other)
     everyone = [row["connection"] for row in list_apps(managed.root(), all=True)]
     assert app.name in everyone and other.name not in everyone
+
+
+# --- consents ---------------------------------------------------------------------------------------------
+
+# Nobody has to prove who he is, and everything is asked for.
+AGREEING = """
+polkit.addRule(function(action, subject) {
+    if (action.id === "org.lwabroker.consent" && ["alice", "bob"].indexOf(subject.user) >= 0)
+        return polkit.Result.YES;
+    if (action.id === "org.lwabroker.consent.device" && subject.user === "carol")
+        return polkit.Result.YES;
+});
+"""
+ASKING = "[user:alice]\nask = music::library profile\n[user:musicd]\nask = music::library\n"
+
+
+@pytest.fixture
+def asking(managed):
+    managed.write_rule("16-agreeing", AGREEING)
+    managed.write_grants("people", ASKING)
+    managed.reload()
+    link(managed, "alice", [LIBRARY])
+    return managed
+
+
+def answers(rows):
+    return sorted((row["app"], row["scope"], row["answer"]) for row in rows)
+
+
+def test_consent_is_set_listed_and_forgotten(asking):
+    alice = asking.client("alice")
+    assert error_of(take, alice).short == "ConsentRequired"
+    assert list_consents(alice) == []
+    before = int(time.time())
+    assert set_consent(alice, "user:alice", "allow") == []
+    (row,) = list_consents(alice)
+    assert before <= row.pop("since") <= time.time()
+    assert row == {
+        "app": "user:alice",
+        "account": "main",
+        "owner": "alice",
+        "scope": LIBRARY,
+        "answer": "allow",
+        "lasts": "logout",
+        "until": 0,
+        "how": "command",
+        "by": "alice",
+    }
+    _, info = take(alice)
+    assert list_consents(asking.client("bob")) == []
+    assert error_of(list_consents, asking.client("bob"), all=True).short in ("AccessDenied", "ConsentRequired")
+    assert answers(list_consents(asking.client("carol"), all=True)) == [("user:alice", LIBRARY, "allow")]
+    assert list_consents(alice, app="user:bob") == list_consents(alice, account="other") == []
+    (exposed,) = set_consent(alice, "user:alice", "forget")
+    assert (exposed["token_id"], exposed["told"]) == (info["token_id"], True)
+    assert alice.wait_signal(NAME, "TokenRevoked") == [info["token_id"], "consent"]
+    assert error_of(take, alice).short == "ConsentRequired"
+    assert list_consents(alice) == []
+    assert error_of(set_consent, alice, "user:alice", "forget").short == "InvalidArgument"
+
+
+def test_denial_is_final(asking):
+    """Also over an administrator's allow; until it is taken back."""
+    asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\n")
+    asking.reload()
+    alice = asking.client("alice")
+    _, info = take(alice)
+    (row,) = set_consent(alice, "user:alice", "deny")
+    assert row["told"] and alice.wait_signal(NAME, "TokenRevoked") == [info["token_id"], "consent"]
+    assert error_of(take, alice).short == "AccessDenied"
+    set_consent(alice, "user:alice", "forget", [])
+    take(alice)
+    set_consent(alice, "user:alice", "deny", [], days=3)
+    (row,) = list_consents(alice)
+    assert (row["scope"], row["lasts"], row["until"] - row["since"]) == ("", "until", 3 * 86400)
+    assert error_of(take, alice).short == "AccessDenied"
+    assert error_of(set_consent, alice, "user:alice", "allow").short == "InvalidArgument"
+
+
+def test_consent_needs_its_owner(asking):
+    """Any program of alice's could call this: it is for polkit to find out that it is her. About the device's account
+    an administrator decides, and nobody about another's."""
+    alice, bob, carol = (asking.client(user) for user in ("alice", "bob", "carol"))
+    asking.write_rule("16-agreeing", None)
+    assert error_of(set_consent, alice, "user:alice", "allow").short == "ConsentRequired"
+    asking.write_rule("16-agreeing", AGREEING)
+    assert error_of(set_consent, bob, "user:alice", "allow").short == "NoSuchAccount"
+    assert error_of(set_consent, bob, "user:alice", "deny", account="main").short == "NoSuchAccount"
+    link_device(asking, [LIBRARY])
+    for answer in ("allow", "deny", "forget"):
+        assert error_of(set_consent, bob, "user:musicd", answer, account="device").short in (
+            "AccessDenied",
+            "ConsentRequired",
+        )
+    musicd = asking.client("musicd")
+    assert error_of(take, musicd).short == "ConsentRequired"
+    set_consent(carol, "user:musicd", "allow", account="device")
+    take(musicd)
+    (row,) = set_consent(carol, "user:musicd", "deny", account="device")
+    assert (row["app"], row["owner"], row["told"]) == ("user:musicd", "device", True)
+    assert error_of(take, musicd).short == "AccessDenied"
+    assert list_consents(musicd) == [] and len(list_consents(carol, all=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("app", "answer", "scopes", "options"),
+    [
+        ("", "allow", [LIBRARY], {}),
+        ("alice", "allow", [LIBRARY], {}),
+        ("exe:/usr/bin/x", "allow", [LIBRARY], {}),
+        ("unknown", "allow", [LIBRARY], {}),
+        ("unknown:x", "deny", [], {}),
+        ("flatpak:", "deny", [], {}),
+        ("flatpak:a b", "deny", [], {}),
+        ("uid:x", "deny", [], {}),
+        ("flatpak:" + "a" * 300, "deny", [], {}),
+        ("user:alice", "yes", [LIBRARY], {}),
+        ("user:alice", "", [LIBRARY], {}),
+        ("user:alice", "allow", [], {}),
+        ("user:alice", "allow", [LIBRARY], {"lasts": "forever"}),
+        ("user:alice", "allow", [LIBRARY], {"lasts": "days"}),
+        ("user:alice", "allow", [LIBRARY], {"lasts": "logout", "days": 1}),
+        ("user:alice", "allow", [LIBRARY], {"days": 3651}),
+        ("user:alice", "deny", [LIBRARY], {"lasts": "once"}),
+        ("user:alice", "forget", [LIBRARY], {"lasts": "logout"}),
+        ("user:alice", "allow", [LIBRARY], {"user": "bob"}),
+    ],
+)
+def test_consents_that_make_no_sense(asking, app, answer, scopes, options):
+    alice = asking.client("alice")
+    assert error_of(set_consent, alice, app, answer, scopes, **options).short == "InvalidArgument"
+    assert list_consents(alice) == []
+
+
+def test_consents_about_nothing(asking):
+    alice = asking.client("alice")
+    assert error_of(set_consent, alice, "user:alice", "allow", ["music::nothing"]).short == "InvalidScope"
+    assert error_of(set_consent, alice, "user:alice", "allow", account="other").short == "NoSuchAccount"
+    assert error_of(set_consent, alice, "user:alice", "allow", account="A").short == "InvalidArgument"
+
+
+# --- RevokeApp --------------------------------------------------------------------------------------------
+
+
+def test_revoke_takes_all_back(asking):
+    alice = asking.client("alice")
+    set_consent(alice, "user:alice", "allow")
+    _, info = take(alice)
+    (row,) = revoke_app(alice, "user:alice")
+    assert (row["token_id"], row["app"], row["told"]) == (info["token_id"], "user:alice", True)
+    assert alice.wait_signal(NAME, "TokenRevoked") == [info["token_id"], "consent"]
+    assert error_of(take, alice).short == "AccessDenied"
+    assert answers(list_consents(alice)) == [("user:alice", "", "deny")]
+    asking.close_clients()
+    asking.broker.restart()
+    assert error_of(take, asking.client("alice")).short == "AccessDenied"
+    alice = asking.client("alice")
+    set_consent(alice, "user:alice", "forget", [])
+    set_consent(alice, "user:alice", "allow")
+    take(alice)
+
+
+def test_revoke_by_others(asking):
+    """A user revokes on own accounts, an administrator on the device's and on those of a user that is named."""
+    link_device(asking, [LIBRARY])
+    asking.write_grants("people", ASKING + f"[user:weatherd]\nallow = {LIBRARY}\n")
+    asking.reload()
+    alice, bob, carol = (asking.client(user) for user in ("alice", "bob", "carol"))
+    daemon = asking.client("weatherd")
+    take(daemon)
+    assert error_of(revoke_app, bob, "user:weatherd").short in ("AccessDenied", "ConsentRequired")
+    assert error_of(revoke_app, bob, "user:alice", user="alice").short in ("AccessDenied", "ConsentRequired")
+    assert error_of(revoke_app, alice, "user:weatherd", account="device").short in ("AccessDenied", "ConsentRequired")
+    assert error_of(revoke_app, alice, "user:weatherd", account="none").short == "NoSuchAccount"
+    assert error_of(revoke_app, carol, "user:weatherd", user="nobody").short == "NoSuchAccount"
+    assert revoke_app(alice, "user:weatherd") == []
+    take(daemon)
+    (row,) = revoke_app(carol, "user:weatherd")
+    assert (row["owner"], row["told"]) == ("device", True)
+    assert error_of(take, daemon).short == "AccessDenied"
+    set_consent(alice, "user:alice", "allow")
+    _, info = take(alice)
+    assert [row["token_id"] for row in revoke_app(carol, "user:alice", user="alice")] == [info["token_id"]]
+    assert error_of(take, alice).short == "AccessDenied"
+
+
+def test_revoke_holds_at_once(asking):
+    """A client that asks all the time gets no token after the call has returned."""
+    asking.write_config(limits=NO_RATES)
+    asking.reload()
+    alice = asking.client("alice")
+    app = asking.client("alice")
+    for _ in range(20):
+        set_consent(alice, "user:alice", "allow")
+        serials = []
+        for _ in range(30):
+            serials.append(app.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {})))
+        revoke_app(alice, "user:alice")
+        after = [app.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {})) for _ in range(5)]
+        for serial in serials:
+            outcome(app, serial, asking)
+        assert {outcome(app, serial, asking) for serial in after} == {"AccessDenied"}
+        set_consent(alice, "user:alice", "forget", [])
+
+
+def outcome(client, serial, world):
+    """The short name of the error, or "" for a token."""
+    try:
+        client.wait(serial, 20 * world.slowness)
+    except DBusError as error:
+        return error.short
+    return ""
+
+
+@pytest.mark.parametrize("how", ["revoke", "deny", "forget", "grants.d", "polkit", "remove"])
+def test_refresh_that_ends_after_the_revoke_changes_nothing(asking, how):
+    """The token that comes is not handed out, whatever took it back while Amazon thought."""
+    set_consent(asking.client("alice"), "user:alice", "allow")
+    asking.close_clients()
+    asking.broker.restart()  # forgets the token that the login was proven with
+    alice, app = asking.client("alice"), asking.client("alice")
+    before = counter(asking, "token.refresh_token.requests")
+    asking.sim.fault("token", "delay", ms=1500, grant_type="refresh_token")
+    serial = app.send(NAME, "GetToken", "asa{sv}", ([LIBRARY], {}))
+    wait_until(lambda: counter(asking, "token.refresh_token.requests") > before, 10 * asking.slowness, "the request")
+    expected = {"AccessDenied"}
+    if how == "revoke":
+        revoke_app(alice, "user:alice")
+    elif how == "deny":
+        set_consent(alice, "user:alice", "deny")
+    elif how == "forget":
+        set_consent(alice, "user:alice", "forget")
+        expected = {"ConsentRequired"}
+    elif how == "grants.d":
+        asking.write_grants("people", f"[user:alice]\ndeny = {LIBRARY}\n")
+        reload(asking.root())
+    elif how == "polkit":
+        with open(asking.path("polkit/rules/20-no.rules"), "w", encoding="utf-8") as file:
+            file.write(NO_MUSICD.replace("musicd", "alice"))
+        reload(asking.root())
+    else:
+        alice.call("org.lwabroker.Accounts1", "Remove", "s", ("main",))
+        expected = {"ConsentRequired", "LoginRequired"}
+    assert outcome(app, serial, asking) in expected
+    assert list_exposure(asking.root(), all=True) == []
 
 
 # --- ListExposure -----------------------------------------------------------------------------------------
