@@ -228,6 +228,7 @@ class SilentRoot:
         self.path = tempfile.mkdtemp(dir=parent)
         self.held = []  # of look-ups that are not answered: their ids
         self.is_silent = True
+        self.is_deaf = False
         self.lock = threading.Lock()
         self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         options = f"fd={self.device},rootmode=40755,user_id=0,group_id=0,allow_other"
@@ -239,9 +240,12 @@ class SilentRoot:
 
     def serve(self):
         while True:
-            ready, _, _ = select.select([self.device, self.ending[0]], [], [])
-            if self.ending[0] in ready:
+            heard = [] if self.is_deaf else [self.device]
+            ready, _, _ = select.select([*heard, self.ending[0]], [], [])
+            if self.ending[0] in ready and os.read(self.ending[0], 1) == b"e":
                 return
+            if self.device not in ready:
+                continue
             try:
                 self.handle(os.read(self.device, 1 << 17))
             except (BlockingIOError, FileNotFoundError, InterruptedError):
@@ -269,6 +273,11 @@ class SilentRoot:
         except FileNotFoundError:
             pass  # nobody waits for it any more
 
+    def deafen(self):
+        """Takes no request from now on. Who waits for one that was not taken can be killed."""
+        self.is_deaf = True
+        os.write(self.ending[1], b"d")
+
     def answer(self):
         with self.lock:
             self.is_silent = False
@@ -280,7 +289,7 @@ class SilentRoot:
         """Whoever hangs in it is let go by the end of the file system; nothing else would."""
         if self.device < 0:
             return
-        os.write(self.ending[1], b"x")
+        os.write(self.ending[1], b"e")
         self.thread.join(10)
         os.close(self.device)
         self.device = -1

@@ -504,6 +504,25 @@ def test_ends_while_look_ups_hang(bus_world, silent):
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in stuck), 10, "the children to end")
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_children_end_with_it(bus_world, silent, killed):
+    """Those that can be killed are: by it when the daemon is gone, by the kernel when it is gone itself."""
+    identd = Identd(bus_world)
+    roamer = Roamer(bus_world, "alice")
+    roamer.enter(silent.path)
+    silent.deafen()
+    identd.send(roamer.pid, "alice")
+
+    def hanging():
+        return [pid for pid in identd.children() if silent.path in identd.descriptors(pid).values()]
+
+    (child,) = wait_until(hanging, 10 * bus_world.slowness, "a child that has opened the root")
+    if killed:
+        identd.process.kill()
+    identd.close()
+    wait_until(lambda: not os.path.exists(f"/proc/{child}"), 10 * bus_world.slowness, "the child to end")
+
+
 @pytest.mark.slow
 def test_stuck_look_ups_are_given_up(identd, world, silent):
     """They are answered in time, count until they are gone, and those behind them do not wait for ever."""
