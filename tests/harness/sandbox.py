@@ -8,7 +8,7 @@
         unit.name                           # "musicd-12345.service"
     with SilentRoot(world.path("fuse")) as root:    # a FUSE file system of root's, allow_other
         ...                                 # a process chroots into root.path; who looks .flatpak-info up there hangs
-        root.answer()                       # "no such file", to all who hang and all who come
+        root.answer()                       # "no such file" (or another error), to all who hang and all who come
     roamer = Roamer(world, "alice")         # a process of alice's that may change its root and its user
     roamer.enter(path)
 
@@ -228,6 +228,7 @@ class SilentRoot:
         self.path = tempfile.mkdtemp(dir=parent)
         self.held = []  # of look-ups that are not answered: their ids
         self.is_silent = True
+        self.error = errno.ENOENT
         self.is_deaf = False
         self.lock = threading.Lock()
         self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -265,7 +266,7 @@ class SilentRoot:
             attributes = struct.pack("=6Q10I", 1, 0, 0, 0, 0, 0, 0, 0, 0, S_IFDIR | 0o755, 2, 0, 0, 0, 4096, 0)
             self.reply(unique, 0, struct.pack("=QII", 1000, 0, 0) + attributes)
         elif opcode not in (FUSE_FORGET, FUSE_BATCH_FORGET, FUSE_INTERRUPT):
-            self.reply(unique, -errno.ENOENT if opcode == FUSE_LOOKUP else -errno.ENOSYS)
+            self.reply(unique, -self.error if opcode == FUSE_LOOKUP else -errno.ENOSYS)
 
     def reply(self, unique, error, body=b""):
         try:
@@ -278,12 +279,12 @@ class SilentRoot:
         self.is_deaf = True
         os.write(self.ending[1], b"d")
 
-    def answer(self):
+    def answer(self, error=errno.ENOENT):
         with self.lock:
-            self.is_silent = False
+            self.is_silent, self.error = False, error
             held, self.held = self.held, []
         for unique in held:
-            self.reply(unique, -errno.ENOENT)
+            self.reply(unique, -error)
 
     def end(self):
         """Whoever hangs in it is let go by the end of the file system; nothing else would."""

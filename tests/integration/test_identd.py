@@ -2,6 +2,7 @@
 """lwa-identd by itself: the very program that the daemon starts, asked over a pair as the daemon asks it."""
 
 import contextlib
+import errno
 import os
 import pwd
 import select
@@ -41,9 +42,11 @@ class Answer:
 class Identd:
     """As its unit starts it: the user lwa-broker, with the two capabilities in the ambient set."""
 
-    def __init__(self, world, prefix=()):
+    def __init__(self, world, prefix=(), buffer=None):
         self.world = world
         self.pair, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if buffer:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         self.pair.settimeout(10 * world.slowness)
         caps = "+sys_ptrace,+dac_read_search"
         argv = [*prefix, "setpriv", "--reuid", "lwa-broker", "--regid", "lwa-broker", "--clear-groups"]
@@ -85,8 +88,11 @@ class Identd:
             return [int(pid) for pid in file.read().split()]
 
     def descriptors(self, pid=None):
-        folder = f"/proc/{pid or self.pid}/fd"
-        return {int(fd): os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+        folder, found = f"/proc/{pid or self.pid}/fd", {}
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of a child: it may end meanwhile
+            for fd in os.listdir(folder):
+                found[int(fd)] = os.readlink(f"{folder}/{fd}")
+        return found
 
     def close(self):
         """Its end of the pair is closed: that is how the daemon ends it."""
@@ -373,10 +379,28 @@ def hang(identd, silent, roamer, user="alice"):
     return number
 
 
+def hanging(identd, silent, n):
+    """The n children that have opened that root."""
+
+    def find():
+        found = [pid for pid in identd.children() if silent.path in identd.descriptors(pid).values()]
+        return found if len(found) == n else None
+
+    return wait_until(find, 10 * identd.world.slowness, "the children to open the root")
+
+
 def test_no_mark_in_a_slow_root(identd, world, silent):
     number = hang(identd, silent, Roamer(world, "alice"))
     silent.answer()
     assert identd.wait(number).facts() == (OK, "", "", "", 1)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EACCES, errno.ENOTDIR])
+def test_mark_that_cannot_be_looked_up(identd, world, silent, error):
+    """Only that there is none is "none"."""
+    number = hang(identd, silent, Roamer(world, "alice"))
+    silent.answer(error)
+    assert identd.wait(number).facts() == (UNREADABLE, "", "", "", 0)
 
 
 def test_root_is_swapped_meanwhile(identd, world, silent):
@@ -485,8 +509,7 @@ def test_ends_while_look_ups_hang(bus_world, silent):
     roamer = Roamer(bus_world, "alice")
     hang(identd, silent, roamer)
     identd.send(roamer.pid, "alice")
-    wait_until(lambda: len(identd.children()) == 2, 10 * bus_world.slowness, "two children")
-    children = identd.children()
+    children = hanging(identd, silent, 2)
     # While they hang, all that they hold of ours is the pipe of their own.
     pair = identd.descriptors()[0]
     for child in children:
@@ -512,11 +535,7 @@ def test_children_end_with_it(bus_world, silent, killed):
     roamer.enter(silent.path)
     silent.deafen()
     identd.send(roamer.pid, "alice")
-
-    def hanging():
-        return [pid for pid in identd.children() if silent.path in identd.descriptors(pid).values()]
-
-    (child,) = wait_until(hanging, 10 * bus_world.slowness, "a child that has opened the root")
+    (child,) = hanging(identd, silent, 1)
     if killed:
         identd.process.kill()
     identd.close()
@@ -561,11 +580,24 @@ def test_waiting_is_bounded(identd, world, silent):
 # --- the process itself ---
 
 
-def test_daemon_reads_late(identd, world):
-    """Answers wait when they are not read, and none is lost."""
+def test_daemon_reads_late(bus_world):
+    """Answers wait until they are read, and none is lost: here the pair holds few of them."""
+    process = spawn(bus_world, "alice")
+    with Identd(bus_world, buffer=1) as identd:
+        numbers = [identd.send(process.pid, user) for user in ["alice", "bob"] * 20]
+
+        def is_idle():
+            return not any(identd.children() for _ in range(20))
+
+        wait_until(is_idle, 10 * bus_world.slowness, "it to wait for the reader")
+        for i, number in enumerate(numbers):
+            assert identd.wait(number).status == (OTHER_UID if i % 2 else OK)
+
+
+def test_more_than_fits(identd, world):
+    """Requests are sent until it takes no more; each is answered."""
     process = spawn(world, "alice")
     pidfd = os.pidfd_open(process.pid)
-    # Far more than the pair holds, in both directions.
     identd.pair.setblocking(False)
     sent = 0
     with contextlib.suppress(BlockingIOError):
