@@ -5,7 +5,7 @@
     player = flatpak(world, "alice", "org.example.Player", proxied=True)    # through a real xdg-dbus-proxy
     stranger = boxed(world, "alice")                                    # in a sandbox that nothing names
     roamer = roaming(world, "alice")                                    # roamer.app.enter(path): another root
-    heir = orphaned(world, "alice")                                     # its process has ended
+    end_process(client)                                                 # and the connection lives on
 
 As for every Client, the process itself connects and authenticates, and the conversation is then held by the test. All
 are closed with the world at the latest.
@@ -13,7 +13,6 @@ are closed with the world at the latest.
 
 import os
 import pwd
-import signal
 import socket
 import subprocess
 import tempfile
@@ -160,13 +159,9 @@ def roaming(world, user):
     return adopt(world, Client(user, world.bus_path, app))
 
 
-def orphaned(world, user):
-    """The connection lives on after its process."""
-    client = world.client(user)
-    os.kill(client.app.pid, signal.SIGKILL)
-    os.waitpid(client.app.pid, 0)
-    client.app.pid = 0
-    return client
+def end_process(client):
+    """The connection lives on after its process; `client.pid` stays."""
+    client.app.close()
 
 
 def run_with_pid(pid, argv, **options):

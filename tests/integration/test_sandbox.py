@@ -6,7 +6,6 @@ Snap is not here: these machines have no AppArmor, so that only the reader of it
 
 import glob
 import os
-import signal
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -14,8 +13,7 @@ import pytest
 
 import apps
 from apps import BROKER, REQUEST, audit, check, grants, refused, rule, take, why_refused
-from boxed import boxed, flatpak, orphaned, roaming, run_with_pid
-from client import Client
+from boxed import boxed, end_process, flatpak, roaming, run_with_pid
 from sandbox import SilentRoot, Unit, flatpak_info
 from world import DBusError, wait_until
 
@@ -41,10 +39,6 @@ def linked(world):
 
 def link_each(world, user="alice"):
     apps.link_all(world, [(user, [scope], "alice", {}) for scope in (SCOPE, "profile", "postal_code")])
-
-
-def records_of(world, client_app):
-    return [record for record in audit(world) if record["app"] == client_app]
 
 
 # --- sandboxes are told apart ---
@@ -347,3 +341,252 @@ def test_signals_go_to_whom_they_concern(linked):
         members = {member for _, member, _ in client.drain(0)}
         assert "AttentionNeeded" not in members
         assert client is inside or members == set()
+
+
+# --- units ---
+
+
+def in_unit(world, user, unit):
+    client = world.client(user)
+    unit.add(client.pid)
+    return client
+
+
+def test_unit_that_the_table_names_for_a_person(linked):
+    """The process in the unit is the unit; outside of it, or as another user, it is its user."""
+    linked.write_config(policy={"default": "deny"})
+    with Unit("musicd") as unit:
+        grants(linked, f"[unit:{unit.name}]\nuser = musicd\nallow = {SCOPE}\n[user:musicd]\nallow = profile\n")
+        link_each(linked, "musicd")
+        inside, outside = in_unit(linked, "musicd", unit), linked.client("musicd")
+        other = in_unit(linked, "alice", unit)
+        take(inside, [SCOPE])
+        take(outside, ["profile"])
+        assert why_refused(inside, ["profile"]) == "AccessDenied"
+        assert why_refused(outside, [SCOPE]) == "AccessDenied"
+        assert why_refused(other, [SCOPE]) == "AccessDenied"
+        seen = {(r["app"], r["kind"], r["strength"], r.get("unit", "")) for r in audit(linked) if r["event"].startswith("token-d")}
+        assert seen == {
+            (f"unit:{unit.name}", "unit", "unit", unit.name),
+            ("user:musicd", "user", "uid", ""),
+            ("user:alice", "user", "uid", unit.name),
+        }
+        # A unit is no sandbox.
+        inside.call(apps.ACCOUNTS, "List", "a{sv}", ({},))
+
+
+def test_service_that_runs_as_root(linked):
+    """A unit names what runs as a system's user without being asked to; for uid 0 the verdict alone counts."""
+    linked.write_rule("20-test", rule('action.id.indexOf("org.lwabroker.scope.") == 0', "NO"))
+    with Unit("musicd") as unit, Unit("other") as other:
+        grants(linked, f"[unit:{unit.name}]\nallow = {SCOPE}\n")
+        apps.link(linked, "alice", [SCOPE], "carol", owner="device")
+        assert take(in_unit(linked, "root", unit), [SCOPE]).info["account"] == "device"
+        assert why_refused(in_unit(linked, "root", other), [SCOPE]) == "AccessDenied"
+        assert why_refused(linked.client("root"), [SCOPE]) == "AccessDenied"
+        seen = {(r["app"], r["event"]) for r in audit(linked) if r["event"].startswith("token-d")}
+        assert seen == {
+            (f"unit:{unit.name}", "token-disclosed"),
+            (f"unit:{other.name}", "token-denied"),
+            ("user:root", "token-denied"),
+        }
+
+
+def test_sandbox_in_a_unit_is_the_unit(linked):
+    """A root of its own makes a service no unknown sandbox, and a mark no Flatpak."""
+    with Unit("kiosk") as unit:
+        grants(linked, f"[unit:{unit.name}]\nuser = alice\nallow = {SCOPE}\n")
+        apps.link(linked, "alice", [SCOPE])
+        for client in (boxed(linked, "alice"), flatpak(linked, "alice", PLAYER)):
+            unit.add(client.pid)
+            take(client, [SCOPE])
+        assert {record["app"] for record in audit(linked, "token-disclosed")} == {f"unit:{unit.name}"}
+
+
+def test_table_that_is_read_anew_names_anew(linked):
+    """Connections that are known follow the table: what the user may is taken from the unit, and comes back."""
+    linked.write_config(policy={"default": "deny"})
+    with Unit("musicd") as unit:
+        as_user = f"[user:musicd]\nallow = {SCOPE}\n"
+        as_unit = f"[unit:{unit.name}]\nuser = musicd\nallow = profile\n"
+        grants(linked, as_user)
+        link_each(linked, "musicd")
+        client = in_unit(linked, "musicd", unit)
+        token = take(client, [SCOPE])
+        grants(linked, as_user + as_unit)
+        revoked = client.wait_signal(BROKER, "TokenRevoked", timeout=10 * linked.slowness)
+        assert revoked == [token.info["token_id"], "policy"]
+        assert why_refused(client, [SCOPE]) == "AccessDenied"
+        take(client, ["profile"])
+        grants(linked, as_user)
+        take(client, [SCOPE])
+        assert why_refused(client, ["profile"]) == "AccessDenied"
+        names = [record["app"] for record in audit(linked, "token-disclosed")]
+        assert sorted(names) == sorted(["user:musicd", f"unit:{unit.name}"])  # the second time is no new one
+
+
+# --- whether it is the process that connected ---
+
+
+def await_tick():
+    """A process that starts from now on starts later than what has happened by now, in /proc's coarse time."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    wait_until(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) > now + 0.03, 10, "three ticks")
+
+
+def test_connection_older_than_the_broker_is_not_pinned(linked):
+    """It stays what it is; but a rule can tell."""
+    grants(linked, THREE)
+    link_each(linked)
+    old = [(flatpak(linked, "alice", PLAYER, True), SCOPE), (linked.client("alice"), "postal_code")]
+    linked.write_rule("20-test", rule('d("pinned") != "yes"', "NO"))
+    for client, scope in old:
+        take(client, [scope])
+    linked.broker.restart()
+    for client, scope in old:
+        assert why_refused(client, [scope]) == "AccessDenied"
+    take(flatpak(linked, "alice", PLAYER, True), [SCOPE])
+    take(linked.client("alice"), ["postal_code"])
+    linked.write_rule("20-test", rule('d("pinned") == "yes"', "NO"))
+    for client, scope in old:
+        take(client, [scope])
+
+
+def test_table_can_refuse_who_is_not_pinned(linked):
+    grants(linked, f"[flatpak:{PLAYER}]\nallow = {SCOPE}\nrequire_pinned = yes\n")
+    apps.link(linked, "alice", [SCOPE])
+    old = flatpak(linked, "alice", PLAYER)
+    take(old, [SCOPE])
+    linked.broker.restart()
+    assert why_refused(old, [SCOPE]) in ("AccessDenied", "ConsentRequired")
+    take(flatpak(linked, "alice", PLAYER), [SCOPE])
+
+
+def test_process_that_has_ended(linked):
+    """Its connection lives on in other hands."""
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    apps.link(linked, "alice", [SCOPE])
+    orphan, known = linked.client("alice"), linked.client("alice")
+    take(known, [SCOPE])
+    end_process(orphan)
+    end_process(known)
+    with refused("AccessDenied", "has ended", "connect anew"):
+        orphan.get_token([SCOPE])
+    # Who was known before stays so: the connection is the one that was looked at.
+    take(known, [SCOPE])
+
+
+SLEEP = ["sleep", "600"]
+
+
+@pytest.mark.parametrize("user", ["alice", "bob"])
+def test_process_number_that_is_anothers_by_now(linked, user):
+    """Someone connects and ends, and his number is given to a process that is allowed more."""
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    apps.link(linked, "alice", [SCOPE])
+    client = linked.client("alice")
+    apps.status(linked)  # the broker has seen it come
+    await_tick()
+    end_process(client)
+    heir = run_with_pid(client.pid, linked.argv_as(user, SLEEP))
+    linked.children.append(heir)
+    words = ("has ended", "connect anew") if user == "alice" else ("another",)
+    with refused("AccessDenied", *words):
+        client.get_token([SCOPE])
+
+
+def test_process_number_of_an_old_connection(linked):
+    """After a restart nobody knows when it came: it is whoever has the number, and not pinned."""
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    apps.link(linked, "alice", [SCOPE])
+    client = linked.client("alice")
+    end_process(client)
+    linked.broker.restart()
+    linked.children.append(run_with_pid(client.pid, linked.argv_as("alice", SLEEP)))
+    linked.write_rule("20-test", rule('d("pinned") != "no"', "NO"))
+    take(client, [SCOPE])
+    linked.write_rule("20-test", rule('d("pinned") == "no"', "NO"))
+    assert why_refused(client, [SCOPE]) == "AccessDenied"
+
+
+# --- roots that change, and one that does not answer ---
+
+
+def test_another_root_without_a_mark_is_an_unknown_sandbox(linked, tmp_path):
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n")
+    roamer = roaming(linked, "alice")
+    roamer.app.enter(str(tmp_path))
+    assert why_refused(roamer, [SCOPE]) == "AccessDenied"
+    assert {record["app"] for record in audit(linked, "token-denied")} == {"unknown"}
+
+
+def test_root_that_never_answers(linked):
+    """Who lives in it waits for himself only; and the broker is stopped and started again while it hangs."""
+    grants(linked, f"[user:alice]\nallow = {SCOPE}\n[user:bob]\nallow = {SCOPE}\n")
+    apps.link_all(linked, [("alice", [SCOPE], "alice", {}), ("bob", [SCOPE], "bob", {})])
+    roamer, bob = roaming(linked, "alice"), linked.client("bob")
+    with SilentRoot(linked.path("fuse")) as silent:
+        roamer.app.enter(silent.path)
+        roamer.send(BROKER, "GetToken", "asa{sv}", ([SCOPE], {}))
+        wait_until(lambda: silent.held, 10 * linked.slowness, "the look-up to hang")
+        for _ in range(5):
+            take(bob, [SCOPE])
+            take(linked.client("bob"), [SCOPE])
+            take(linked.client("alice"), [SCOPE])
+        linked.broker.stop()
+        linked.broker.start()
+        serial = roamer.send(BROKER, "GetToken", "asa{sv}", ([SCOPE], {}))
+        # The kernel does not ask again for what has no answer yet, so that this one hangs behind the first.
+        apps.await_calls(linked, 1)
+        take(linked.client("bob"), [SCOPE])
+        with refused("AccessDenied", "does not answer", "try again later"):
+            roamer.wait(serial, timeout=30 * linked.slowness)
+        take(linked.client("alice"), [SCOPE])
+        # When it answers, it is a sandbox like any other.
+        silent.answer()
+        with refused("AccessDenied", "Flatpak"):
+            roamer.get_token([SCOPE])
+
+
+# --- what polkit is told ---
+
+FACTS = ("app", "app_kind", "strength", "pinned", "exe")
+
+
+def test_polkit_is_told_the_facts(linked):
+    grants(linked, THREE)
+    link_each(linked)
+    log = ' + " " + '.join(f'"{name}=" + action.lookup("{name}")' for name in FACTS)
+    linked.write_rule("20-test", f'polkit.addRule(function(action) {{ polkit.log("facts " + {log} + "."); }});')
+    take(flatpak(linked, "alice", PLAYER), [SCOPE])
+    take(linked.client("alice"), ["postal_code"])
+    with Unit("alices") as unit:
+        grants(linked, THREE + f"[unit:{unit.name}]\nuser = alice\nallow = profile\n")
+        take(in_unit(linked, "alice", unit), ["profile"])
+    python = os.readlink("/proc/self/exe")
+    for facts in (
+        (f"flatpak:{PLAYER}", "flatpak", "sandbox", "yes", ""),
+        ("user:alice", "user", "uid", "yes", python),
+        (f"unit:{unit.name}", "unit", "unit", "yes", python),
+    ):
+        line = "facts " + " ".join(f"{name}={value}" for name, value in zip(FACTS, facts)) + "."
+        assert line in linked.polkitd.log(), line
+
+
+def test_polkit_decides_by_the_facts(linked):
+    grants(linked, f"[flatpak:{PLAYER}]\nallow = {SCOPE}\n[user:alice]\nallow = {SCOPE}\n")
+    apps.link(linked, "alice", [SCOPE])
+    inside, outside = flatpak(linked, "alice", PLAYER), linked.client("alice")
+    python = os.readlink("/proc/self/exe")
+    for is_inside, condition in (
+        (True, f'd("app") == "flatpak:{PLAYER}"'),
+        (True, 'd("app_kind") == "flatpak"'),
+        (True, 'd("strength") == "sandbox"'),
+        (True, 'd("exe") == ""'),
+        (False, 'd("app") == "user:alice"'),
+        (False, 'd("strength") == "uid"'),
+        (False, f'd("exe") == "{python}"'),
+    ):
+        linked.write_rule("20-test", rule(condition, "NO"))
+        assert why_refused(inside, [SCOPE]) == ("AccessDenied" if is_inside else ""), condition
+        assert why_refused(outside, [SCOPE]) == ("" if is_inside else "AccessDenied"), condition
