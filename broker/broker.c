@@ -6,8 +6,9 @@
 #include "broker/consent.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
-#include "broker/policy-files.h"
+#include "broker/policy-watch.h"
 #include "broker/proving.h"
+#include "broker/reload.h"
 #include "broker/server.h"
 #include "broker/timer.h"
 #include "broker/token.h"
@@ -17,8 +18,6 @@
 
 #include <signal.h>
 #include <string.h>
-
-#define ACTION_OWNER "unix-user:lwa-broker"
 
 /* --- policy ------------------------------------------------------------------------------------------ */
 
@@ -32,131 +31,12 @@ static void on_polkit_changed(void *userdata)
     broker_policy_changed(userdata);
 }
 
-static void log_problem(const struct config_problem *p)
-{
-    const char *file = p->file ? p->file : "configuration";
-    if (p->problem.line == 0) /* what is wrong is no line of it */
-        log_error("%s: %s", file, p->problem.reason);
-    else
-        log_error("%s:%u: %s", file, p->problem.line, p->problem.reason);
-}
-
-static void log_table_problems(const struct table *table)
-{
-    for (size_t i = 0; i < table_count_problems(table); i++) {
-        const struct table_problem *p = table_get_problem(table, i);
-        log_warning("%s:%u: %s; what this file would have granted is denied", p->file, p->problem.line,
-                    p->problem.reason);
-    }
-}
-
-static int load_policy(const struct config *config, const struct catalogue *previous,
-                       struct catalogue **ret_catalogue, struct table **ret_table,
-                       struct config_problem *problem)
-{
-    _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
-    int r = policy_files_load_catalogue(config, previous, &catalogue, problem);
-    if (r != 0)
-        return r;
-    r = policy_files_load_table(config, catalogue, ret_table);
-    if (r == 0)
-        *ret_catalogue = TAKE_PTR(catalogue);
-    return r;
-}
-
-static int expect_actions(struct broker *broker)
-{
-    _cleanup_strv_ struct strv ids = STRV_EMPTY;
-    for (unsigned i = 0; i < catalogue_count(broker->catalogue); i++) {
-        const struct scope_info *info = catalogue_get(broker->catalogue, (int)i);
-        if (info->listed && !strv_contains(&ids, info->action_id) && strv_add(&ids, info->action_id) < 0)
-            return -ENOMEM;
-    }
-    static const char *const others[] = {
-        "org.lwabroker.login",         "org.lwabroker.accounts.manage", "org.lwabroker.device.use",
-        "org.lwabroker.keys.manage",   "org.lwabroker.audit.read",      "org.lwabroker.audit.read-own",
-        "org.lwabroker.sandbox.allow",
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-        if (strv_add(&ids, others[i]) < 0)
-            return -ENOMEM;
-    polkit_set_expected_actions(broker->polkit, &ids, ACTION_OWNER);
-    return 0;
-}
-
 /* --- the trail --------------------------------------------------------------------------------------- */
 
 static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
 {
     const struct trail_facts facts = {.grant = grant, .detail = detail};
     trail_write(broker, event, &facts);
-}
-
-/* --- reload ------------------------------------------------------------------------------------------ */
-
-static struct http_options http_options_of(const struct config *config)
-{
-    return (struct http_options){
-        .ca_file = config->ca_file[0] ? config->ca_file : NULL,
-        .proxy = config->proxy,
-        .connect_timeout_sec = config->connect_timeout_sec,
-        .request_timeout_sec = config->request_timeout_sec,
-    };
-}
-
-static void apply_limits(struct broker *broker)
-{
-    const struct config_limits *limits = &broker->config->limits;
-    quotas_set_limits(&broker->quotas, limits);
-    polkit_set_limits(broker->polkit, limits->prompts, limits->prompts_per_uid);
-}
-
-static int try_reload(struct broker *broker, struct config_problem *problem)
-{
-    _cleanup_(config_freep) struct config *config = NULL;
-    _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
-    _cleanup_(table_freep) struct table *table = NULL;
-    int r = config_load(broker->options.config_path, &config, problem);
-    if (r == 0)
-        r = load_policy(config, broker->catalogue, &catalogue, &table, problem);
-    if (r != 0)
-        return r;
-    struct http_options options = http_options_of(config);
-    r = http_set_options(broker->http, &options);
-    if (r < 0)
-        return r;
-
-    config_free(broker->config);
-    catalogue_free(broker->catalogue);
-    table_free(broker->table);
-    broker->config = TAKE_PTR(config);
-    broker->catalogue = TAKE_PTR(catalogue);
-    broker->table = TAKE_PTR(table);
-    apply_limits(broker);
-    return 0;
-}
-
-void broker_reload(struct broker *broker)
-{
-    struct config_problem problem = {.file = NULL};
-    int r = try_reload(broker, &problem);
-    if (r > 0) {
-        log_problem(&problem);
-        log_error("the configuration was not re-read; the one before stays in force");
-    } else if (r < 0) {
-        log_error("the configuration was not re-read: %s; the one before stays in force", strerror(-r));
-    } else {
-        peers_name_again(broker);
-        broker_policy_changed(broker);
-        tokens_revoke_denied(broker, "policy");
-        renewals_reconfigured(broker);
-        log_table_problems(broker->table);
-        if (expect_actions(broker) < 0)
-            log_warning("no memory to check polkit's actions");
-        record_event(broker, AUDIT_POLICY_LOADED, 0, "reload");
-        log_info("configuration re-read: %zu sections in grants.d", table_count_sections(broker->table));
-    }
-    config_problem_clear(&problem);
 }
 
 /* --- the wall clock ---------------------------------------------------------------------------------- */
@@ -166,7 +46,7 @@ static void on_clock_set(void *userdata)
     struct broker *broker = userdata;
     log_info("the wall clock was set");
     renewals_clock_was_set(broker);
-    broker_policy_changed(broker); /* what is good until a time may be over, or not be good yet */
+    reload_clock_was_set(broker); /* what is good until a time may be over, or not be good yet */
     consents_expire(broker);
 }
 
@@ -239,7 +119,7 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct broker *broker = handle->data;
     if (number == SIGHUP)
-        broker_reload(broker);
+        (void)reload_all(broker); /* what is wrong is logged */
     else
         broker_stop(broker, EXIT_SUCCESS);
 }
@@ -317,22 +197,6 @@ static void on_bus_lost(void *userdata)
 
 /* --- start ------------------------------------------------------------------------------------------- */
 
-static int load_files(struct broker *broker)
-{
-    struct config_problem problem = {.file = NULL};
-    int r = config_load(broker->options.config_path, &broker->config, &problem);
-    if (r == 0)
-        r = load_policy(broker->config, NULL, &broker->catalogue, &broker->table, &problem);
-    if (r > 0)
-        log_problem(&problem);
-    else if (r < 0)
-        log_error("the configuration cannot be read: %s", strerror(-r));
-    else
-        log_table_problems(broker->table);
-    config_problem_clear(&problem);
-    return r > 0 ? -EINVAL : r;
-}
-
 /* What a crash left behind: an interrupted refresh is said on the trail, an unproven login is proven. */
 static void resume(struct broker *broker)
 {
@@ -366,8 +230,7 @@ static int connect_bus(struct broker *broker)
         r = polkit_new(broker->loop, broker->bus, on_polkit_changed, broker, &broker->polkit);
     if (r < 0)
         return r;
-    apply_limits(broker);
-    return expect_actions(broker);
+    return reload_apply(broker);
 }
 
 static void on_flush(void *userdata)
@@ -425,7 +288,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
 {
     broker_init(broker, loop);
     broker->options = *options;
-    int r = load_files(broker);
+    int r = reload_first(broker);
     if (r < 0)
         return r;
     quotas_init(&broker->quotas, &broker->config->limits);
@@ -438,7 +301,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     if (r < 0)
         return r;
     note_clock(broker);
-    struct http_options http_options = http_options_of(broker->config);
+    struct http_options http_options = reload_http_options(broker->config);
     r = http_new(loop, &http_options, &broker->http);
     if (r == 0)
         r = connect_identd(broker);
@@ -446,6 +309,8 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
         r = connect_bus(broker);
     if (r == 0)
         r = watch_signals(broker);
+    if (r == 0)
+        r = reload_watch(broker);
     if (r < 0)
         return r;
     record_event(broker, AUDIT_BROKER_STARTED, 0, "");
@@ -488,6 +353,7 @@ void broker_free(struct broker *broker)
     bus_close(broker->bus);
     http_free(broker->http);
     wallclock_free(broker->wallclock);
+    policy_watch_free(broker->policy_watch);
     timer_drop(broker->flush_timer);
     appeared_clear(&broker->appeared);
     timer_drop(broker->consent_timer);
@@ -498,4 +364,5 @@ void broker_free(struct broker *broker)
     table_free(broker->table);
     catalogue_free(broker->catalogue);
     config_free(broker->config);
+    config_problem_clear(&broker->config_problem);
 }

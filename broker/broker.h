@@ -10,6 +10,7 @@
 #include "broker/denials.h"
 #include "broker/http.h"
 #include "broker/identd-link.h"
+#include "broker/policy-files.h"
 #include "broker/polkit.h"
 #include "broker/provider.h"
 #include "broker/quota.h"
@@ -46,6 +47,10 @@ struct broker {
     struct config *config;
     struct catalogue *catalogue;
     struct table *table;
+    struct policy_digest table_digest;
+    struct policy_watch *policy_watch;
+    struct config_problem
+        config_problem;    /* for which the last reload took no configuration; file NULL: none */
     uint64_t policy_epoch; /* grows whenever a remembered decision may have become wrong */
 
     /* Parts. */
@@ -95,8 +100,6 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
 int broker_run(struct broker *broker);
 void broker_free(struct broker *broker);
 
-/* Re-reads the configuration; what is wrong with it is logged, and the old one stays. */
-void broker_reload(struct broker *broker);
 /* Finishes what is in flight, then ends the loop. */
 void broker_stop(struct broker *broker, int exit_code);
 /* A call or a refresh ended: while stopping, the last one lets the loop end. */

@@ -118,6 +118,11 @@
 #define LIMIT_CATALOGUE_BYTES 262144     /* one file of scopes.d */
 #define LIMIT_TABLE_FILE_BYTES 1048576   /* one file of grants.d */
 #define LIMIT_TABLE_FILES 512            /* files in grants.d; also in scopes.d */
+#define LIMIT_POLICY_QUIET_MSEC 200      /* no change in grants.d for so long: it is read */
+#define LIMIT_POLICY_GATHER_MSEC 1000    /* it is read after so long at the latest */
+#define LIMIT_POLICY_RETRY_SEC 5         /* how often what could not be read or watched is tried again */
+#define LIMIT_POLICY_TRIES 8             /* to read grants.d while its files vanish; then later again */
+#define LIMIT_POLICY_EXPIRY_SEC 86400    /* how often the wait for the end of a section begins anew */
 #define LIMIT_OPEN_FILES 65536           /* descriptors the daemon allows itself, where the system lets it */
 #define LIMIT_LOCKED_BYTES 67108864      /* memory that may be locked, a page and more for each secret */
 #define LIMIT_RESERVE_BLOCKS 4           /* of address space, set aside for the answers that exist once */

@@ -11,6 +11,23 @@
 int policy_files_load_catalogue(const struct config *config, const struct catalogue *previous,
                                 struct catalogue **ret, struct config_problem *ret_problem) _must_check_;
 
-/* grants.d. What is wrong with a file is among the table's problems; it denies what it would have granted. */
+/* Of all that a table was made from: the same for the same files with the same contents. */
+struct policy_digest {
+    unsigned char bytes[32];
+};
+
+/* grants.d. What is wrong with a file is among the table's problems; it denies what it would have granted.
+ * ret_digest may be NULL. */
 int policy_files_load_table(const struct config *config, const struct catalogue *catalogue,
-                            struct table **ret) _must_check_;
+                            struct table **ret, struct policy_digest *ret_digest) _must_check_;
+
+/* What is wrong with files of any of the kinds. */
+struct policy_problems {
+    struct table_problem *items; /* owned, with their names */
+    size_t n;
+};
+
+void policy_problems_clear(struct policy_problems *p);
+int policy_problems_add(struct policy_problems *p, const char *file,
+                        const struct ini_problem *problem) _must_check_;
+int policy_problems_add_table(struct policy_problems *p, const struct table *table) _must_check_;

@@ -9,7 +9,7 @@
 #include "broker/permit.h"
 #include "broker/policy1.h"
 #include "broker/polkit-settle.h"
-#include "util/utf8.h"
+#include "broker/reload.h"
 
 struct reload {
     struct permit permit;
@@ -34,17 +34,15 @@ static void write_problem(struct writer *w, const char *file, unsigned line, con
     writer_close(w);
 }
 
-static void write_problems(struct writer *w, const struct table *table)
+static void write_problems(struct writer *w, const struct broker *broker)
 {
+    _cleanup_(policy_problems_clear) struct policy_problems problems = {NULL, 0};
+    if (reload_list_problems(broker, &problems) < 0)
+        w->error = -ENOMEM;
     writer_open(w, DBUS_TYPE_ARRAY, "a{sv}");
-    for (size_t i = 0; i < table_count_problems(table); i++) {
-        const struct table_problem *p = table_get_problem(table, i);
-        char file[PATH_MAX], text[INI_REASON_SIZE];
-        (void)snprintf(file, sizeof(file), "%s", p->file);
-        (void)snprintf(text, sizeof(text), "%s", p->problem.reason);
-        utf8_scrub(file);
-        utf8_scrub(text);
-        write_problem(w, file, p->problem.line, text);
+    for (size_t i = 0; i < problems.n; i++) {
+        const struct table_problem *p = &problems.items[i];
+        write_problem(w, p->file, p->problem.line, p->problem.reason);
     }
     writer_close(w);
 }
@@ -54,12 +52,12 @@ static void on_settled(void *userdata)
     struct reload *l = userdata;
     l->settle = NULL;
     struct broker *broker = l->call->broker;
-    broker_reload(broker);
+    (void)reload_all(broker);      /* what is wrong is in the answer */
     broker_policy_changed(broker); /* polkit's rules may have changed even if a file was refused */
     struct writer w;
     DBusMessage *reply = call_reply(l->call, &w);
     if (reply)
-        write_problems(&w, broker->table);
+        write_problems(&w, broker);
     call_send(l->call, reply, &w);
 }
 

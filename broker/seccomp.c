@@ -129,6 +129,9 @@ static const char *const allowed[] = {
     "timerfd_create",
     "timerfd_settime",
     "timerfd_settime64",
+    "inotify_init1", /* to notice changes of grants.d */
+    "inotify_add_watch",
+    "inotify_rm_watch",
     /* Threads: the store's, libuv's workers, curl's resolver. To make one has a condition. */
     "futex",
     "futex_time64",

@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
+#include "broker/reload.h"
 #include "broker/token.h"
 #include "util/clock.h"
 #include "util/utf8.h"
@@ -81,9 +82,12 @@ static void write_grants(struct broker *broker, const struct identity *id, struc
 
 static void write_problems(struct broker *broker, struct writer *w)
 {
+    _cleanup_(policy_problems_clear) struct policy_problems problems = {NULL, 0};
+    if (reload_list_problems(broker, &problems) < 0)
+        w->error = -ENOMEM;
     writer_entry_array_open(w, "problems", "as", "s");
-    for (size_t i = 0; i < table_count_problems(broker->table); i++) {
-        const struct table_problem *p = table_get_problem(broker->table, i);
+    for (size_t i = 0; i < problems.n; i++) {
+        const struct table_problem *p = &problems.items[i];
         char text[1024];
         (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
         utf8_scrub(text);

@@ -159,8 +159,13 @@ static int read_names(DIR *d, const char *dir, const char *suffix, size_t max, s
 int file_list(const char *dir, const char *suffix, size_t max, struct strv *paths)
 {
     _cleanup_(closedirp) DIR *d = opendir(dir);
+    struct stat st;
     if (!d)
         return errno == ENOENT ? 0 : -errno;
+    if (fstat(dirfd(d), &st) < 0)
+        return -errno;
+    if (!is_trusted(&st))
+        return -EPERM;
 
     size_t before = paths->n;
     int r = read_names(d, dir, suffix, max, paths);

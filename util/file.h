@@ -19,7 +19,8 @@ int file_read_trusted(const char *path, size_t max, char **ret_text, size_t *ret
 
 /* Appends the paths of the entries of `dir` that end in `suffix`, sorted by name as C strings, at most
  * `max` of them (-E2BIG beyond). Names that start with a dot are left out: editors keep files of theirs under
- * such names. A missing directory has none. */
+ * such names. A missing directory has none. As file_read_trusted(), -EPERM for a directory that is not
+ * root's, or that others can write: who can remove a file from it can take a denial away. */
 int file_list(const char *dir, const char *suffix, size_t max, struct strv *paths) _must_check_;
 
 /* Makes a memfd (CLOEXEC) that holds the n bytes and is sealed against every change. Owned by the caller. */

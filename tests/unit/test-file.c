@@ -140,6 +140,19 @@ static void test_list(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         assert_string_equal(paths.items[i + 1], path_of(names[i]));
     assert_int_equal(file_list("/dev/null", ".conf", 4, &paths), -ENOTDIR);
+
+    static const mode_t open_modes[] = {0770, 0707, 01777};
+    for (size_t i = 0; i < ARRAY_SIZE(open_modes); i++) {
+        assert_int_equal(chmod(dir, open_modes[i]), 0);
+        assert_int_equal(file_list(dir, ".conf", 4, &paths), -EPERM);
+    }
+    assert_int_equal(chmod(dir, 0755), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(dir, 12345, 0), 0);
+        assert_int_equal(file_list(dir, ".conf", 4, &paths), -EPERM);
+        assert_int_equal(chown(dir, 0, 0), 0);
+    }
+    assert_int_equal(paths.n, 5);
 }
 
 static void test_sealed(void **state)
