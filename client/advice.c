@@ -70,6 +70,12 @@ static void print_consent(struct json_object *chain, const struct bus_context *c
         report_hint("run it from a terminal or with --interactive, where polkit can ask; %s says why", why);
 }
 
+bool advice_is_about_device(struct bus *bus, const struct bus_context *context)
+{
+    _cleanup_json_ struct json_object *chain = explain_own(bus, context);
+    return strcmp(values_text(chain, "owner"), "device") == 0;
+}
+
 bool advice_print(struct bus *bus, enum bus_error error, const struct bus_context *context)
 {
     if (error != BUS_E_ACCESS_DENIED && error != BUS_E_CONSENT_REQUIRED &&

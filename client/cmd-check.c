@@ -74,10 +74,13 @@ static int print_table(struct json_object *answer)
 /* What to do about the worst verdict. */
 static void print_hint(struct bus *bus, int code, const struct bus_context *context)
 {
-    if (code == CTL_LOGIN)
-        bus_hint_login(context);
-    else if (code != CTL_OK)
+    if (code == CTL_LOGIN) {
+        struct bus_context login = *context;
+        login.login_options = advice_is_about_device(bus, context) ? "--device " : "";
+        bus_hint_login(&login);
+    } else if (code != CTL_OK) {
         (void)advice_print(bus, code == CTL_CONSENT ? BUS_E_CONSENT_REQUIRED : BUS_E_ACCESS_DENIED, context);
+    }
 }
 
 static int show(const struct arguments *arguments, struct bus *bus, const struct bus_context *context,

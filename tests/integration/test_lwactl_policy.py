@@ -459,6 +459,15 @@ def test_check_names_the_commands_too(bus, broker, verdict, hint):
     assert run(bus, "check", "a", "--json").stderr == b""
 
 
+@pytest.mark.parametrize("owner, hint", [("device", b"hint: lwactl login --device a\n"), ("alice", b"hint: lwactl login a\n"),
+                                         ("", b"hint: lwactl login a\n")])
+def test_check_says_whose_login_is_missing(bus, broker, owner, hint):
+    broker.replies["Explain"] = explain(chain(app=("s", "user:musicd"), owner=("s", owner)))
+    broker.replies["CheckScopes"] = lambda *_: ("a{ss}", ({"a": "login-required"},))
+    r = run(bus, "check", "a")
+    assert r.returncode == 5 and hint in r.stderr
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------
 
 COMMANDS = {"Explain": ["explain", PLAYER, LIBRARY], "ListConsents": ["consent"], "Plan": ["plan"], "ListApps": ["who"],
