@@ -63,16 +63,55 @@ static int add_row(struct grid *grid, struct json_object *record)
     return add_detail(grid, record);
 }
 
-static int print_page(struct json_object *records, bool as_json, bool is_first)
+/* A line, unless there is nothing to say: the two texts with `between` where there are both. */
+static void print_fact(const char *name, const char *text, const char *between, const char *more)
+{
+    if (*text || *more)
+        (void)printf("  %-8s %s%s%s\n", name, text, *text && *more ? between : "", more);
+}
+
+/* All of one record, for a person: what the table has no room for. */
+static void print_long(struct json_object *record)
+{
+    char when[TEXT_TIME_SIZE], times[64] = "";
+    int64_t repeats = values_number(record, "repeats"), expires_at = values_number(record, "expires_at");
+    (void)printf("%s  %s  %" PRId64 "\n", text_time(values_number(record, "time"), when),
+                 values_text(record, "event"), values_number(record, "sequence"));
+    print_fact("app", values_text(record, "app"), ", known by ", values_text(record, "strength"));
+    print_fact("unit", values_text(record, "unit"), "", "");
+    print_fact("program", values_text(record, "program"), "", "");
+    print_fact("account", values_text(record, "account"), " of ", values_text(record, "owner"));
+    print_fact("asked", values_text(record, "asked"), "", "");
+    print_fact("carried", values_text(record, "carried"), "", "");
+    print_fact("verdict", values_text(record, "verdict"), ", by ", values_text(record, "decided_by"));
+    print_fact("chain", values_text(record, "chain"), "", "");
+    print_fact("detail", values_text(record, "detail"), "", "");
+    print_fact("token", values_text(record, "token"), "", "");
+    if (expires_at > 0)
+        print_fact("until", text_time(expires_at, when), "", "");
+    if (repeats > 0) {
+        (void)snprintf(times, sizeof(times), "%" PRId64 " times", repeats);
+        print_fact("repeated", times, "", "");
+    }
+}
+
+enum form { FORM_TABLE, FORM_LONG, FORM_JSON };
+
+static int print_page(struct json_object *records, enum form form, bool is_first)
 {
     _cleanup_grid_ struct grid grid = {.columns = columns, .n_columns = ARRAY_SIZE(columns)};
     struct terminal terminal = terminal_get();
     int r = 0;
     for (size_t i = 0; r == 0 && i < values_count(records); i++) {
         struct json_object *record = values_item(records, i);
-        r = as_json ? values_print(record, false, stdout) : add_row(&grid, record);
+        if (form == FORM_JSON)
+            r = values_print(record, false, stdout);
+        else if (form == FORM_TABLE)
+            r = add_row(&grid, record);
+        else
+            print_long(record);
     }
-    if (r < 0 || as_json)
+    if (r < 0 || form != FORM_TABLE)
         return r;
     return grid_print(&grid, &terminal, is_first, stdout);
 }
@@ -105,7 +144,7 @@ static int query(struct bus *bus, const struct page *page, DBusMessage **ret_rep
 }
 
 /* Prints one page; *ret_next is where the next one begins, 0 at the end. */
-static int show_page(struct bus *bus, const struct page *page, bool as_json, uint64_t *ret_next)
+static int show_page(struct bus *bus, const struct page *page, enum form form, uint64_t *ret_next)
 {
     _cleanup_message_ DBusMessage *reply = NULL;
     _cleanup_json_ struct json_object *records = NULL, *next = NULL;
@@ -113,11 +152,11 @@ static int show_page(struct bus *bus, const struct page *page, bool as_json, uin
     if (r != CTL_OK)
         return r;
 
-    r = values_from_message(reply, 0, as_json ? VALUES_EXACT : VALUES_SAFE, &records);
+    r = values_from_message(reply, 0, form == FORM_JSON ? VALUES_EXACT : VALUES_SAFE, &records);
     if (r == 0)
         r = values_from_message(reply, 1, VALUES_EXACT, &next);
     if (r == 0)
-        r = print_page(records, as_json, page->after == 0);
+        r = print_page(records, form, page->after == 0);
     if (r < 0)
         return report(CTL_FAILED, "out of memory");
     *ret_next = json_object_get_uint64(next);
@@ -127,7 +166,10 @@ static int show_page(struct bus *bus, const struct page *page, bool as_json, uin
 static int run(const struct command *command, const struct arguments *arguments)
 {
     const char *last = arguments->values[OPTION_LAST];
-    bool all = arguments->given[OPTION_ALL], as_json = arguments->given[OPTION_JSON];
+    bool all = arguments->given[OPTION_ALL];
+    enum form form = arguments->given[OPTION_JSON]   ? FORM_JSON
+                     : arguments->given[OPTION_LONG] ? FORM_LONG
+                                                     : FORM_TABLE;
     struct page page = {.newest = !all, .own = arguments->given[OPTION_OWN], .limit = LAST_DEFAULT};
     _cleanup_bus_ struct bus bus = {NULL};
 
@@ -135,6 +177,8 @@ static int run(const struct command *command, const struct arguments *arguments)
         return options_usage(command, "audit takes no operand, not `%s`", arguments->operands[0]);
     if (all && last)
         return options_usage(command, "--all and --last exclude each other");
+    if (arguments->given[OPTION_JSON] && arguments->given[OPTION_LONG])
+        return options_usage(command, "--json and --long exclude each other");
     if (all)
         page.limit = PAGE_OF_ALL;
     int r = last ? options_number(command, "last", last, 1, PAGE_MAX, &page.limit) : CTL_OK;
@@ -145,7 +189,7 @@ static int run(const struct command *command, const struct arguments *arguments)
     do {
         page.after = next;
         if (r == CTL_OK)
-            r = show_page(&bus, &page, as_json, &next);
+            r = show_page(&bus, &page, form, &next);
     } while (r == CTL_OK && all && next > page.after); /* always ahead, so it ends */
     return r;
 }
@@ -154,12 +198,13 @@ static const struct option_spec options[] = {
     {OPTION_LAST, "last", "N", "show the newest N records (1 to 1000; default 50)"},
     {OPTION_ALL, "all", NULL, "show all records, oldest first"},
     {OPTION_OWN, "own", NULL, "show only records of the caller's own accounts"},
+    {OPTION_LONG, "long", NULL, "print all of each record, a fact a line"},
     {OPTION_JSON, "json", NULL, "print one JSON object a line"},
 };
 
 const struct command command_audit = {
     .name = "audit",
-    .synopsis = "audit [--last N | --all] [--own] [--json]",
+    .synopsis = "audit [--last N | --all] [--own] [--long | --json]",
     .summary = "Show the audit trail: who got what, and why",
     .details = "",
     .options = options,

@@ -39,7 +39,7 @@ _lwactl()
                 words="--json $common"
                 ((COMP_CWORD == 2)) && words="check $words" ;;
             status) words="--json $common" ;;
-            audit) words="--last --all --own --json $common" ;;
+            audit) words="--last --all --own --long --json $common" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac

@@ -21,6 +21,7 @@ enum ctl_option {
     OPTION_LABEL,
     OPTION_LAST,
     OPTION_LOCALE,
+    OPTION_LONG,
     OPTION_MIN_VALID,
     OPTION_NO_OPEN,
     OPTION_NO_QR,

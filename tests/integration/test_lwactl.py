@@ -395,6 +395,23 @@ def test_audit_last_and_filters(bus, broker):
     assert broker.last("Query")[1] == ({"newest": ("b", True), "own": ("b", True)}, 0, 7)
 
 
+def test_audit_long_shows_all_of_a_record(bus, broker):
+    facts = {"strength": ("s", "unit"), "owner": ("s", "alice"), "unit": ("s", "musicd.service"),
+             "program": ("s", "/usr/bin/musicd"), "chain": ("s", "music.conf:3 allow; polkit yes; grant 5"),
+             "token": ("s", "ab" * 16), "expires_at": ("x", 90000)}
+    broker.replies["Query"] = lambda f, after, limit: ("aa{sv}t", ([record(1, **facts), record(2, detail=("s", HOSTILE))], 0))
+    r = run(bus, "audit", "--long")
+    first, second = r.stdout.decode().split("1970-01-02 00:00:02")
+    assert [line.split(None, 1) for line in first.splitlines()[1:]] == [
+        ["app", "user:musicd, known by unit"], ["unit", "musicd.service"], ["program", "/usr/bin/musicd"],
+        ["account", "main of alice"], ["asked", LIBRARY], ["carried", LIBRARY], ["verdict", "allow, by table"],
+        ["chain", "music.conf:3 allow; polkit yes; grant 5"], ["token", "ab" * 16], ["until", "1970-01-02 01:00:00"],
+        ["repeated", "2 times"]]
+    assert "unit" not in second and "detail" in second and r.returncode == 0
+    assert_harmless(r.stdout)
+    assert run(bus, "audit", "--long", "--json").returncode == 2
+
+
 def test_audit_all_goes_page_by_page(bus, broker):
     def query(options, after, limit):
         return "aa{sv}t", ([record(i) for i in range(after + 1, after + 4)], after + 3 if after < 6 else 0)
