@@ -575,6 +575,7 @@ def second_broker(world, bus_path, ready):
     text = read_config(world).replace("conf/keys/", "conf/keys-2/")
     config = world.write("conf/second.conf", text)
     where = ["--config", config, "--state-dir", world.path("state-2"), "--bus-address", f"unix:path={bus_path}"]
+    where += ["--identd", world.program("lwa-identd")]
     broker = Part(world, "second-broker", ready)
     broker.start([world.program("lwa-brokerd"), *where], wait=False)
     try:
