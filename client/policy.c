@@ -78,16 +78,18 @@ int policy_call(const struct policy_call *call, const struct arguments *argument
 
 /* --- tokens that are out ------------------------------------------------------------------------------ */
 
+/* The last one only for what is over. */
 static const struct grid_column exposure_columns[] = {
-    {"APP", 10, NULL}, {"USER", 5, NULL}, {"ACCOUNT", 7, NULL},    {"TOKEN", 6, NULL},
-    {"ENDS", 0, NULL}, {"TOLD", 0, NULL}, {"MAY CARRY", 12, NULL},
+    {"APP", 10, NULL}, {"USER", 5, NULL},       {"ACCOUNT", 7, NULL}, {"TOKEN", 6, NULL},
+    {"ENDS", 0, NULL}, {"MAY CARRY", 12, NULL}, {"TOLD", 0, NULL},
 };
 
 static const char no_revocation[] =
-    "Login with Amazon has no revocation that the broker could call. To end a token sooner, end its login at "
-    "Amazon: the customer removes the app on https://amazon.com/ap/adam";
+    "TOLD: the app was told to stop. Login with Amazon has no revocation that the broker could call; to end "
+    "a "
+    "token sooner, end its login at Amazon: the customer removes the app on https://amazon.com/ap/adam";
 
-static int add_exposure(struct grid *grid, struct json_object *token)
+static int add_exposure(struct grid *grid, struct json_object *token, bool is_over)
 {
     char ends[TEXT_TIME_SIZE];
     _cleanup_free_ char *scopes = values_join(values_list(token, "scopes"), " ");
@@ -98,33 +100,30 @@ static int add_exposure(struct grid *grid, struct json_object *token)
     grid_add(grid, values_text(token, "account"));
     grid_add(grid, values_text(token, "token_id"));
     grid_add(grid, text_relative_time(values_number(token, "expires_at"), wall_sec(), ends));
-    grid_add(grid, values_flag(token, "told") ? "yes" : "no");
     grid_add(grid, scopes);
+    if (is_over)
+        grid_add(grid, values_flag(token, "told") ? "yes" : "no");
     return 0;
 }
 
-int policy_print_exposure(struct json_object *exposure, bool with_remedy)
+int policy_print_exposure(struct json_object *exposure, bool is_over)
 {
     _cleanup_grid_ struct grid grid = {.columns = exposure_columns,
-                                       .n_columns = ARRAY_SIZE(exposure_columns)};
+                                       .n_columns = ARRAY_SIZE(exposure_columns) - (is_over ? 0 : 1)};
     struct terminal t = terminal_get();
     size_t n = values_count(exposure);
     if (n == 0) {
         (void)printf("No app holds a token that this takes back.\n");
         return 0;
     }
-    (void)putchar('\n');
-    paragraph_print(&t, "",
-                    n == 1 ? "Still usable until it ends (TOLD: the app was told to stop):"
-                           : "Still usable until they end (TOLD: the app was told to stop):",
-                    stdout);
+    (void)printf("\nStill usable until %s:\n", n == 1 ? "it ends" : "they end");
     for (size_t i = 0; i < n; i++) {
-        int r = add_exposure(&grid, values_item(exposure, i));
+        int r = add_exposure(&grid, values_item(exposure, i), is_over);
         if (r < 0)
             return r;
     }
     int r = grid_print(&grid, &t, true, stdout);
-    if (with_remedy)
+    if (is_over)
         paragraph_print(&t, "", no_revocation, stdout);
     return r;
 }

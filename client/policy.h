@@ -25,8 +25,9 @@ int policy_call(const struct policy_call *call, const struct arguments *argument
 /* Appends the options, an a{sv}: app, account, user, owner, all, lasts and days, as far as they are given. */
 void policy_write_options(struct writer *w, const struct arguments *arguments);
 
-/* Prints which app holds which token until when; `with_remedy`: and how a login is ended. 0 or -ENOMEM. */
-int policy_print_exposure(struct json_object *exposure, bool with_remedy) _must_check_;
+/* Prints which app holds which token until when. `is_over`: what takes them back has been done, so that also
+ * is shown who was told, and how a login is ended. 0 or -ENOMEM. */
+int policy_print_exposure(struct json_object *exposure, bool is_over) _must_check_;
 
 /* Prints the mistakes, or as JSON. CTL_OK when there is none, else CTL_CONFIGURATION; or said. `praise` is
  * the line for none. */

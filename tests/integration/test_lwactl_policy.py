@@ -228,10 +228,10 @@ def test_consent_says_what_follows(bus, broker):
     for verb, said in (("deny", "gets no token that may carry anything"), ("revoke", "The policy alone decides")):
         text = run(bus, "consent", verb, PLAYER).stdout.decode()
         assert said in text and "Still usable until it ends" in text and "https://amazon.com/ap/adam" in text
-        assert re.search(r"%s +alice +main +t7 +in 30 min +yes +%s profile\n" % (PLAYER, LIBRARY), text)
+        assert re.search(r"%s +alice +main +t7 +in 30 min +%s profile +yes\n" % (PLAYER, LIBRARY), text)
     broker.replies["SetConsent"] = rows(token(told=("b", False), app=("s", HOSTILE)), token())
     r = run(bus, "consent", "deny", PLAYER)
-    assert b"until they end" in r.stdout and re.search(rb"in 30 min +no ", r.stdout)
+    assert b"until they end" in r.stdout and re.search(rb"profile +no\n", r.stdout)
     assert_harmless(r.stdout)
     r = run(bus, "consent", "deny", PLAYER, "--json")
     assert [t["app"] for t in json.loads(r.stdout)] == [HOSTILE, PLAYER]
@@ -361,7 +361,8 @@ def test_removing_an_account_tells_which_tokens_are_out(bus, broker):
     broker.replies["Remove"] = lambda *_: ("", ())
     r = run(bus, "accounts", "remove", "main", "--yes", "--interactive")
     text = r.stdout.decode()
-    assert r.returncode == 0 and "Removed main" in text and re.search(r"t7 +in 30 min", text)
+    assert r.returncode == 0 and "Removed main" in text and re.search(r"t7 +in 30 min +%s profile\n" % LIBRARY, text), text
+    assert "TOLD" not in text, "they are told in a moment"
     assert text.count("https://amazon.com/ap/adam") == 1
     assert [c[0] for c in broker.calls] == ["ListExposure", "Remove"]
     assert broker.last("ListExposure")[1:] == (({"account": ("s", "main")},), False), "no prompt for a mere list"
