@@ -133,6 +133,8 @@ struct set_consent {
     bool is_every; /* scope: then there are none in `scopes` */
     enum consent_answer answer;
     enum consent_lasts lasts;
+    bool is_device;                /* an account of the device's is meant */
+    char user[IDENTITY_USER_SIZE]; /* one of this user's is, by name or number; "" for the caller */
     uint32_t days;
     int64_t account; /* row: the answer is about this one, whatever is called so later */
     struct peer stand_in;
@@ -223,28 +225,67 @@ static void ask_consent(struct call *call, const struct account *account)
                    "let an app use the account", &question, text, change);
 }
 
-static void authorize_set_consent(struct call *call)
+/* The account is found: what is left to be asked is asked about it. */
+static void decide_about(struct call *call, const struct account *account, bool is_permitted)
 {
     struct set_consent *s = call->state;
-    const struct account *account =
-        account_for_caller(call->broker, call->peer->identity.uid, s->filter.account);
     if (!account) {
         policy1_fail_account(call, s->filter.account);
-        return;
-    }
-    if (account_is_locked(account, call->peer->identity.user)) {
-        call_fail(call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, account->id);
         return;
     }
     s->account = account->row;
     memcpy(s->filter.account, account->id, sizeof(account->id));
     s->filter.uid = account->owner.device ? (uid_t)-1 : account->owner.uid;
-    if (s->answer == CONSENT_ALLOW)
+    if (is_permitted)
+        change(call);
+    else if (s->answer == CONSENT_ALLOW)
         ask_consent(call, account);
     else if (account->owner.device)
         permit_manage(&s->permit, call, "decide about the device's account", change);
     else
         change(call);
+}
+
+/* The caller manages policy; before that was known, nothing told who has an account. */
+static void decide_for_user(struct call *call)
+{
+    struct set_consent *s = call->state;
+    uid_t uid;
+    const struct account *account = NULL;
+    if (policy1_find_owner(call, s->user, &uid))
+        account = s->filter.account[0] ? account_find(call->broker, uid, s->filter.account)
+                                       : account_find_default(call->broker, false, uid);
+    decide_about(call, account && !account->owner.device ? account : NULL, true);
+}
+
+static void decide_for_device(struct call *call)
+{
+    struct set_consent *s = call->state;
+    const struct account *account = s->filter.account[0]
+                                        ? account_find(call->broker, (uid_t)-1, s->filter.account)
+                                        : account_find_default(call->broker, true, (uid_t)-1);
+    decide_about(call, account, false);
+}
+
+static void authorize_set_consent(struct call *call)
+{
+    struct set_consent *s = call->state;
+    const struct identity *id = &call->peer->identity;
+    if (s->user[0] && !policy1_is_caller(call, s->user)) {
+        permit_manage(&s->permit, call, "decide about the accounts of others", decide_for_user);
+        return;
+    }
+    if (s->is_device) {
+        decide_for_device(call);
+        return;
+    }
+    const struct account *account = account_for_caller(call->broker, id->uid, s->filter.account);
+    if (s->user[0] && account && account->owner.device)
+        account = NULL;
+    if (account && account_is_locked(account, id->user))
+        call_fail(call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, account->id);
+    else
+        decide_about(call, account, false);
 }
 
 static bool read_answer(struct call *call, const char *answer, struct set_consent *s)
@@ -282,6 +323,18 @@ static bool read_lasts(struct call *call, const char *lasts, struct set_consent 
     return !fault;
 }
 
+/* Whose account, where that is named. */
+static bool read_owner(struct call *call, const char *owner, const char *user, struct set_consent *s)
+{
+    if ((owner[0] && strcmp(owner, "device") != 0) || (owner[0] && user[0])) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "owner is device, and excludes user.");
+        return false;
+    }
+    s->is_device = owner[0];
+    (void)snprintf(s->user, sizeof(s->user), "%s", user);
+    return true;
+}
+
 /* An empty list is every scope, of which none can be allowed: an owner agrees to what was named. */
 static bool read_scopes(struct call *call, struct set_consent *s)
 {
@@ -300,11 +353,13 @@ static bool read_scopes(struct call *call, struct set_consent *s)
 
 static bool read_set_consent(struct call *call, struct set_consent *s)
 {
-    const char *app, *account, *answer, *lasts = "";
+    const char *app, *account, *answer, *lasts = "", *owner = "", *user = "";
     DBusMessageIter args;
     struct reader_option options[] = {
         {"lasts", DBUS_TYPE_STRING, &lasts, false},
         {"days", DBUS_TYPE_UINT32, &s->days, false},
+        {"owner", DBUS_TYPE_STRING, &owner, false},
+        {"user", DBUS_TYPE_STRING, &user, false},
     };
     (void)dbus_message_iter_init(call->message, &args);
     dbus_message_iter_get_basic(&args, &app);
@@ -315,7 +370,7 @@ static bool read_set_consent(struct call *call, struct set_consent *s)
     dbus_message_iter_get_basic(&args, &answer);
     if (!handlers_read_options(call, 4, options, ARRAY_SIZE(options)) || !policy1_check_app(call, app) ||
         (account[0] && !policy1_check_account(call, account)) || !read_answer(call, answer, s) ||
-        !read_lasts(call, lasts, s) || !read_scopes(call, s))
+        !read_lasts(call, lasts, s) || !read_owner(call, owner, user, s) || !read_scopes(call, s))
         return false;
     if (s->answer == CONSENT_ALLOW)
         s->scopes = catalogue_reduce(call->broker->catalogue, s->scopes);

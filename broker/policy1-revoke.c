@@ -179,22 +179,31 @@ static void look_at_device(struct call *call)
         authorize_fail(call, r);
 }
 
+/* The caller manages policy; before that was known, nothing told who has an account. */
+static void deny_for_user(struct call *call)
+{
+    struct revoke *v = call->state;
+    if (!policy1_find_owner(call, v->user, &v->uid)) {
+        policy1_fail_account(call, v->filter.account);
+        return;
+    }
+    v->filter.uid = v->uid;
+    deny_all(call);
+}
+
 static void authorize_revoke(struct call *call)
 {
     struct revoke *v = call->state;
     const struct identity *id = &call->peer->identity;
     v->uid = id->uid;
     v->filter.uid = id->uid;
-    if (v->user[0] && !policy1_find_owner(call, v->user, &v->uid)) {
-        policy1_fail_account(call, v->filter.account);
+    if (v->user[0] && !policy1_is_caller(call, v->user)) {
+        permit_manage(&v->permit, call, "decide about the accounts of others", deny_for_user);
         return;
     }
     const struct account *named =
         v->filter.account[0] ? account_find(call->broker, id->uid, v->filter.account) : NULL;
-    if (v->uid != id->uid) {
-        v->filter.uid = v->uid;
-        permit_manage(&v->permit, call, "decide about the accounts of others", deny_all);
-    } else if (named && named->owner.device) {
+    if (named && named->owner.device) {
         permit_manage(&v->permit, call, "decide about the device's account", deny_on_device);
     } else if (named) {
         deny_all(call);

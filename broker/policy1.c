@@ -41,6 +41,14 @@ bool policy1_owns(const struct call *call, const struct account *account)
     return !account->owner.device && account->owner.uid == id->uid && !account_is_locked(account, id->user);
 }
 
+bool policy1_is_caller(const struct call *call, const char *user)
+{
+    const struct identity *id = &call->peer->identity;
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)id->uid);
+    return strcmp(user, id->user) == 0 || strcmp(user, number) == 0;
+}
+
 bool policy1_find_owner(const struct call *call, const char *user, uid_t *ret_uid)
 {
     const struct account *account;

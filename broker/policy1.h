@@ -14,7 +14,9 @@ bool policy1_check_account(struct call *call, const char *account);
 struct account;
 /* Whether the account is the caller's own, and not locked. */
 bool policy1_owns(const struct call *call, const struct account *account);
-/* The owner of an account, by name or number. */
+/* Whether this is the caller's name or number. */
+bool policy1_is_caller(const struct call *call, const char *user);
+/* The owner of an account, by name or number. Who has accounts is for those to know who manage policy. */
 bool policy1_find_owner(const struct call *call, const char *user, uid_t *ret_uid);
 /* Ends the call: NoSuchAccount, with its id or "" for any. */
 void policy1_fail_account(struct call *call, const char *account);

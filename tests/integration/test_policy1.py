@@ -219,13 +219,40 @@ def test_consent_needs_its_owner(asking):
         ("user:alice", "allow", [LIBRARY], {"days": 3651}),
         ("user:alice", "deny", [LIBRARY], {"lasts": "once"}),
         ("user:alice", "forget", [LIBRARY], {"lasts": "logout"}),
-        ("user:alice", "allow", [LIBRARY], {"user": "bob"}),
+        ("user:alice", "allow", [LIBRARY], {"owner": "alice"}),
+        ("user:alice", "allow", [LIBRARY], {"owner": "device", "user": "alice"}),
+        ("user:alice", "allow", [LIBRARY], {"uid": "bob"}),
     ],
 )
 def test_consents_that_make_no_sense(asking, app, answer, scopes, options):
     alice = asking.client("alice")
     assert error_of(set_consent, alice, app, answer, scopes, **options).short == "InvalidArgument"
     assert list_consents(alice) == []
+
+
+def test_consent_for_others(asking):
+    """Who manages policy answers for any user; to nobody else it tells who has an account."""
+    refused = ("AccessDenied", "ConsentRequired")
+    alice, bob, carol = (asking.client(user) for user in ("alice", "bob", "carol"))
+    told = {error_of(set_consent, bob, "user:alice", "deny", user=user).message for user in ("alice", "bob-or-so", "0")}
+    told |= {error_of(revoke_app, bob, "user:alice", user=user).message for user in ("alice", "bob-or-so", "0")}
+    assert len(told) == 1, told
+    assert error_of(set_consent, bob, "user:alice", "allow", user="alice").short in refused
+    set_consent(carol, "user:alice", "allow", user="alice")
+    take(alice)
+    (row,) = list_consents(alice)
+    assert (row["owner"], row["by"], row["how"]) == ("alice", "carol", "command")
+    assert error_of(set_consent, carol, "user:alice", "deny", user="bob").short == "NoSuchAccount"
+    set_consent(alice, "user:alice", "deny", user="alice")
+    link_device(asking, [LIBRARY])
+    for client in (carol, bob):
+        assert error_of(set_consent, client, "user:bob", "deny", user="bob").short == "NoSuchAccount"
+        assert error_of(set_consent, client, "user:bob", "deny", account="device", user="bob").short == "NoSuchAccount"
+    assert error_of(set_consent, carol, "user:alice", "deny", account="device", user="alice").short == "NoSuchAccount"
+    assert error_of(set_consent, alice, "user:alice", "deny", owner="device").short in refused
+    assert error_of(set_consent, carol, "user:alice", "deny", account="main", owner="device").short == "NoSuchAccount"
+    set_consent(carol, "user:alice", "deny", owner="device")
+    assert {row["owner"]: row["answer"] for row in list_consents(carol, all=True)} == {"alice": "deny", "device": "deny"}
 
 
 def test_consents_about_nothing(asking):
