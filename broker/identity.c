@@ -65,10 +65,8 @@ static const char *const failures[] = {
     [IDENTD_GONE] = "the process that connected has ended, or its number is another's now; connect anew",
     [IDENTD_OTHER_UID] =
         "its process runs as another user than the one that connected; connect as the user it is to be",
-    [IDENTD_UNREADABLE] =
-        "its process cannot be looked at, or is not what it must be (a .flatpak-info that is no plain file, "
-        "or "
-        "a root that changes); start it anew, and if that does not help see `lwactl status`",
+    [IDENTD_UNREADABLE] = "its process cannot be looked at, or is not as it must be (a .flatpak-info that "
+                          "Flatpak did not write, or a root that changes); start it anew",
     [IDENTD_TIMEOUT] = "the file system that its process is in does not answer; " LATER,
     [IDENTD_BUSY] = "too many processes of its user wait to be looked at; " LATER,
 };
@@ -144,8 +142,10 @@ static void on_credentials(DBusMessage *reply, void *userdata)
     int r = look_at(l, pidfd);
     if (r == -ENOMEM)
         finish(l, "the broker is out of memory; " LATER);
-    else if (r < 0)
+    else if (r == -EPIPE)
         finish(l, "nothing looks at its process (lwa-identd has ended); " LATER);
+    else if (r < 0)
+        finish(l, "the broker is short of resources; " LATER);
 }
 
 int identity_look_up(struct broker *broker, const char *name, identity_callback callback, void *userdata,

@@ -8,7 +8,8 @@
 
 static const char catalogue_text[] = "[music]\ndescription = music\n";
 static const char table_text[] =
-    "[unit:radio.service]\nallow = music\n[flatpak:org.example.Player]\nallow = music\n";
+    "[unit:radio.service]\nallow = music\n[flatpak:org.example.Player]\nallow = music\n"
+    "[unit:alices.service]\nuser = alice\nallow = music\n";
 
 static struct catalogue *catalogue;
 static struct table *table;
@@ -56,6 +57,26 @@ static const struct {
      STRENGTH_UID},
     {"a person in a unit that the table knows for system uids",
      {.uid = ALICE, .user = "alice", .unit = "radio.service"},
+     "user:alice",
+     SUBJECT_USER,
+     STRENGTH_UID},
+    {"a person in a unit that the table names for her",
+     {.uid = ALICE, .user = "alice", .unit = "alices.service"},
+     "unit:alices.service",
+     SUBJECT_SYSTEM_UNIT,
+     STRENGTH_UNIT},
+    {"a person in a unit that the table names for another",
+     {.uid = ALICE, .user = "bob", .unit = "alices.service"},
+     "user:bob",
+     SUBJECT_USER,
+     STRENGTH_UID},
+    {"a person in a sandbox in a unit that the table names for her",
+     {.uid = ALICE, .user = "alice", .unit = "alices.service", .is_foreign = true},
+     "unit:alices.service",
+     SUBJECT_SYSTEM_UNIT,
+     STRENGTH_UNIT},
+    {"a person in a unit whose name begins like one that the table names",
+     {.uid = ALICE, .user = "alice", .unit = "alices.service2"},
      "user:alice",
      SUBJECT_USER,
      STRENGTH_UID},
