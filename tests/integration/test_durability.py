@@ -308,6 +308,12 @@ def link_key(world):
     os.symlink(key(world) + ".real", key(world))
 
 
+# A word that no broker writes: whether it allows or denies is not for anyone to guess.
+SPOILED_CONSENT = (
+    "INSERT INTO consent (account, app, scope, answer, lasts, given_sec, until_sec, how, by_uid, by_name)"
+    " SELECT id, 'user:alice', 'profile', 'perhaps', 'logout', 1, 0, 'command', 1000, 'alice' FROM account"
+)
+
 SPOILED = {
     "no-database": ("corrupt", lambda w: overwrite(database(w), 0, b"This is not a database, but a text.\n" * 300)),
     "torn": ("corrupt", lambda w: os.truncate(database(w), os.path.getsize(database(w)) // 2 // 4096 * 4096 + 100)),
@@ -317,6 +323,7 @@ SPOILED = {
     "account-id": ("corrupt", lambda w: run_sql(w, "UPDATE account SET name = '../' || name")),
     "label": ("corrupt", lambda w: run_sql(w, "UPDATE account SET label = cast(x'ff' AS text)")),
     "scopes": ("corrupt", lambda w: run_sql(w, "UPDATE grant SET carries = 'a\"b'")),
+    "consent": ("corrupt", lambda w: run_sql(w, SPOILED_CONSENT)),
     "other-key": ("another key", lambda w: write_key(w, os.urandom(32))),
     "no-key": ("is not there", lambda w: os.unlink(key(w))),
     "short-key": ("32 bytes", lambda w: write_key(w, b"x" * 31)),
