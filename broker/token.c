@@ -123,6 +123,28 @@ static void hold_free(struct hold *h)
     free_if_unused(token);
 }
 
+static const struct account *account_of(const struct hold *h)
+{
+    return h->token->grant ? h->token->grant->account : NULL;
+}
+
+/* What this holder may have by the broker's own verdict now. */
+static void judge(const struct hold *h, struct verdicts *ret)
+{
+    verdict_of(h->token->broker, &h->peer->identity, account_of(h), ret);
+}
+
+static bool may_carry_more_than(const struct token *t, struct scope_set allowed)
+{
+    return !scope_set_is_subset(catalogue_expand(t->broker->catalogue, t->may_carry), allowed);
+}
+
+static bool is_by_table(const struct hold *h)
+{
+    return !may_carry_more_than(
+        h->token, verdict_allowed_by_table(h->token->broker, &h->peer->identity, account_of(h)));
+}
+
 int token_hold(struct token *token, struct peer *peer)
 {
     struct hold *h;
@@ -134,6 +156,7 @@ int token_hold(struct token *token, struct peer *peer)
         return -ENOMEM;
     h->token = token;
     h->peer = peer;
+    h->is_by_table = is_by_table(h);
     list_append(&token->holds, &h->in_token);
     list_append(&peer->holds, &h->in_peer);
     peer->n_holds++;
@@ -184,27 +207,18 @@ void token_revoke(struct token *token, const char *reason)
     free_if_unused(token);
 }
 
-/* What this holder may have by the broker's own verdict now. */
-static void judge(const struct hold *h, struct verdicts *ret)
-{
-    const struct grant *grant = h->token->grant;
-    verdict_of(h->token->broker, &h->peer->identity, grant ? grant->account : NULL, ret);
-}
-
-static bool may_carry_more_than(const struct token *t, struct scope_set allowed)
-{
-    return !scope_set_is_subset(catalogue_expand(t->broker->catalogue, t->may_carry), allowed);
-}
-
 void tokens_revoke_denied(struct broker *broker, const char *reason)
 {
     struct token *t, *after;
     LIST_FOREACH_SAFE (t, after, &broker->tokens, node) {
         struct hold *h, *next;
         LIST_FOREACH_SAFE (h, next, &t->holds, in_token) {
+            bool was_by_table = h->is_by_table;
             struct verdicts verdicts;
             judge(h, &verdicts);
-            if (may_carry_more_than(t, authorize_not_denied(h->peer, &verdicts)))
+            h->is_by_table = is_by_table(h);
+            if (may_carry_more_than(t, authorize_not_denied(h->peer, &verdicts)) ||
+                (was_by_table && may_carry_more_than(t, verdicts.allow)))
                 revoke_hold(h, reason);
         }
         free_if_unused(t);

@@ -19,6 +19,14 @@ static void decide(struct broker *broker, const struct identity *identity, const
     table_decide(broker->table, broker->catalogue, &query, ret);
 }
 
+struct scope_set verdict_allowed_by_table(struct broker *broker, const struct identity *identity,
+                                          const struct account *account)
+{
+    struct verdicts verdicts;
+    decide(broker, identity, account, wall_sec(), &verdicts);
+    return verdicts.allow;
+}
+
 /* Whose account it is has to be decided first where it is locked: until then only what was denied counts. */
 static void get_answers(const struct identity *identity, const struct account *account, int64_t now_sec,
                         struct consent_answers *ret)

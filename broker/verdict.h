@@ -10,6 +10,10 @@
 struct account;
 struct broker;
 
+/* What grants.d allows without asking anyone. */
+struct scope_set verdict_allowed_by_table(struct broker *broker, const struct identity *identity,
+                                          const struct account *account);
+
 /* For this caller and this account; NULL for none. */
 void verdict_of(struct broker *broker, const struct identity *identity, const struct account *account,
                 struct verdicts *ret);
