@@ -28,7 +28,9 @@ void broker_policy_changed(struct broker *broker)
 
 static void on_polkit_changed(void *userdata)
 {
-    broker_policy_changed(userdata);
+    struct broker *broker = userdata;
+    broker->polkit_epoch++;
+    broker_policy_changed(broker);
 }
 
 /* --- the trail --------------------------------------------------------------------------------------- */
@@ -282,6 +284,7 @@ void broker_init(struct broker *broker, uv_loop_t *loop)
     broker->identity.own_uid = geteuid();
     list_init(&broker->peers_by_use);
     provider_init(&broker->provider);
+    prompt_turns_init(&broker->prompt_turns);
 }
 
 int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_options *options)

@@ -12,6 +12,7 @@
 #include "broker/identd-link.h"
 #include "broker/policy-files.h"
 #include "broker/polkit.h"
+#include "broker/prompt-turn.h"
 #include "broker/provider.h"
 #include "broker/quota.h"
 #include "broker/reporters.h"
@@ -51,6 +52,7 @@ struct broker {
     struct policy_watch *policy_watch;
     struct config_problem
         config_problem;    /* for which the last reload took no configuration; file NULL: none */
+    uint64_t polkit_epoch; /* grows whenever polkit's rules may have changed */
     uint64_t policy_epoch; /* grows whenever a remembered decision may have become wrong */
 
     /* Parts. */
@@ -84,6 +86,7 @@ struct broker {
 
     struct timer *consent_timer; /* until the next consent runs out */
     struct denials denials;
+    struct prompt_turns prompt_turns;
     struct reporters reporters;
     struct timer *flush_timer; /* while stopping: what is waited for at most */
     uv_signal_t *signals[3];

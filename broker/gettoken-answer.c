@@ -31,18 +31,38 @@ void get_token_ask_for_login(struct get_token *g, enum bus_error error, const ch
     get_token_fail_scopes(g, error, decided_by, scopes, before, "");
 }
 
+/* Nobody could be asked, or may be. */
+static void fail_challenge(struct get_token *g, const struct authorize_answer *answer)
+{
+    char before[128], after[512];
+    bool is_device = g->account && g->account->owner.device;
+    if (scope_set_is_empty(answer->unconsented)) {
+        get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
+                              "A polkit rule wants somebody to authenticate before this app holds ",
+                              "; let it ask again interactively while a polkit agent runs. `lwactl explain` "
+                              "says more.");
+        return;
+    }
+    (void)snprintf(before, sizeof(before), "%s must agree that this app holds ",
+                   is_device ? "An administrator" : "The owner of the account");
+    (void)snprintf(after, sizeof(after),
+                   "; let it ask interactively while a polkit agent runs, or use `lwactl consent allow %s`. "
+                   "`lwactl explain` says more.",
+                   g->call->peer->identity.app);
+    get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged, before, after);
+}
+
 void get_token_fail_answer(struct get_token *g, const struct authorize_answer *answer)
 {
     switch (answer->result) {
     case AUTHORIZE_NO:
-        get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused,
-                              "This app may not hold ",
-                              "; an administrator allows it in grants.d or by a polkit rule.");
+        get_token_fail_scopes(
+            g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused, "This app may not hold ",
+            "; an administrator allows it in grants.d or by a polkit rule. `lwactl explain` "
+            "says more.");
         break;
     case AUTHORIZE_CHALLENGE:
-        get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
-                              "The owner of the account must agree that this app holds ",
-                              "; an administrator can allow it in grants.d or by a polkit rule.");
+        fail_challenge(g, answer);
         break;
     default:
         get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, "polkit-unavailable", SCOPE_SET_EMPTY,

@@ -5,42 +5,66 @@
 #include "broker/token.h"
 #include "policy/select.h"
 
-static void on_extras_decided(const struct authorize_answer *answer, void *userdata)
+/* There is an answer about all that the token of the chosen grant may carry. */
+static void settle(struct get_token *g)
+{
+    const struct authorize_answer *answer = &g->answer;
+    struct scope_set extras = scope_set_minus(g->whole.scopes, g->question.scopes);
+    struct scope_set known = scope_set_union(g->asking, g->whole.verdicts.ask);
+    struct scope_set asking = scope_set_minus(scope_set_intersection(answer->challenged, extras), known);
+    if (answer->result == AUTHORIZE_YES) {
+        g->decided_by = answer->decided_by;
+        get_token_ensure_token(g);
+    } else if (answer->result == AUTHORIZE_NO) {
+        /* Each turn refuses at least one more scope, so this ends. */
+        g->refused = scope_set_union(g->refused, answer->refused);
+        get_token_choose_grant(g);
+    } else if (answer->result == AUTHORIZE_CHALLENGE && !scope_set_is_empty(asking)) {
+        /* Perhaps another grant does without asking. This ends for the same reason. */
+        g->asking = scope_set_union(g->asking, asking);
+        get_token_choose_grant(g);
+    } else if (answer->result == AUTHORIZE_CHALLENGE) {
+        get_token_ask(g);
+    } else {
+        get_token_fail_answer(g, answer);
+    }
+}
+
+static void on_whole_decided(const struct authorize_answer *answer, void *userdata)
 {
     struct get_token *g = userdata;
     g->authorize_wait = NULL;
-    bool is_valid = get_token_is_grant_valid(g);
     if (answer->result == AUTHORIZE_NO)
         g->refused = scope_set_union(g->refused, answer->refused);
-
-    if (answer->result == AUTHORIZE_YES && is_valid)
-        get_token_ensure_token(g);
-    else if (answer->result == AUTHORIZE_NO && is_valid)
-        get_token_choose_grant(
-            g); /* not get_token_start_over(): the world stood still, and there may be many logins to try */
-    else if (answer->result == AUTHORIZE_YES || answer->result == AUTHORIZE_NO)
-        get_token_start_over(g);
-    else
+    /* Not from the start if the world stood still: there may be many logins to try. */
+    if (get_token_is_grant_valid(g)) {
+        g->answer = *answer;
+        g->is_answered = true;
+        settle(g);
+    } else if (answer->result == AUTHORIZE_UNAVAILABLE) {
         get_token_fail_answer(g, answer);
+    } else {
+        get_token_start_over(g);
+    }
 }
 
 /* The token may carry more than was asked: all of it must be allowed. */
-static void decide_extras(struct get_token *g, struct scope_set may_carry)
+static void decide_whole(struct get_token *g, struct scope_set may_carry)
 {
     struct authorize_question question = g->question;
     question.scopes = may_carry;
-    struct authorize_answer answer;
-    int r = authorize_scopes(g->call->peer, &question, on_extras_decided, g, &answer, &g->authorize_wait);
+    if (g->is_answered && authorize_question_equal(&question, &g->whole)) {
+        settle(g);
+        return;
+    }
+    g->whole = question;
+    g->is_answered = false;
+    int r = authorize_scopes(g->call->peer, &question, on_whole_decided, g, &g->answer, &g->authorize_wait);
     if (r < 0) {
         authorize_fail(g->call, r);
-    } else if (r == AUTHORIZE_ANSWERED && answer.result == AUTHORIZE_YES) {
-        get_token_ensure_token(g);
-    } else if (r == AUTHORIZE_ANSWERED && answer.result == AUTHORIZE_NO) {
-        /* Each turn refuses at least one more scope, so this ends. */
-        g->refused = scope_set_union(g->refused, answer.refused);
-        get_token_choose_grant(g);
     } else if (r == AUTHORIZE_ANSWERED) {
-        get_token_fail_answer(g, &answer);
+        g->is_answered = true;
+        settle(g);
     }
 }
 
@@ -95,7 +119,8 @@ void get_token_choose_grant(struct get_token *g)
 
     struct verdicts verdicts = g->question.verdicts;
     verdicts.allow = scope_set_minus(verdicts.allow, g->refused);
-    verdicts.ask = scope_set_minus(verdicts.ask, g->refused);
+    verdicts.allow = scope_set_minus(verdicts.allow, g->asking);
+    verdicts.ask = scope_set_minus(scope_set_union(verdicts.ask, g->asking), g->refused);
     size_t chosen;
     struct scope_set may_carry = SCOPE_SET_EMPTY; /* not set where no login covers the request */
     /* A grant has one token, as wide as the grant: no refresh asks for less, so no provider narrows it. */
@@ -106,8 +131,5 @@ void get_token_choose_grant(struct get_token *g)
     }
     g->grant = grants[chosen];
     g->grant_row = g->grant->row;
-    if (scope_set_equal(may_carry, g->question.scopes))
-        get_token_ensure_token(g);
-    else
-        decide_extras(g, may_carry);
+    decide_whole(g, may_carry);
 }

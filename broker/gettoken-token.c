@@ -55,21 +55,13 @@ static void deliver(struct get_token *g, struct disclosure *d)
 
 /* --- disclose ---------------------------------------------------------------------------------------- */
 
-/* What was used up is used up, also if the world changed meanwhile and the next pass ends elsewhere. */
-static void note_used(struct get_token *g)
-{
-    if (scope_set_is_empty(g->using))
-        return;
-    g->used = g->used_account == g->using_account ? scope_set_union(g->used, g->using) : g->using;
-    g->used_account = g->using_account;
-}
-
 static void on_recorded(int r, void *userdata)
 {
     struct get_token *g = userdata;
     g->disclosure_wait = NULL;
-    if (r == 0)
-        note_used(g);
+    /* What was used up is used up, also if the world changed meanwhile and the next pass ends elsewhere. */
+    if (r == 0 && !scope_set_is_empty(g->using))
+        get_token_agree(g, g->using_account, g->using);
     if (r == 0 || r == DISCLOSURE_E_GONE)
         get_token_start_over(g);
     else
@@ -94,7 +86,8 @@ static void disclose(struct get_token *g)
     };
     struct disclosure *d;
     int r;
-    g->using = verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_used(g));
+    g->using =
+        verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_agreed(g));
     g->using_account = g->account->row;
     if (scope_set_is_empty(g->using))
         r = disclosure_ensure(token, identity, &facts, on_recorded, g, &d, &g->disclosure_wait);
@@ -138,6 +131,8 @@ static uint32_t longest_min_valid_sec(const struct grant *grant)
 
 void get_token_ensure_token(struct get_token *g)
 {
+    /* Nobody has to be asked any more: the next call of this app may ask. */
+    prompt_turn_drop(TAKE_PTR(g->turn));
     uint32_t longest = longest_min_valid_sec(g->grant);
     if (g->min_valid_sec > longest) {
         call_fail(g->call, BUS_E_INVALID_ARGUMENT,

@@ -7,16 +7,20 @@
  *
  *   read       the arguments                                     InvalidArgument InvalidScope
  *   identify   the caller                                        AccessDenied
- *   decide     verdict on what was asked, by table and polkit    AccessDenied ConsentRequired
+ *   decide     verdict on what was asked, by table, consent     AccessDenied ConsentRequired
+ *              and polkit
  *   account    the one named, the caller's, the device's         NoSuchAccount LoginRequired
  *   grant      the one that may carry least; verdict on all      LoginRequired NarrowerLoginRequired
  *              that it may carry (I1)
+ *   ask        a person, where one may be asked; then from       Cancelled ConsentRequired AccessDenied
+ *              decide again
  *   token      fresh enough, or renewed                          ProviderUnavailable ...
  *   disclose   a durable record first (I3), which uses up a      AuditUnavailable
  *              consent that was given once
  *   deliver    a fresh read-only descriptor */
 
 #include "broker/gettoken.h"
+#include "broker/consent-prompt.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/verdict.h"
@@ -29,6 +33,10 @@ static void get_token_free(void *state)
     authorize_wait_drop(g->authorize_wait);
     renewal_wait_drop(g->renewal_wait);
     disclosure_wait_drop(g->disclosure_wait);
+    prompt_wait_drop(g->turn_wait);
+    consent_prompt_drop(g->prompt);
+    polkit_check_drop(g->check);
+    prompt_turn_drop(g->turn);
     free(g);
 }
 
@@ -44,11 +52,6 @@ void get_token_start_over(struct get_token *g)
     else
         call_fail(g->call, BUS_E_PROVIDER_UNAVAILABLE,
                   "Logins or policy keep changing; try again in a second.");
-}
-
-struct scope_set get_token_used(const struct get_token *g)
-{
-    return g->account && g->account->row == g->used_account ? g->used : SCOPE_SET_EMPTY;
 }
 
 /* --- account ----------------------------------------------------------------------------------------- */
@@ -70,6 +73,17 @@ static void check_account(struct get_token *g, bool may_use_device)
 
 /* --- decide ------------------------------------------------------------------------------------------ */
 
+struct scope_set get_token_agreed(const struct get_token *g)
+{
+    return g->account && g->account->row == g->agreed_row ? g->agreed : SCOPE_SET_EMPTY;
+}
+
+void get_token_agree(struct get_token *g, int64_t account, struct scope_set scopes)
+{
+    g->agreed = account == g->agreed_row ? scope_set_union(g->agreed, scopes) : scopes;
+    g->agreed_row = account;
+}
+
 static void fill_question(struct get_token *g)
 {
     struct broker *broker = g->call->broker;
@@ -81,14 +95,18 @@ static void fill_question(struct get_token *g)
     }
     q->asked = g->asked;
     q->scopes = catalogue_expand(broker->catalogue, g->asked);
-    verdict_of_used(broker, &g->call->peer->identity, g->account, get_token_used(g), &q->verdicts);
+    verdict_of_used(broker, &g->call->peer->identity, g->account, get_token_agreed(g), &q->verdicts);
 }
 
 static void on_answer(struct get_token *g, const struct authorize_answer *answer)
 {
+    bool may_ask = answer->result == AUTHORIZE_CHALLENGE && g->may_prompt;
     g->decided_by = answer->decided_by;
-    if (answer->result == AUTHORIZE_YES || answer->result == AUTHORIZE_NO_DEVICE)
-        check_account(g, answer->result == AUTHORIZE_YES);
+    g->whole = g->question;
+    g->answer = *answer;
+    g->is_answered = true;
+    if (answer->result == AUTHORIZE_YES || answer->result == AUTHORIZE_NO_DEVICE || may_ask)
+        check_account(g, !answer->is_device_refused);
     else
         get_token_fail_answer(g, answer);
 }
@@ -114,6 +132,8 @@ void get_token_decide(struct get_token *g)
     g->epoch = g->call->broker->policy_epoch;
     g->account = get_token_find_account(g);
     g->grant = NULL;
+    g->is_answered = false;
+    g->asking = SCOPE_SET_EMPTY;
     fill_question(g);
     struct authorize_answer answer;
     int r = authorize_scopes(g->call->peer, &g->question, on_decided, g, &answer, &g->authorize_wait);
@@ -156,6 +176,7 @@ void broker1_get_token(struct call *call)
     g->asked = catalogue_reduce(call->broker->catalogue, asked);
     (void)snprintf(g->account_name, sizeof(g->account_name), "%s", account ? account : "");
     g->min_valid_sec = min_valid;
+    g->may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
     call->state = g;
     call->drop_state = get_token_free;
     call_identify(call, begin);

@@ -9,8 +9,7 @@
 #include "broker/broker.h"
 #include "broker/disclosure.h"
 #include "broker/handlers.h"
-
-#define LIFETIME_UNKNOWN_SEC 3600 /* of Amazon's tokens, until one was seen */
+#include "broker/prompt-turn.h"
 
 struct get_token {
     struct call *call;
@@ -19,12 +18,29 @@ struct get_token {
     uint32_t min_valid_sec;
     struct scope_set refused; /* extras that polkit refused: grants that may carry them are passed over */
     unsigned restarts;
-    int64_t used_account;  /* the consents to these scopes of this account (its row) were given once, and */
-    struct scope_set used; /* this call used them up: to it they count to its end */
+
+    /* Where a person may be asked. */
+    bool may_prompt;
+    unsigned n_consents;
+    unsigned n_turns;
+    struct prompt_turn *turn; /* while this call may ask */
+    /* Consents that count for this call to its end and are remembered nowhere: they were given once and this
+     * call used them up, or they rest on a temporary authorisation. Of this account, by its row. */
+    struct scope_set agreed;
+    int64_t agreed_row;
+    /* For what somebody authenticated, as an administrator's rule wants it; for this very question and while
+     * polkit's rules do not change. */
+    struct scope_set authenticated;
+    struct authorize_question authenticated_for;
+    uint64_t authenticated_epoch;
 
     /* Of the present pass. */
-    uint64_t epoch; /* of the policy that it rests on */
-    struct authorize_question question;
+    uint64_t epoch;                     /* of the policy that it rests on */
+    struct authorize_question question; /* about what was asked */
+    struct authorize_question whole;    /* about all that a token would carry, and ... */
+    struct authorize_answer answer;     /* ... what came of it, once there is one */
+    bool is_answered;
+    struct scope_set asking; /* extras that nobody may have without being asked */
     struct account *account;
     struct grant *grant;
     int64_t grant_row;
@@ -36,20 +52,28 @@ struct get_token {
     struct disclosure_wait *disclosure_wait;
     int64_t using_account; /* with disclosure_wait: what will be used up */
     struct scope_set using;
+    struct prompt_wait *turn_wait;
+    struct consent_prompt *prompt;
+    struct polkit_check *check;
+    int check_scope;      /* what the check is about, and ... */
+    uint64_t check_epoch; /* ... broker->polkit_epoch when it began */
 };
 
 struct account *get_token_find_account(struct get_token *g);
-/* What this call has used up of the present account's consents. */
-struct scope_set get_token_used(const struct get_token *g);
+/* What was agreed to for this call only, of the present account; and adds to it. */
+struct scope_set get_token_agreed(const struct get_token *g);
+void get_token_agree(struct get_token *g, int64_t account, struct scope_set scopes);
 /* Begins a pass. */
 void get_token_decide(struct get_token *g);
 /* Goes back to the start of the pass; a world that will not stand still is not waited for. */
 void get_token_start_over(struct get_token *g);
 
-/* The question about what was asked was answered yes. */
+/* What was asked may be had, or a person may be asked about it. */
 void get_token_choose_grant(struct get_token *g);
 /* After a wait: is the grant that this pass chose still there, under the same policy? */
 bool get_token_is_grant_valid(struct get_token *g);
+/* Some of what the grant's token may carry challenges: goes on when all of it may be had. */
+void get_token_ask(struct get_token *g);
 /* All that the grant's token may carry may be given to this app. */
 void get_token_ensure_token(struct get_token *g);
 

@@ -252,8 +252,11 @@ static DBusMessage *new_decision(DBusMessage *call, bool is_authorized, bool is_
     writer_bool(&w, is_authorized);
     writer_bool(&w, is_challenge);
     writer_open(&w, DBUS_TYPE_ARRAY, "{ss}");
-    if (input_byte(&in) % 4 == 3)
+    uint8_t detail = input_byte(&in) % 4;
+    if (detail == 3)
         writer_pair(&w, "polkit.temporary_authorization_id", "tmpauthz1");
+    else if (detail == 2 && !is_authorized)
+        writer_pair(&w, "polkit.dismissed", "true");
     writer_close(&w);
     writer_close(&w);
     require(writer_end(&w) == 0);
@@ -557,7 +560,8 @@ static void set_up(void)
     static const struct owner alice = {.uid = 1000, .name = "alice"}, bob = {.uid = 1002, .name = "bob"};
     static const struct owner device = {.device = true, .uid = (uid_t)-1};
     quotas_init(&broker.quotas,
-                &broker.config->limits); /* full buckets: none is refused, and left unanswered */
+                &broker.config->limits);     /* full buckets: none is refused, and left unanswered */
+    prompt_turns_init(&broker.prompt_turns); /* nobody is paused for what an input before did */
     struct account *account = add_account(1, "main", &alice);
     add_grant(account, 1, "a", true);
     add_grant(account, 2, "c d", false);
@@ -598,6 +602,7 @@ static void tear_down(void)
         leave(&callers[i]);
     memset(n_let_in, 0, sizeof(n_let_in));
     settle_all();
+    require(list_is_empty(&broker.prompt_turns.taken));
     require(!broker.peers && quotas_count(&broker.quotas, QUOTA_CONNECTIONS) == 0);
     unsigned n_unproven = 0;
     struct grant *grant;

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The owner of an account is asked, by a real agent of polkit: what a person is shown, what comes of each answer, and
+that nothing but a plain yes is ever a yes."""
+
+import os
+
+import pytest
+
+import apps
+from agent import Agent
+from apps import BROKER, await_calls, check, grants, refused, rule, scope_rule, take, why_refused
+from world import wait_until
+
+LIBRARY, READ, PLAYBACK, PROFILE = "music::library", "music::library:read", "music::playback", "profile"
+CONSENT, CONSENT_DEVICE = "org.lwabroker.consent", "org.lwabroker.consent.device"
+SEE = "see your Amazon Music library and your playlists"
+CHANGE = "see and change your Amazon Music library and your playlists"
+PLAY = "play music with your Amazon Music account"
+
+TABLE = f"""
+[user:alice]
+description = The music player
+allow = {PROFILE}
+ask = {LIBRARY} {PLAYBACK}
+[user:bob]
+ask = {READ} {PLAYBACK}
+[user:root]
+ask = {READ}
+[user:weatherd]
+deny = {READ}
+"""
+
+
+@pytest.fixture
+def linked(world):
+    """alice has an account that may read the library and play; the device one that may read it."""
+    apps.open_to_logins(world)
+    world.write_rule("11-device", rule('action.id == "org.lwabroker.device.use"', "YES"))
+    grants(world, TABLE)
+    apps.link_all(
+        world,
+        [("alice", [READ, PLAYBACK], "alice", {}), ("alice", [READ], "carol", {"owner": "device"})],
+    )
+    return world
+
+
+def ask(client, scopes=(READ,), **options):
+    """Sends a GetToken that allows to ask; for client.wait()."""
+    packed = {key: ("s", value) for key, value in options.items()}
+    return client.send(BROKER, "GetToken", "asa{sv}", (list(scopes), packed), interactive=True)
+
+
+def get(world, client, scopes=(READ,), **options):
+    """A token of a call that allows to ask; returns its info."""
+    fd, info = client.wait(ask(client, scopes, **options), 30 * world.slowness)
+    os.close(fd)
+    return info
+
+
+def another(world, client):
+    """A second connection of the same process."""
+    other = client.another()
+    world.clients.append(other)
+    return other
+
+
+def trail(world, *events):
+    """The records of these events, oldest first."""
+    return [record for record in apps.audit(world) if record["event"] in events]
+
+
+# --- yes ---
+
+
+def test_one_question_about_all_that_the_token_carries(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    info = get(linked, client, [READ])
+    assert sorted(info["scopes"]) == [READ, PLAYBACK]
+    (question,) = agent.asked
+    assert question.action == CONSENT
+    assert question.message == (
+        f"The music player (user:alice) wants to use your Amazon account to: {SEE}; {PLAY}."
+    )
+    assert question.identities == [f"uid:{agent.uid()}"]
+
+
+def test_what_a_rule_is_told(linked):
+    """Of the question to the owner, and of the scopes after a yes."""
+    client = linked.client("alice")
+    Agent(linked, client, "yes")
+    names = ["app", "account", "owner", "scopes", "verdict", "consent", "table"]
+    linked.write_rule(
+        "20-test",
+        "polkit.addRule(function(a) {\n"
+        f"    var facts = {names}.map(function(name) {{ return a.lookup(name); }});\n"
+        '    polkit.log("facts " + a.id + " " + facts.join(",") + ".");\n'
+        "});",
+    )
+    get(linked, client)
+    seen = [line.split("facts ", 1)[1].rstrip(".") for line in linked.polkitd.log().splitlines() if "facts org.lwa" in line]
+    assert f"{CONSENT} user:alice,main,alice,{READ},ask,none," in seen
+    scope = "org.lwabroker.scope.music.library.read user:alice,main,alice"
+    assert {line for line in seen if line.startswith(scope)} == {
+        f"{scope},{READ},ask,none,ask",
+        f"{scope},{READ},allow,allow,ask",
+    }
+
+
+def test_yes_is_remembered(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    get(linked, client)
+    assert check(client, [READ, PLAYBACK]) == {READ: "allow", PLAYBACK: "allow"}
+    take(client, [READ])
+    take(linked.client("alice"), [PLAYBACK])
+    linked.broker.restart()
+    take(linked.client("alice"), [READ])
+    assert len(agent.asked) == 1
+    given, disclosed, *_ = trail(linked, "consent-given", "token-disclosed")
+    assert (given["event"], disclosed["event"]) == ("consent-given", "token-disclosed")
+    assert (given["app"], given["account"], given["asked"]) == ("user:alice", "main", f"{READ} {PLAYBACK}")
+    assert disclosed["decided_by"] == "consent+polkit"
+
+
+def test_consent_is_no_authorisation(linked):
+    """polkit has the last word about what was agreed to."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    linked.write_rule("20-test", rule(f'd("scope") == "{PLAYBACK}" && d("consent") == "allow"', "NO"))
+    with refused("NarrowerLoginRequired"):
+        get(linked, client)
+    assert len(agent.asked) == 1
+
+
+def test_nobody_is_asked_for_nothing(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    assert why_refused(client, [LIBRARY], interactive=True) == "LoginRequired"
+    assert why_refused(client, [READ], interactive=True, account="other") == "NoSuchAccount"
+    grants(linked, f"[user:alice]\nask = {READ}\ndeny = {PLAYBACK}\n")
+    assert why_refused(client, [READ], interactive=True) == "NarrowerLoginRequired"
+    grants(linked, f"[user:alice]\nask = {PLAYBACK}\ndeny = {READ}\n")
+    assert why_refused(client, [READ], interactive=True) == "AccessDenied"
+    assert not agent.asked
+
+
+def test_default_deny_asks_nobody(linked):
+    linked.write_config(policy={"default": "deny"})
+    grants(linked, "")
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    assert why_refused(client, [READ], interactive=True) == "AccessDenied"
+    assert not agent.asked
+
+
+# --- anything else ---
+
+
+def test_without_leave_to_ask(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    with refused("ConsentRequired", READ, "lwactl consent allow user:alice", "lwactl explain"):
+        client.get_token([READ])
+    assert check(client, [READ]) == {READ: "ask"}
+    assert not agent.asked
+
+
+def test_dismissed(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "dismiss")
+    with refused("Cancelled", READ):
+        get(linked, client)
+    (record,) = trail(linked, "consent-refused")
+    assert (record["app"], record["account"], record["detail"]) == ("user:alice", "main", "dismissed")
+    # It does not come back at once, nor is anybody else kept from asking.
+    with refused("ConsentRequired", "a minute"):
+        get(linked, client)
+    assert len(agent.asked) == 1
+    assert check(client, [READ]) == {READ: "ask"}
+    assert not trail(linked, "token-disclosed")
+
+
+@pytest.mark.parametrize("answer", ["no", "die"])
+def test_failed(linked, answer):
+    client = linked.client("alice")
+    Agent(linked, client, answer)
+    with refused("AccessDenied", READ):
+        get(linked, client)
+    assert [record["detail"] for record in trail(linked, "consent-refused")] == ["failed"]
+    assert check(client, [READ]) == {READ: "ask"}
+
+
+def test_no_agent(linked):
+    with refused("ConsentRequired", READ, "polkit agent"):
+        get(linked, linked.client("alice"))
+    assert not trail(linked, "consent-refused")
+
+
+def test_never_answered(linked):
+    linked.write_config(policy={"prompt_timeout": 5})
+    linked.reload()
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never", "yes")
+    with refused("ConsentRequired", READ, "Nobody answered"):
+        get(linked, client)
+    agent.wait_cancelled(agent.wait_asked())
+    assert not trail(linked, "consent-refused")
+    get(linked, client)
+
+
+def test_caller_leaves(linked):
+    """Another connection of the same process has the agent."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    gone = client.another()
+    ask(gone)
+    question = agent.wait_asked()
+    gone.close()
+    agent.wait_cancelled(question)
+    await_calls(linked, 0)
+    assert check(client, [READ]) == {READ: "ask"}
+
+
+def test_answer_after_the_caller_gave_up(linked):
+    """Its call timed out, but it is still there: the yes counts."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    with pytest.raises(TimeoutError):
+        client.wait(ask(client), 0.5)
+    agent.answer(agent.wait_asked(), "yes")
+    wait_until(lambda: trail(linked, "consent-given"), 10 * linked.slowness, "the consent")
+    take(linked.client("alice"), [READ])
+
+
+# --- administrators ---
+
+
+def test_rule_that_wants_an_administrator(linked):
+    """Consent is not enough where a rule wants more: that is asked on the scope's own action, after the consent."""
+    linked.write_rule("20-test", scope_rule(PLAYBACK, "AUTH_ADMIN"))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    get(linked, client)
+    assert [question.action for question in agent.asked] == [CONSENT, "org.lwabroker.scope.music.playback"]
+    assert agent.asked[1].identities == ["uid:0"]
+    # It was for this call.
+    get(linked, client)
+    assert [question.action for question in agent.asked[2:]] == ["org.lwabroker.scope.music.playback"]
+    assert why_refused(client, [READ]) == "ConsentRequired"
+
+
+def test_administrator_does_not_come(linked):
+    linked.write_rule("20-test", scope_rule(PLAYBACK, "AUTH_ADMIN"))
+    client = linked.client("alice")
+    Agent(linked, client, "yes", "no")
+    with refused("AccessDenied", PLAYBACK):
+        get(linked, client)
+    assert len(trail(linked, "consent-given")) == 1
+    assert not trail(linked, "token-disclosed")
+
+
+def test_several_rules_are_asked_one_after_another(linked):
+    linked.write_rule("20-test", rule('d("scope")', "AUTH_ADMIN"))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes", "yes", "never")
+    serial = ask(client)
+    third = agent.wait_asked(3)
+    assert len(agent.open) == 1
+    agent.answer(third, "yes")
+    os.close(client.wait(serial, 20 * linked.slowness)[0])
+    assert len({question.action for question in agent.asked}) == 3
+
+
+@pytest.mark.parametrize("result", ["AUTH_ADMIN_KEEP", "AUTH_SELF_KEEP"])
+def test_kept_authorisation_is_never_remembered(linked, result):
+    grants(linked, f"[user:alice]\nallow = {READ} {PLAYBACK}\n")
+    linked.write_rule("20-test", scope_rule(READ, result))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    get(linked, client)
+    assert len(agent.asked) == 1
+    # polkit keeps it, and is asked each time: no other rule has to tell us that it changed.
+    linked.write_rule("30-log", 'polkit.addRule(function(a) { if (a.lookup("scope")) polkit.log("asked."); });')
+    linked.write_rule("19-log", 'polkit.addRule(function(a) { if (a.lookup("scope")) polkit.log("asked."); });')
+    before = linked.polkitd.log().count("asked.")
+    for _ in range(3):
+        get(linked, client)
+    assert linked.polkitd.log().count("asked.") > before + 2
+    assert len(agent.asked) >= 1
+
+
+def test_kept_consent_is_for_one_call(linked):
+    """polkit may give a kept yes without showing anybody the question."""
+    linked.write_rule("20-test", rule(f'action.id == "{CONSENT}"', "AUTH_SELF_KEEP"))
+    client = linked.client("alice")
+    Agent(linked, client, "yes")
+    get(linked, client)
+    assert not trail(linked, "consent-given")
+    assert check(client, [READ]) == {READ: "ask"}
+    assert why_refused(client, [READ]) == "ConsentRequired"
+
+
+def test_device_account_needs_an_administrator(linked):
+    client = linked.client("bob")
+    agent = Agent(linked, client, "yes")
+    get(linked, client)
+    (question,) = agent.asked
+    assert question.action == CONSENT_DEVICE
+    assert question.identities == ["uid:0"]
+    assert question.message == f"user:bob wants to use the Amazon account of this device to: {SEE}."
+    take(linked.client("bob"), [READ])
+
+
+def test_root_is_never_asked(linked):
+    client = linked.client("root")
+    agent = Agent(linked, client, "yes")
+    with refused("AccessDenied", READ):
+        get(linked, client)
+    assert not agent.asked
+
+
+# --- the world changes while the question is open ---
+
+
+def test_table_changes_meanwhile(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client)
+    question = agent.wait_asked()
+    grants(linked, f"[user:alice]\ndeny = {READ}\n")
+    agent.answer(question, "yes")
+    with refused("AccessDenied", READ):
+        client.wait(serial, 20 * linked.slowness)
+
+
+def test_rule_changes_meanwhile(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client)
+    question = agent.wait_asked()
+    linked.write_rule("20-test", scope_rule(READ, "NO"))
+    agent.answer(question, "yes")
+    with refused("AccessDenied", READ):
+        client.wait(serial, 20 * linked.slowness)
+
+
+def test_account_goes_meanwhile(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client, account="main")
+    question = agent.wait_asked()
+    linked.client("alice").call(apps.ACCOUNTS, "Remove", "s", ("main",))
+    agent.answer(question, "yes")
+    with refused("NoSuchAccount", "main"):
+        client.wait(serial, 20 * linked.slowness)
+    assert not trail(linked, "consent-given")
+
+
+# --- many ---
+
+
+def test_calls_of_an_app_share_the_question(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    others = [client, another(linked, client), linked.client("alice")]
+    serials = [(other, ask(other, [scope])) for other in others for scope in (READ, PLAYBACK)]
+    question = agent.wait_asked()
+    await_calls(linked, len(serials))
+    agent.answer(question, "yes")
+    for other, serial in serials:
+        os.close(other.wait(serial, 20 * linked.slowness)[0])
+    assert len(agent.asked) == 1
+
+
+def test_who_waited_hears_of_the_no(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    first = ask(client)
+    question = agent.wait_asked()
+    second = ask(client, [PLAYBACK])
+    await_calls(linked, 2)
+    agent.answer(question, "dismiss")
+    with refused("Cancelled"):
+        client.wait(first, 20 * linked.slowness)
+    with refused("ConsentRequired", PLAYBACK):
+        client.wait(second, 20 * linked.slowness)
+    assert len(agent.asked) == 1
+
+
+def test_next_in_turn_asks_when_the_first_leaves(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never", "yes")
+    gone = client.another()
+    ask(gone)
+    question = agent.wait_asked()
+    serial = ask(client)
+    await_calls(linked, 2)
+    gone.close()
+    agent.wait_cancelled(question)
+    os.close(client.wait(serial, 20 * linked.slowness)[0])
+    assert len(agent.asked) == 2
+
+
+def test_questions_are_bounded(linked):
+    """Beyond [limits] an app is answered as without an agent, and nothing waits."""
+    linked.write_config(limits={"prompts": 1, "prompts_per_uid": 1})
+    linked.reload()
+    alice, bob = linked.client("alice"), linked.client("bob")
+    agents = Agent(linked, alice, "never"), Agent(linked, bob, "yes")
+    serial = ask(alice)
+    question = agents[0].wait_asked()
+    assert why_refused(bob, [READ], interactive=True) == "ConsentRequired"
+    assert not agents[1].asked
+    agents[0].answer(question, "yes")
+    os.close(alice.wait(serial, 20 * linked.slowness)[0])
+    get(linked, bob)
