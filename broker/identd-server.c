@@ -370,6 +370,8 @@ static int turn(struct server *s)
 {
     short ready = 0;
     int r = wait_for_events(s, &ready);
+    if (r == 0 && (ready & (POLLHUP | POLLERR)))
+        r = -EPIPE; /* whatever it still asked: nobody is left to read the answer */
     if (r == 0 && s->is_blocked && ready)
         r = send_unsent(s);
     reap(s);
@@ -381,7 +383,7 @@ static int turn(struct server *s)
     if (r == 0)
         r = expire_waiting(s, now);
     free_ended(s);
-    if (r == 0 && (ready & ~POLLOUT))
+    if (r == 0 && (ready & POLLIN))
         r = take_requests(s);
     if (r == 0)
         r = start_waiting(s);
