@@ -30,8 +30,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define TEXT_MAX                                                                                             \
-    (LIMIT_PROC_FILE_BYTES > LIMIT_FLATPAK_INFO_BYTES ? LIMIT_PROC_FILE_BYTES : LIMIT_FLATPAK_INFO_BYTES)
+_Static_assert(LIMIT_FLATPAK_INFO_BYTES <= LIMIT_PROC_FILE_BYTES, "one buffer takes both");
 
 struct look {
     const struct identd_host *host;
@@ -42,7 +41,7 @@ struct look {
     int root;
     struct statx root_was;
     size_t n_text;
-    char text[TEXT_MAX + 1]; /* of the file that was read last, n_text bytes */
+    char text[LIMIT_PROC_FILE_BYTES + 1]; /* of the file that was read last, n_text bytes */
 };
 
 /* --- the host ---------------------------------------------------------------------------------------- */
@@ -253,7 +252,7 @@ static void look_at_program(struct look *look)
 
 static enum identd_status check_again(struct look *look)
 {
-    struct statx root;
+    struct statx root = {.stx_mask = 0};
     _cleanup_close_ int fd = -1;
     enum identd_status status = check_user(look);
     if (status != IDENTD_OK)

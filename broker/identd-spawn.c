@@ -67,15 +67,15 @@ int identd_spawn(const char *path, const char *user, int *ret_fd)
     int ends[2], status;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return -errno;
-    _cleanup_close_ int ours = ends[0], theirs = ends[1];
+    _cleanup_close_ int ours = ends[0];
     pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
     if (pid == 0) {
-        run(path, user, theirs);
+        run(path, user, ends[1]);
         _exit(EXIT_FAILURE);
     }
-    theirs = close_fd(theirs);
+    close_fd(ends[1]);
+    if (pid < 0)
+        return -errno;
     int r = wait_until_ready(ours);
     if (r == 0)
         *ret_fd = TAKE_FD(ours);

@@ -92,8 +92,8 @@ static int take(struct world *world, struct identd_request *ret, int *ret_fd)
 
 static struct identd_request expect(struct world *world)
 {
-    struct identd_request request;
-    int fd;
+    struct identd_request request = {.id = 0};
+    int fd = -1;
     assert_int_equal(take(world, &request, &fd), 0);
     assert_int_equal(fd, -1);
     return request;
@@ -186,8 +186,8 @@ static void test_pidfd_is_passed_on(void **state)
 {
     struct world *world = *state;
     struct question q = {.n_answers = 0};
-    struct identd_request request;
-    int pair[2], fd;
+    struct identd_request request = {.id = 0};
+    int pair[2], fd = -1;
     assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
     assert_int_equal(identd_ask(world->link, 1, 2, pair[0], 0, on_answer, &q, &q.ask), 0);
     close_fd(pair[0]);
