@@ -29,12 +29,40 @@ void disconnect(DBusConnection *connection);
 DBusMessage *new_call(enum target target);
 /* GetToken for this account of the caller's. */
 DBusMessage *new_account_call(const char *account);
+/* GetToken for two scopes that stand alone. */
+DBusMessage *new_two_scopes_call(void);
 /* Reads everything, takes the descriptor out and closes it. Ends the program unless it is a good answer. */
 void read_reply(enum target target, DBusMessage *reply);
 /* Calls, waits, reads the reply; returns the microseconds that all of it took. */
 double timed_call(DBusConnection *connection, enum target target);
 /* The same for this message, which it drops. */
 double timed_message(DBusConnection *connection, enum target target, DBusMessage *call);
+
+/* CLOCK_MONOTONIC, in microseconds and parts of one. */
+double precise_usec(void);
+
+/* --- apps of other users (app.c) ------------------------------------------------------------------------ */
+
+struct app;
+
+enum app_act {
+    APP_CONNECT,
+    APP_CALL,
+    APP_CALL_TWO_SCOPES,
+    APP_RELEASE, /* ReleaseTokens */
+    APP_LOOK_UP_USER,
+    APP_DISCONNECT,
+};
+
+#define APP_NAME_BYTES 32
+
+/* A process of this user's. As root. */
+struct app *app_start(const char *address, uid_t uid);
+/* Has it do that, and returns the microseconds it took. */
+double app_do(struct app *app, enum app_act what);
+/* *ret_name: the unique name of its connection then. */
+double app_do_named(struct app *app, enum app_act what, char *ret_name);
+void app_end(struct app *app);
 
 /* --- the bare handler (bare.c) -------------------------------------------------------------------------- */
 
@@ -66,6 +94,8 @@ void figures_end(void);
 void measure_hot(const char *address, unsigned calls);
 /* The first call of a connection (hot.c). */
 void measure_first(const char *address, unsigned calls);
+/* What such a call costs, and its parts: one app for each of n users, from this uid on (first.c). As root. */
+void measure_first_calls(const char *address, unsigned first_uid, unsigned n);
 /* Closed loop: each client calls again as soon as it has its answer (crowd.c). */
 void measure_throughput(const char *address, unsigned clients, unsigned slices);
 /* Everything at once, then all the answers (burst.c). */
@@ -76,8 +106,7 @@ void measure_steady(const char *address, const char *account, unsigned calls, un
 void flood(const char *address, unsigned rate);
 /* One call for each of n accounts, at once (accounts.c). */
 void measure_accounts(const char *address, unsigned n);
-/* n users, from this uid on, each on a connection of its own and each calling once a period (soak.c). As
- * root. */
+/* n users, from this uid on, each an app of its own and each calling once a period (soak.c). As root. */
 void measure_soak(const char *address, unsigned first_uid, unsigned n, unsigned period_msec,
                   unsigned seconds);
 /* From fork to owning the name; argv is the daemon's (starts.c). As root. */

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #define CALL_TIMEOUT_MSEC 30000
-#define SCOPE "music::library"
+
+static const char *const one_scope[] = {"music::library"};
+static const char *const two_scopes[] = {"music::library:read", "music::playback"};
 
 DBusConnection *connect_to(const char *address)
 {
@@ -38,14 +40,16 @@ static void append_option(DBusMessageIter *dict, const char *name, const char *v
 }
 
 /* `account` NULL: the caller's default. */
-static void append_arguments(DBusMessage *message, const char *account)
+static void append_arguments(DBusMessage *message, const char *const *scopes, size_t n, const char *account)
 {
     DBusMessageIter args, array;
-    const char *scope = SCOPE;
     dbus_message_iter_init_append(message, &args);
-    if (!dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "s", &array) ||
-        !dbus_message_iter_append_basic(&array, DBUS_TYPE_STRING, &scope) ||
-        !dbus_message_iter_close_container(&args, &array) ||
+    if (!dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "s", &array))
+        die("no memory");
+    for (size_t i = 0; i < n; i++)
+        if (!dbus_message_iter_append_basic(&array, DBUS_TYPE_STRING, &scopes[i]))
+            die("no memory");
+    if (!dbus_message_iter_close_container(&args, &array) ||
         !dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "{sv}", &array))
         die("no memory");
     if (account)
@@ -64,18 +68,28 @@ DBusMessage *new_call(enum target target)
     if (!message)
         die("no memory");
     if (target != TARGET_PING)
-        append_arguments(message, NULL);
+        append_arguments(message, one_scope, ARRAY_SIZE(one_scope), NULL);
     return message;
 }
 
-DBusMessage *new_account_call(const char *account)
+static DBusMessage *new_get_token(const char *const *scopes, size_t n, const char *account)
 {
     DBusMessage *message =
         dbus_message_new_method_call(LWA_BUS_NAME, LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "GetToken");
     if (!message)
         die("no memory");
-    append_arguments(message, account);
+    append_arguments(message, scopes, n, account);
     return message;
+}
+
+DBusMessage *new_account_call(const char *account)
+{
+    return new_get_token(one_scope, ARRAY_SIZE(one_scope), account);
+}
+
+DBusMessage *new_two_scopes_call(void)
+{
+    return new_get_token(two_scopes, ARRAY_SIZE(two_scopes), NULL);
 }
 
 static unsigned count_values(DBusMessageIter *iter)
@@ -107,24 +121,30 @@ void read_reply(enum target target, DBusMessage *reply)
         return;
     if (!dbus_message_has_signature(reply, "ha{sv}") || !dbus_message_iter_init(reply, &args))
         die("GetToken answered with (%s)", dbus_message_get_signature(reply));
-    if (count_values(&args) != 17) /* the descriptor, eight keys and their values, `scopes` being one */
+    if (count_values(&args) < 17) /* the descriptor, eight keys and their values, `scopes` being one or two */
         die("GetToken's dictionary is not what the bare handler's is");
+}
+
+double precise_usec(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
 double timed_message(DBusConnection *connection, enum target target, DBusMessage *call)
 {
     DBusError error = DBUS_ERROR_INIT;
-    struct timespec before, after;
-    (void)clock_gettime(CLOCK_MONOTONIC, &before);
+    double before = precise_usec();
     DBusMessage *reply =
         dbus_connection_send_with_reply_and_block(connection, call, CALL_TIMEOUT_MSEC, &error);
     if (!reply)
         die("a call failed: %s: %s", error.name, error.message);
     read_reply(target, reply);
     dbus_message_unref(reply);
-    (void)clock_gettime(CLOCK_MONOTONIC, &after);
+    double taken = precise_usec() - before;
     dbus_message_unref(call);
-    return (double)(after.tv_sec - before.tv_sec) * 1e6 + (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+    return taken;
 }
 
 double timed_call(DBusConnection *connection, enum target target)

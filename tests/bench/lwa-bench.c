@@ -6,6 +6,8 @@
  *     lwa-bench ADDRESS bare                    serves the bare handler until it is ended
  *     lwa-bench ADDRESS hot CALLS               latency of one client: broker, bare handler, Ping
  *     lwa-bench ADDRESS first CONNECTIONS       latency of the first call of a connection
+ *     lwa-bench ADDRESS first-calls FIRST-UID USERS
+ *                                               what such a call costs, in its parts
  *     lwa-bench ADDRESS throughput CLIENTS SLICES
  *     lwa-bench ADDRESS burst CONNECTIONS CALLS
  *     lwa-bench ADDRESS starts TIMES DAEMON [ARGUMENT...]
@@ -36,6 +38,8 @@ static bool measure(const char *address, const char *what, int argc, char **argv
         measure_hot(address, number(argv[0]));
     else if (strcmp(what, "first") == 0 && argc == 1)
         measure_first(address, number(argv[0]));
+    else if (strcmp(what, "first-calls") == 0 && argc == 2)
+        measure_first_calls(address, number(argv[0]), number(argv[1]));
     else if (strcmp(what, "throughput") == 0 && argc == 2)
         measure_throughput(address, number(argv[0]), number(argv[1]));
     else if (strcmp(what, "burst") == 0 && argc == 2)

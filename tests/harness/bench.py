@@ -22,12 +22,14 @@ LIMIT = 1500
 USER = "alice"
 HOSTILE = "bob"
 SCOPE = "music::library"
+TWO_SCOPES = "music::library:read music::playback"  # neither implies another
 ACCOUNTS = 1000
 
 # Figure -> (whether it is to be at least or at most, or just that; bound).
 TARGETS = {
     "hot_ratio": ("<=", 1.2),
     "throughput_ratio_16": (">=", 0.8),
+    "first_call_own_ms": ("<=", 5),
     "expired_1000_refreshes": ("==", 1),
     "rss_anon_mib": ("<=", 6),
     "rss_1000_accounts_add_mib": ("<", 2),
@@ -54,8 +56,8 @@ SOAK_HOUR_S = int(os.environ.get("LWA_SOAK_HOUR", "10"))
 SOAK_HOURS = 24
 SOAK_SETTLE_HOURS = 2
 SOAK_WARM_UP_S = 60  # of hours of two seconds: more than a day's writing, so that SQLite's page cache is full
-SOAK_APPS = 50
-SOAK_FIRST_UID = 30001
+APPS = 50
+FIRST_UID = 30001
 
 # The bare handler's name: open to all, as the broker's is.
 BARE_NAME = "org.lwabroker.Bench"
@@ -77,9 +79,9 @@ LOGIN_RULE = """polkit.addRule(function(action, subject) {
 # --- the world -------------------------------------------------------------------------------------------
 
 
-def log_in(world):
+def log_in(world, user=USER, scopes=SCOPE, *options):
     """Links an account of alice's; its token was made by the proving refresh, under the simulator's settings."""
-    login = world.spawn_as(USER, ["lwactl", "login", "--scopes", SCOPE, "--no-qr"])
+    login = world.spawn_as(user, ["lwactl", "login", "--scopes", scopes, "--no-qr", *options])
 
     def pending():
         return [pair["user_code"] for pair in world.sim.state()["code_pairs"] if pair["state"] == "pending"]
@@ -90,7 +92,7 @@ def log_in(world):
         raise WorldError(f"the login failed: {errors}")
 
 
-def fresh(world, users=(USER,), limits=NO_RATES, start=True, **config):
+def fresh(world, users=(USER,), limits=NO_RATES, start=True, scopes=SCOPE, **config):
     """A broker without any memory, under whose policy these users may have what they ask for, and as often as they
     can: what is measured is the broker, and not the rate at which it makes one app wait."""
     world.broker.stop()
@@ -99,7 +101,7 @@ def fresh(world, users=(USER,), limits=NO_RATES, start=True, **config):
     world.sim.reset()
     world.sim.set(interval=1)
     world.write_config(limits=limits, **config)
-    world.write_grants("bench", "".join(f"[user:{user}]\nallow = {SCOPE}\n" for user in users))
+    world.write_grants("bench", "".join(f"[user:{user}]\nallow = {scopes}\n" for user in users))
     if start:
         world.start()
 
@@ -224,6 +226,15 @@ def play_calls(world):
     for repeats, arguments in ((9, ("hot", 1000)), (7, ("throughput", 16, 2)), (1, ("first", 50))):
         figures.update(measure_often(world, repeats, *arguments))
     return figures
+
+
+def play_first(world):
+    """The first call of apps that the broker has never seen, for two scopes of the device's account: with the look at
+    who calls, polkit and the durable record. The parts are measured beside it."""
+    users = add_users(world)
+    fresh(world, users=users, scopes=TWO_SCOPES)
+    log_in(world, "root", TWO_SCOPES, "--device")
+    return measure(world, "first-calls", FIRST_UID, APPS, user="root")
 
 
 def count_refreshes(world):
@@ -363,8 +374,8 @@ def play_noisy(world):
 
 
 def add_users(world):
-    """The apps of the soak, in the passwd of this mount namespace."""
-    users = {f"app-{i + 1:02}": SOAK_FIRST_UID + i for i in range(SOAK_APPS)}
+    """Many apps, in the passwd of this mount namespace."""
+    users = {f"app-{i + 1:02}": FIRST_UID + i for i in range(APPS)}
     with open(world.path("passwd"), "r+", encoding="utf-8") as file:
         known = file.read()
         lines = [f"{name}:x:{uid}:{uid}:{name}:/nonexistent:/usr/sbin/nologin\n" for name, uid in users.items()]
@@ -394,7 +405,7 @@ def play_soak(world):
     fresh_accounts(world, [(user, "account-1") for user in users], tokens={"refresh_margin": margin, "min_valid": 0})
     world.sim.set(token_lifetime=2, rotation="new", rotation_kills_old="yes")
     seconds = SOAK_WARM_UP_S + SOAK_HOUR_S * (SOAK_SETTLE_HOURS + SOAK_HOURS)
-    argv = ["lwa-bench", world.bus_address, "soak", SOAK_FIRST_UID, SOAK_APPS, 500, seconds]
+    argv = ["lwa-bench", world.bus_address, "soak", FIRST_UID, APPS, 500, seconds]
     apps = world.spawn_as("root", argv)
     time.sleep(SOAK_WARM_UP_S)
     world.sim.set(token_lifetime=SOAK_HOUR_S)
@@ -415,6 +426,7 @@ def play_soak(world):
 
 SCENES = {
     "calls": play_calls,
+    "first": play_first,
     "expired": play_expired,
     "memory": play_memory,
     "start": play_start,
