@@ -31,21 +31,26 @@ struct identity_lookup {
     struct identity identity;
 };
 
-static void finish(struct identity_lookup *l, const char *why)
+static void finish(struct identity_lookup *l, const struct identity *identity, const char *why)
 {
-    struct identity identity = l->identity;
     identity_callback callback = l->callback;
     void *userdata = l->userdata;
     identity_lookup_drop(l);
-    callback(why ? NULL : &identity, why, userdata);
+    callback(identity, why, userdata);
+}
+
+static void fail(struct identity_lookup *l, const char *why)
+{
+    finish(l, NULL, why);
 }
 
 static void finish_if_told(struct identity_lookup *l)
 {
     if (l->user || l->process)
         return;
-    identity_name(&l->identity, l->broker->table);
-    finish(l, NULL);
+    struct identity identity = l->identity;
+    identity_name(&identity, l->broker->table);
+    finish(l, &identity, NULL);
 }
 
 static void on_user(const char *name, void *userdata)
@@ -53,7 +58,7 @@ static void on_user(const char *name, void *userdata)
     struct identity_lookup *l = userdata;
     l->user = NULL;
     if (!name) {
-        finish(l, "the name of its user cannot be read; " LATER);
+        fail(l, "the name of its user cannot be read; " LATER);
         return;
     }
     (void)snprintf(l->identity.user, sizeof(l->identity.user), "%s", name);
@@ -77,7 +82,8 @@ static void on_process(const struct identd_answer *answer, void *userdata)
     struct identity *id = &l->identity;
     l->process = NULL;
     if (answer->status != IDENTD_OK) {
-        finish(l, failures[answer->status]);
+        const struct identity blamed = {.uid = id->uid, .app = "unknown", .kind = SUBJECT_UNKNOWN};
+        finish(l, &blamed, failures[answer->status]);
         return;
     }
     (void)snprintf(id->flatpak, sizeof(id->flatpak), "%s", answer->flatpak);
@@ -136,16 +142,16 @@ static void on_credentials(DBusMessage *reply, void *userdata)
     _cleanup_close_ int pidfd = -1;
     l->call = NULL;
     if (!read_credentials(reply, &l->identity, &pidfd)) {
-        finish(l, "the message bus does not tell its user and process; " LATER);
+        fail(l, "the message bus does not tell its user and process; " LATER);
         return;
     }
     int r = look_at(l, pidfd);
     if (r == -ENOMEM)
-        finish(l, "the broker is out of memory; " LATER);
+        fail(l, "the broker is out of memory; " LATER);
     else if (r == -EPIPE)
-        finish(l, "nothing looks at its process (lwa-identd has ended); " LATER);
+        fail(l, "nothing looks at its process (lwa-identd has ended); " LATER);
     else if (r < 0)
-        finish(l, "the broker is short of resources; " LATER);
+        fail(l, "the broker is short of resources; " LATER);
 }
 
 int identity_look_up(struct broker *broker, const char *name, identity_callback callback, void *userdata,

@@ -57,8 +57,9 @@ void identity_name(struct identity *id, const struct table *table);
 struct broker;
 struct identity_lookup;
 
-/* `identity` is NULL when the caller cannot be identified: the answer to it is then no (I5), and `why` says
- * what is missing and what to do, as the end of a sentence. */
+/* With `why` the caller cannot be identified: the answer to it is then no (I5). It says what is missing and
+ * what to do, as the end of a sentence. `identity` then has a uid, and is unknown, if that is for reasons of
+ * the caller's process, and is NULL if it is for our own. */
 typedef void (*identity_callback)(const struct identity *identity, const char *why, void *userdata);
 
 /* Asks the bus and the system who the connection `name` is. Never blocks; the callback never runs from within

@@ -37,6 +37,7 @@
 #define LIMIT_BUS_LATE 64   /* messages that wait because memory could not hold them when they were due */
 #define LIMIT_APPEARED 8192 /* connections whose age is known; a bus allows 2,048 of all users */
 #define LIMIT_IDENTITY_LOOKUPS 2   /* name-service look-ups under way at once: the others wait */
+#define LIMIT_LOOK_AGAIN_SEC 1     /* until a process that could not be identified is looked at again */
 #define LIMIT_QUOTAS 1024          /* users and apps whose use is remembered; those at rest go first */
 #define LIMIT_QUOTAS_PER_UID 64    /* of these, apps of one user; the further ones share one place */
 #define LIMIT_STRANGER_CALLS 8     /* what a connection may always ask before it is known whose it is */

@@ -3,6 +3,7 @@
 
 #include "broker/broker.h"
 #include "broker/call.h"
+#include "broker/limits.h"
 #include "broker/login.h"
 #include "broker/token.h"
 #include "util/clock.h"
@@ -54,7 +55,7 @@ static bool forget_idle(struct broker *broker, uid_t uid)
 {
     struct peer *peer;
     LIST_FOREACH (peer, &broker->peers_by_use, by_use)
-        if (is_idle(peer) && (uid == (uid_t)-1 || (peer->is_known && peer->identity.uid == uid))) {
+        if (is_idle(peer) && (uid == (uid_t)-1 || peer->identity.uid == uid)) {
             peer_free(peer);
             return true;
         }
@@ -75,24 +76,35 @@ static void refuse_calls(struct peer *peer, int error, const struct refusal *ref
         call_fail_errno(LIST_ENTRY(peer->calls.next, struct call, node), error, refusal);
 }
 
+/* What waits is refused. If it was for want of memory or of a descriptor of ours, it is forgotten, and its
+ * next call is tried anew. If its own process is the reason, it pays for the look as any app of its user, and
+ * is not looked at again at once. */
+static void refuse(struct peer *peer, const struct identity *identity, const char *why)
+{
+    peer->why_refused = why;
+    call_resume_identified(peer);
+    if (!identity) {
+        peer_free(peer);
+        return;
+    }
+    peer->identity.uid = identity->uid;
+    peer->refused_until_usec = boottime_usec() + LIMIT_LOOK_AGAIN_SEC * USEC_PER_SEC;
+}
+
 static void on_identity(const struct identity *identity, const char *why, void *userdata)
 {
     struct peer *peer = userdata;
     peer->lookup = NULL;
-    if (!identity) {
-        /* What waits is refused, and it is forgotten: if it was for want of memory or of a descriptor, its
-         * next call is not. */
-        peer->why_refused = why;
-        call_resume_identified(peer);
-        peer_free(peer);
-        return;
-    }
     struct refusal refusal;
-    int r = identify(peer, identity, &refusal);
+    int r = identity ? identify(peer, identity, &refusal) : 0;
     if (r < 0) {
         /* There is no room for it: it is forgotten, to be tried again. */
         refuse_calls(peer, r, &refusal);
         peer_free(peer);
+        return;
+    }
+    if (why) {
+        refuse(peer, identity, why);
         return;
     }
     peer->identity = *identity;
@@ -147,6 +159,10 @@ static int peer_new(struct broker *broker, const char *sender, struct peer **ret
 int peer_get(struct broker *broker, const char *sender, struct peer **ret, struct refusal *ret_refusal)
 {
     struct peer *known = peer_find(broker, sender);
+    if (known && known->why_refused && boottime_usec() >= known->refused_until_usec) {
+        peer_free(known);
+        known = NULL;
+    }
     if (!known)
         return peer_new(broker, sender, ret, ret_refusal);
     list_remove(&known->by_use);

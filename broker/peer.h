@@ -25,7 +25,8 @@ struct peer {
     struct charge tracked;
     struct identity_lookup *lookup; /* while it is not known who this is */
     bool is_known;
-    const char *why_refused; /* could not be identified */
+    const char *why_refused;     /* could not be identified, of which only the uid may be known */
+    uint64_t refused_until_usec; /* then its next call has it looked at again */
     struct identity identity;
     struct list calls;     /* struct call, all of them */
     struct list decisions; /* struct decision, newest last */

@@ -64,12 +64,12 @@ void fake_answer_http(struct fake *f, const struct http_reply *reply)
     fake_free(f);
 }
 
-void fake_answer_identity(struct fake *f, const struct identity *identity)
+void fake_answer_identity(struct fake *f, const struct identity *identity, const char *why)
 {
     identity_callback callback = f->callback.identity;
     void *userdata = f->userdata;
     fake_free(f);
-    callback(identity, identity ? NULL : "nobody knows", userdata);
+    callback(identity, why, userdata);
 }
 
 void fake_fire(struct fake *f)

@@ -35,7 +35,7 @@ struct fake *fakes_first_timer(void);
 /* Each runs the callback; the fake is gone when it begins. */
 void fake_answer_call(struct fake *f, DBusMessage *reply);
 void fake_answer_http(struct fake *f, const struct http_reply *reply);
-void fake_answer_identity(struct fake *f, const struct identity *identity);
+void fake_answer_identity(struct fake *f, const struct identity *identity, const char *why);
 void fake_fire(struct fake *f);
 
 /* Called with each message that the broker sends. */

@@ -221,7 +221,11 @@ static void settle_identity(struct fake *f)
         (void)snprintf(id.flatpak, sizeof(id.flatpak), "%s", c->flatpak);
         identity_name(&id, broker.table);
         require(strcmp(id.app, c->app) == 0 || !c->is_known);
-        fake_answer_identity(f, c->is_known ? &id : NULL);
+        const struct identity blamed = {.uid = c->uid, .app = "unknown", .kind = SUBJECT_UNKNOWN};
+        if (c->is_known)
+            fake_answer_identity(f, &id, NULL);
+        else
+            fake_answer_identity(f, input_byte(&in) & 1 ? &blamed : NULL, "nobody knows");
         return;
     }
     require(!"a known connection");
