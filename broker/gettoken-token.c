@@ -84,7 +84,7 @@ static void disclose(struct get_token *g)
         .grant = g->grant->row,
         .token = token,
     };
-    struct disclosure *d;
+    struct disclosure *d = NULL;
     int r;
     g->using =
         verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_agreed(g));

@@ -6,6 +6,7 @@
 #include "broker/consent.h"
 #include "broker/limits.h"
 #include "broker/timer.h"
+#include "broker/verdict.h"
 #include "util/clock.h"
 
 #include <sqlite3.h>
@@ -375,6 +376,51 @@ static void scopes_that_left_do_not_count(void **state)
     assert_kept(w, "");
 }
 
+/* Together with the table, here an empty one by which everything is to be asked for. */
+static void verdicts_follow(void **state)
+{
+    struct world *w = *state;
+    struct config config = {.default_verdict = VERDICT_ASK};
+    struct identity id = {.app = PLAYER, .user = "alice", .kind = SUBJECT_FLATPAK, .uid = 1000};
+    struct scope_set read = set_of(w, "read"), play = set_of(w, "play"), both = set_of(w, "play read");
+    struct verdicts v;
+    w->broker.config = &config;
+    assert_int_equal(table_new(&w->broker.table), 0);
+    assert_int_equal(allow(w, "read"), 0);
+    assert_int_equal(change(w, CONSENT_ALLOW, PLAYER, "play", CONSENT_ONCE, 0), 0);
+    assert_int_equal(deny(w, "prof"), 0);
+
+    verdict_of(&w->broker, &id, w->account, &v);
+    assert_true(scope_set_equal(v.allow, both) && scope_set_equal(v.ask, set_of(w, "lib")));
+    verdict_of(&w->broker, &id, NULL, &v);
+    assert_true(scope_set_is_empty(v.allow));
+    struct scope_set needed = verdict_needs_once(&w->broker, &id, w->account, both, SCOPE_SET_EMPTY);
+    assert_true(scope_set_equal(needed, play));
+    needed = verdict_needs_once(&w->broker, &id, w->account, both, play);
+    assert_true(scope_set_is_empty(needed));
+    needed = verdict_needs_once(&w->broker, &id, w->account, read, SCOPE_SET_EMPTY);
+    assert_true(scope_set_is_empty(needed));
+
+    /* The account of a user whose name and uid came apart: what he denied counts, and nothing else. */
+    (void)snprintf(id.user, sizeof(id.user), "mallory");
+    verdict_of_used(&w->broker, &id, w->account, SCOPE_SET_EMPTY, &v);
+    assert_true(scope_set_is_empty(v.allow) && !scope_set_has(&v.ask, scope_set_next(&v.consented, 0)));
+    assert_true(scope_set_equal(v.consented, set_of(w, "prof")));
+
+    /* To the call that used it up it still counts, and to no other. */
+    (void)snprintf(id.user, sizeof(id.user), "alice");
+    _cleanup_result_ struct result used = {.done = false};
+    assert_int_equal(consent_use_once(w->account, PLAYER, play, new_record(AUDIT_TOKEN_DISCLOSED, "used"),
+                                      on_reply, &used),
+                     0);
+    await(w->f, &used);
+    verdict_of_used(&w->broker, &id, w->account, play, &v);
+    assert_true(scope_set_equal(v.allow, both));
+    verdict_of(&w->broker, &id, w->account, &v);
+    assert_true(scope_set_equal(v.allow, read));
+    table_free(w->broker.table);
+}
+
 /* --- time --------------------------------------------------------------------------------------------- */
 
 static void counts_by_the_clock(void **state _unused_)
@@ -496,6 +542,7 @@ int main(void)
         TEST(changes_cross),
         TEST(one_answer_decides),
         TEST(scopes_that_left_do_not_count),
+        TEST(verdicts_follow),
         cmocka_unit_test(counts_by_the_clock),
         TEST(runs_out),
         TEST(ran_out_while_down),
