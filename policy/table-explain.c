@@ -41,12 +41,13 @@ struct asked {
 
 /* table_decide()'s rules, the earlier one first: entries under this key speak of the scope if it implies
  * theirs, or is implied by theirs. */
+#define RULE_ASK 1
 static const struct rule {
     enum verdict key;
     bool implies;
 } rules[] = {
     {VERDICT_DENY, true},
-    {VERDICT_ASK, true},
+    [RULE_ASK] = {VERDICT_ASK, true},
     {VERDICT_ALLOW, false},
     {VERDICT_ASK, false},
 };
@@ -61,16 +62,17 @@ static struct table_place place_of(const struct section *s, unsigned line)
     return (struct table_place){.file = s->file, .section = s->text, .line = line};
 }
 
-/* The first entry by this rule, or that of the scope's own name where there is one. */
+/* The first entry by this rule in sections that fit so, or that of the scope's own name where there is one.
+ */
 static bool find_entry(const struct app *a, const struct rule *rule, const struct asked *asked,
-                       struct table_finding *ret)
+                       enum fit least, enum fit most, struct table_finding *ret)
 {
     bool is_found = false;
     for (size_t i = 0; i < a->sections.n; i++) {
         const struct section *s = a->sections.items[i];
         enum table_condition unmet;
         enum fit fit = section_fit(s, asked->query, &unmet);
-        if (fit < (rule->key == VERDICT_DENY ? FIT_DENY : FIT_ALL))
+        if (fit < least || fit > most)
             continue;
         for (size_t k = 0; k < s->n_entries; k++) {
             const struct entry *entry = &s->entries[k];
@@ -100,9 +102,13 @@ static void blame_problem(const struct table *t, size_t problem, enum table_sour
 static void find_what_decided(const struct table *t, const struct app *a, const struct asked *asked,
                               struct table_finding *ret)
 {
-    for (size_t i = 0; a && i < ARRAY_SIZE(rules); i++)
-        if (find_entry(a, &rules[i], asked, ret))
-            return;
+    for (size_t i = 0; a && i < ARRAY_SIZE(rules); i++) {
+        if (!find_entry(a, &rules[i], asked, rules[i].key == VERDICT_DENY ? FIT_DENY : FIT_ALL, FIT_ALL, ret))
+            continue;
+        if (rules[i].key == VERDICT_ALLOW) /* held back by an `ask` that cannot give? */
+            (void)find_entry(a, &rules[RULE_ASK], asked, FIT_DENY, FIT_DENY, ret);
+        return;
+    }
     if (t->unreadable)
         blame_problem(t, t->unreadable, TABLE_UNREADABLE, ret);
 }

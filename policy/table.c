@@ -303,8 +303,13 @@ enum fit section_fit(const struct section *s, const struct table_query *query,
 
 /* --- decisions ------------------------------------------------------------------------------------------ */
 
-/* What all sections that fit say together: all sets but these are empty. */
-static void add_up(const struct app *a, const struct table_query *query, struct section *sum)
+/* What all sections that fit say together. */
+struct sum {
+    struct scope_set deny_up, ask_up, allow_down, ask_down;
+    struct scope_set held_up; /* `ask_up` of sections that may only deny: what nobody allows without asking */
+};
+
+static void add_up(const struct app *a, const struct table_query *query, struct sum *sum)
 {
     for (size_t i = 0; i < a->sections.n; i++) {
         const struct section *s = a->sections.items[i];
@@ -312,6 +317,8 @@ static void add_up(const struct app *a, const struct table_query *query, struct 
         enum fit fit = section_fit(s, query, &unmet);
         if (fit >= FIT_DENY)
             sum->deny_up = scope_set_union(sum->deny_up, s->deny_up);
+        if (fit == FIT_DENY)
+            sum->held_up = scope_set_union(sum->held_up, s->ask_up);
         if (fit < FIT_ALL)
             continue;
         sum->ask_up = scope_set_union(sum->ask_up, s->ask_up);
@@ -332,13 +339,14 @@ void table_decide(const struct table *t, const struct catalogue *c, const struct
         unmentioned = SCOPE_SET_EMPTY;
     } else if (a) {
         /* The sets were made with the catalogue of their time: what has left it since is denied. */
-        struct section sum = {.app = NULL};
+        struct sum sum = {SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY, SCOPE_SET_EMPTY,
+                          SCOPE_SET_EMPTY};
         add_up(a, query, &sum);
-        struct scope_set decided = scope_set_union(sum.deny_up, sum.ask_up);
-        v.allow = scope_set_intersection(scope_set_minus(sum.allow_down, decided), listed);
-        struct scope_set asked =
-            scope_set_minus(scope_set_union(sum.ask_up, scope_set_minus(sum.ask_down, v.allow)), sum.deny_up);
-        v.ask = scope_set_intersection(asked, listed);
+        struct scope_set any = scope_set_union(sum.allow_down, scope_set_union(sum.ask_up, sum.ask_down));
+        any = scope_set_intersection(scope_set_minus(any, sum.deny_up), listed);
+        v.allow = scope_set_minus(scope_set_intersection(any, sum.allow_down),
+                                  scope_set_union(sum.ask_up, sum.held_up));
+        v.ask = scope_set_minus(any, v.allow);
         unmentioned = scope_set_minus(listed, sum.deny_up);
         unmentioned = scope_set_minus(unmentioned, scope_set_union(v.allow, v.ask));
     }

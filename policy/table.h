@@ -17,8 +17,9 @@
  * - A section fits if the app is its own, and so are the program (`exe:`), the user (`user`) and the account
  *   (`accounts`) where it names any. A section of a unit that names no user can only deny to a user that
  *   is not the system's; so can one that names a program, where it is not known which program it is.
- * - Of a section that fits, `allow` and `ask` count only while `require_strength` and `require_pinned` are
- * met and `expires` is not over. Its `deny` counts always: to know less of who asks never widens anything.
+ * - Of a section that fits, `allow` and `ask` give only while `require_strength` and `require_pinned` are met
+ *   and `expires` is not over. Its `deny` counts always, and its `ask` keeps what others allow from being
+ *   given without asking: to know less of who asks never widens anything.
  *
  * A malformed file denies what it would have granted: every identity that any line of it names is denied
  * everything until it is mended, whatever the other files say and whichever program, user or account its
@@ -78,7 +79,8 @@ struct table_query {
 
 /* For scope s, first that fits: deny if the app is denied s or anything s implies; ask if it is to be asked
  * for s or anything s implies; allow if it is allowed s or anything that implies s; ask if it is to be asked
- * for anything that implies s; else `fallback`. An unlisted scope is always denied. */
+ * for anything that implies s; else `fallback`. An unlisted scope is always denied. What a section that may
+ * only deny would ask for is asked for where it would be allowed. */
 void table_decide(const struct table *t, const struct catalogue *c, const struct table_query *query,
                   struct verdicts *ret);
 

@@ -76,19 +76,21 @@ enum said { SAID_NOTHING, SAID_DENY, SAID_ASK, SAID_ALLOW };
 
 static enum said table_says(const struct naive_world *w, const struct naive_case *c, int scope)
 {
-    bool denied = false, asked = false, allowed = false, within_asked = false;
+    bool denied = false, asked = false, allowed = false, within_asked = false, held = false;
     for (size_t i = 0; i < w->n_sections; i++) {
         const struct naive_section *s = &w->sections[i];
         denied = denied || (denies(s, c) && touches(w, s->deny, scope));
-        if (!grants(s, c))
+        if (!grants(s, c)) {
+            held = held || (denies(s, c) && touches(w, s->ask, scope));
             continue;
+        }
         asked = asked || touches(w, s->ask, scope);
         allowed = allowed || naive_holds(w, s->allow, scope);
         within_asked = within_asked || naive_holds(w, s->ask, scope);
     }
     if (w->is_shut[c->caller.app] || denied)
         return SAID_DENY;
-    if (asked)
+    if (asked || (allowed && held))
         return SAID_ASK;
     if (allowed)
         return SAID_ALLOW;

@@ -407,6 +407,29 @@ static void test_unit_without_user(void **state)
     assert_true(table_speaks_of(t, "unit:p.service", &subject));
 }
 
+/* To know less of who asks, or to be later, opens nothing: not even by taking an `ask` away. */
+static void test_an_ask_without_its_condition_still_asks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *section;
+        char verdict;
+    } cases[] = {
+        {"[user:a]\nrequire_strength = label\nask = y\n", 'q'},
+        {"[user:a]\nexpires = 1971-01-01\nask = y\n", 'q'},
+        {"[user:a]\naccounts = other\nask = y\n", 'A'},
+        {"[user:a exe:/other]\nask = y\n", 'A'},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *files[] = {cases[i].section, "[user:a]\nallow = y\n", NULL};
+        _cleanup_(table_freep) struct table *t = make(files);
+        struct table_finding found;
+        assert_int_equal(decide_y(t, someone, "main", JANUARY_END, &found), cases[i].verdict);
+        if (cases[i].verdict == 'q')
+            assert_int_equal(found.place.line, 3);
+    }
+}
+
 static void test_unit_denies_to_anyone(void **state)
 {
     (void)state;
@@ -761,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_least),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_unit_without_user),
+        cmocka_unit_test(test_an_ask_without_its_condition_still_asks),
         cmocka_unit_test(test_unit_denies_to_anyone),
         cmocka_unit_test(test_malformed_shuts_whatever_the_head_says),
         cmocka_unit_test(test_refused),
