@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Of a unit, which runs as a user of the system's that is not known: no person's, and not root's. */
+#define SOME_SYSTEM_UID 65519
+
 /* --- connected --------------------------------------------------------------------------------------- */
 
 static bool is_users(const struct identity *id, const char *user)
@@ -123,7 +126,7 @@ bool app_facts_find(struct broker *broker, const struct identity *caller, const 
     id->kind = (enum subject_kind)subject_kind_from_app(app);
     id->strength = strength_of(id->kind);
     id->is_pinned = true;
-    id->uid = (uid_t)-1;
+    id->uid = SOME_SYSTEM_UID;
     if (id->kind == SUBJECT_SYSTEM_UNIT)
         (void)snprintf(id->unit, sizeof(id->unit), "%s", app + strlen("unit:"));
     const char *whose = user_of_name(app, user);

@@ -107,6 +107,7 @@ static bool decide_alone(const struct peer *peer, const struct authorize_questio
     *ret = (struct authorize_answer){
         .result = scope_set_is_empty(refused) ? AUTHORIZE_YES : AUTHORIZE_NO,
         .refused = refused,
+        .is_alone = true,
         .decided_by = verdict_by(q, scope_set_is_empty(refused) ? q->scopes : refused),
     };
     return true;
@@ -290,6 +291,18 @@ static int new_decision(struct peer *peer, const struct authorize_question *q, s
     return 0;
 }
 
+/* Nothing of the question is denied. */
+static struct authorize_answer decide_unasked(const struct authorize_question *q)
+{
+    struct scope_set asks = scope_set_intersection(q->scopes, q->verdicts.ask);
+    return (struct authorize_answer){
+        .result = scope_set_is_empty(asks) ? AUTHORIZE_YES : AUTHORIZE_CHALLENGE,
+        .challenged = asks,
+        .unconsented = asks,
+        .decided_by = authorize_agreed_by(q),
+    };
+}
+
 int authorize_scopes(struct peer *peer, const struct authorize_question *question,
                      authorize_callback callback, void *userdata, struct authorize_answer *ret_answer,
                      struct authorize_wait **ret)
@@ -297,6 +310,10 @@ int authorize_scopes(struct peer *peer, const struct authorize_question *questio
     if (decide_alone(peer, question, ret_answer))
         return AUTHORIZE_ANSWERED;
 
+    if (!peer->name[0]) {
+        *ret_answer = decide_unasked(question);
+        return AUTHORIZE_ANSWERED;
+    }
     struct decision *d = find_decision(peer, question);
     if (d && !d->is_pending) {
         *ret_answer = answer_of(d);

@@ -49,6 +49,7 @@ struct authorize_answer {
     struct scope_set challenged;
     struct scope_set
         unconsented;        /* of these: the owner has not been asked. The others want to know who it is */
+    bool is_alone;          /* polkit was not asked: the broker's own verdict is final */
     bool is_device_refused; /* whatever the result: not of the device's account */
     const char *decided_by; /* a fixed word for the trail, as authorize_agreed_by(), or what said no:
                              * table, default, consent, polkit */
@@ -65,6 +66,8 @@ const char *authorize_agreed_by(const struct authorize_question *q);
 /* What the broker's own verdict leaves to this caller: of the rest nothing is given, whatever polkit says. */
 struct scope_set authorize_not_denied(const struct peer *peer, const struct verdicts *verdicts);
 
+/* A peer without a name is an app that is spoken of and is no connection (stand-in.h): polkit cannot be asked
+ * about it, and what the shipped rule would say is taken. */
 enum { AUTHORIZE_ANSWERED = 1 };
 
 /* AUTHORIZE_ANSWERED with *ret_answer and no slot; or 0, and the callback will run; or a negative errno. */

@@ -6,7 +6,7 @@
 /* The app cannot log in; who can is told that a login is missing. */
 static void tell_owner(struct get_token *g)
 {
-    struct owner caller = {.uid = g->call->peer->identity.uid};
+    struct owner caller = {.uid = g->peer->identity.uid};
     const struct owner *owner = g->account ? &g->account->owner : &caller;
     notify_attention(g->call->broker, owner, g->account ? g->account->id : "", "missing");
 }
@@ -15,7 +15,11 @@ void get_token_fail_scopes(struct get_token *g, enum bus_error error, const char
                            struct scope_set scopes, const char *before, const char *after)
 {
     const struct catalogue *catalogue = g->call->broker->catalogue;
-    bool is_new = denials_add(g->call->peer, &g->question, error, decided_by);
+    if (g->ended) {
+        g->ended(g, error, scopes);
+        return;
+    }
+    bool is_new = denials_add(g->peer, &g->question, error, decided_by);
     if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
         tell_owner(g);
     _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));
@@ -48,7 +52,7 @@ static void fail_challenge(struct get_token *g, const struct authorize_answer *a
     (void)snprintf(after, sizeof(after),
                    "; let it ask interactively while a polkit agent runs, or use `lwactl consent allow %s`. "
                    "`lwactl explain` says more.",
-                   g->call->peer->identity.app);
+                   g->peer->identity.app);
     get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged, before, after);
 }
 

@@ -59,7 +59,7 @@ static void decide_whole(struct get_token *g, struct scope_set may_carry)
     }
     g->whole = question;
     g->is_answered = false;
-    int r = authorize_scopes(g->call->peer, &question, on_whole_decided, g, &g->answer, &g->authorize_wait);
+    int r = authorize_scopes(g->peer, &question, on_whole_decided, g, &g->answer, &g->authorize_wait);
     if (r < 0) {
         authorize_fail(g->call, r);
     } else if (r == AUTHORIZE_ANSWERED) {
@@ -102,6 +102,8 @@ static void fail_selection(struct get_token *g, int outcome, bool is_foreign, st
             g, BUS_E_NARROWER_LOGIN_REQUIRED, "grant", log_in_with,
             "Every login that would serve may carry more than this app may hold; log in with fewer "
             "scopes");
+    else if (is_foreign && g->ended)
+        g->ended(g, BUS_E_PROVIDER_MISCONFIGURED, g->asked);
     else if (is_foreign)
         handlers_fail_foreign(g->call, g->account);
     else

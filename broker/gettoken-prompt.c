@@ -85,7 +85,7 @@ static void ask_about_scope(struct get_token *g, int scope)
 {
     g->check_scope = scope;
     g->check_epoch = g->call->broker->polkit_epoch;
-    int r = authorize_scope_by_person(g->call->peer, &g->whole, scope, on_authenticated, g, &g->check);
+    int r = authorize_scope_by_person(g->peer, &g->whole, scope, on_authenticated, g, &g->check);
     if (r < 0)
         authorize_fail(g->call, r);
 }
@@ -114,7 +114,7 @@ static void ask_owner(struct get_token *g)
         get_token_fail_answer(g, &g->answer);
         return;
     }
-    int r = consent_prompt_new(g->call->peer, g->account, &g->whole, on_consent, g, &g->prompt);
+    int r = consent_prompt_new(g->peer, g->account, &g->whole, on_consent, g, &g->prompt);
     if (r == CONSENT_SENTENCE_E_TOO_LONG)
         get_token_fail_answer(g, &g->answer);
     else if (r < 0)
@@ -133,7 +133,7 @@ static void on_turn_ended(void *userdata)
 /* True when it is this call's turn; else the call waits or is answered. */
 static bool take_turn(struct get_token *g)
 {
-    struct peer *peer = g->call->peer;
+    struct peer *peer = g->peer;
     if (g->turn)
         return true;
     if (g->n_turns++ >= LIMIT_TURNS_PER_CALL) {

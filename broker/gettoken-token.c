@@ -37,7 +37,7 @@ static void deliver(struct get_token *g, struct disclosure *d)
     _cleanup_close_ int fd = -1;
     int r = token_open(g->grant->token, &fd);
     if (r >= 0)
-        r = token_hold(g->grant->token, g->call->peer);
+        r = token_hold(g->grant->token, g->peer);
     if (r < 0) {
         authorize_fail(g->call, r);
         return;
@@ -72,9 +72,9 @@ static void on_recorded(int r, void *userdata)
 static void disclose(struct get_token *g)
 {
     struct token *token = g->grant->token;
-    const struct identity *identity = &g->call->peer->identity;
+    const struct identity *identity = &g->peer->identity;
     const struct trail_facts facts = {
-        .peer = g->call->peer,
+        .peer = g->peer,
         .account = g->account->id,
         .owner = &g->account->owner,
         .asked = &g->asked,
@@ -131,6 +131,10 @@ static uint32_t longest_min_valid_sec(const struct grant *grant)
 
 void get_token_ensure_token(struct get_token *g)
 {
+    if (g->ended) {
+        g->ended(g, BUS_OK, SCOPE_SET_EMPTY);
+        return;
+    }
     /* Nobody has to be asked any more: the next call of this app may ask. */
     prompt_turn_drop(TAKE_PTR(g->turn));
     uint32_t longest = longest_min_valid_sec(g->grant);

@@ -27,9 +27,8 @@
 
 #include <string.h>
 
-static void get_token_free(void *state)
+void get_token_deinit(struct get_token *g)
 {
-    struct get_token *g = state;
     authorize_wait_drop(g->authorize_wait);
     renewal_wait_drop(g->renewal_wait);
     disclosure_wait_drop(g->disclosure_wait);
@@ -37,12 +36,17 @@ static void get_token_free(void *state)
     consent_prompt_drop(g->prompt);
     polkit_check_drop(g->check);
     prompt_turn_drop(g->turn);
-    free(g);
+}
+
+static void get_token_free(void *state)
+{
+    get_token_deinit(state);
+    free(state);
 }
 
 struct account *get_token_find_account(struct get_token *g)
 {
-    return account_for_caller(g->call->broker, g->call->peer->identity.uid, g->account_name);
+    return account_for_caller(g->call->broker, g->peer->identity.uid, g->account_name);
 }
 
 void get_token_start_over(struct get_token *g)
@@ -59,13 +63,16 @@ void get_token_start_over(struct get_token *g)
 static void check_account(struct get_token *g, bool may_use_device)
 {
     bool is_usable = g->account && (may_use_device || !g->account->owner.device);
-    if (!is_usable && g->account_name[0])
+    bool is_locked = is_usable && account_is_locked(g->account, g->peer->identity.user);
+    if (g->ended && (is_locked || (!is_usable && g->account_name[0])))
+        g->ended(g, is_locked ? BUS_E_ACCESS_DENIED : BUS_E_NO_SUCH_ACCOUNT, SCOPE_SET_EMPTY);
+    else if (!is_usable && g->account_name[0])
         call_fail(g->call, BUS_E_NO_SUCH_ACCOUNT, "This user has no account %s; see `lwactl accounts`.",
                   g->account_name);
     else if (!is_usable)
         get_token_fail_scopes(g, BUS_E_LOGIN_REQUIRED, "account", g->asked,
                               "Nobody has logged in; log in, with --device for all users: lwactl login ", "");
-    else if (account_is_locked(g->account, g->call->peer->identity.user))
+    else if (is_locked)
         call_fail(g->call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, g->account->id);
     else
         get_token_choose_grant(g);
@@ -95,7 +102,7 @@ static void fill_question(struct get_token *g)
     }
     q->asked = g->asked;
     q->scopes = catalogue_expand(broker->catalogue, g->asked);
-    verdict_of_used(broker, &g->call->peer->identity, g->account, get_token_agreed(g), &q->verdicts);
+    verdict_of_used(broker, &g->peer->identity, g->account, get_token_agreed(g), &q->verdicts);
 }
 
 static void on_answer(struct get_token *g, const struct authorize_answer *answer)
@@ -136,7 +143,7 @@ void get_token_decide(struct get_token *g)
     g->asking = SCOPE_SET_EMPTY;
     fill_question(g);
     struct authorize_answer answer;
-    int r = authorize_scopes(g->call->peer, &g->question, on_decided, g, &answer, &g->authorize_wait);
+    int r = authorize_scopes(g->peer, &g->question, on_decided, g, &answer, &g->authorize_wait);
     if (r < 0)
         authorize_fail(g->call, r);
     else if (r == AUTHORIZE_ANSWERED)
@@ -173,6 +180,7 @@ void broker1_get_token(struct call *call)
         return;
     }
     g->call = call;
+    g->peer = call->peer;
     g->asked = catalogue_reduce(call->broker->catalogue, asked);
     (void)snprintf(g->account_name, sizeof(g->account_name), "%s", account ? account : "");
     g->min_valid_sec = min_valid;

@@ -13,6 +13,11 @@
 
 struct get_token {
     struct call *call;
+    struct peer *peer; /* who would get it: the caller, but of a dry run */
+    /* A dry run (explain.h) ends with this instead of an answer, where a token would be seen to (BUS_OK) or
+     * where one is refused, with the scopes that the refusal names; nothing is recorded. The state may be
+     * gone after. */
+    void (*ended)(struct get_token *g, enum bus_error error, struct scope_set scopes);
     struct scope_set asked;                          /* canonical */
     char account_name[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* "" when not named */
     uint32_t min_valid_sec;
@@ -59,6 +64,8 @@ struct get_token {
     uint64_t check_epoch; /* ... broker->polkit_epoch when it began */
 };
 
+/* Drops what it waits for. */
+void get_token_deinit(struct get_token *g);
 struct account *get_token_find_account(struct get_token *g);
 /* What was agreed to for this call only, of the present account; and adds to it. */
 struct scope_set get_token_agreed(const struct get_token *g);

@@ -258,6 +258,7 @@ static void begin_list_exposure(struct call *call)
 
 const struct method policy1_methods[] = {
     {LWA_INTERFACE_POLICY, "ListApps", "a{sv}", begin_list_apps},
+    {LWA_INTERFACE_POLICY, "Explain", "sasa{sv}", policy1_begin_explain},
     {LWA_INTERFACE_POLICY, "ListConsents", "a{sv}", policy1_begin_list_consents},
     {LWA_INTERFACE_POLICY, "SetConsent", "ssassa{sv}", policy1_begin_set_consent},
     {LWA_INTERFACE_POLICY, "RevokeApp", "sa{sv}", policy1_begin_revoke_app},

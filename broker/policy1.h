@@ -23,6 +23,7 @@ void policy1_fail_account(struct call *call, const char *account);
 /* Ends the call with what became of a consent_change(). */
 void policy1_fail_consent(struct call *call, int r, const char *app, const char *account);
 
+void policy1_begin_explain(struct call *call);
 void policy1_begin_list_consents(struct call *call);
 void policy1_begin_set_consent(struct call *call);
 void policy1_begin_revoke_app(struct call *call);

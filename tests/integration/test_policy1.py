@@ -3,6 +3,7 @@
 call that comes after the answer."""
 
 import os
+import pwd
 import time
 
 import pytest
@@ -45,6 +46,10 @@ def revoke_app(client, app, timeout=25, **options):
     return client.call(POLICY, "RevokeApp", "sa{sv}", (app, packed(options)), timeout=timeout)
 
 
+def explain(client, app, scopes=(LIBRARY,), **options):
+    return client.call(POLICY, "Explain", "sasa{sv}", (app, list(scopes), packed(options)))
+
+
 def reload(client, **options):
     return client.call(POLICY, "Reload", **options)
 
@@ -59,6 +64,27 @@ def managed(quick):
     """carol may manage policy; no other person may."""
     quick.write_rule("15-managers", MANAGERS)
     return quick
+
+
+# Nobody has to prove who he is, and everything is asked for.
+AGREEING = """
+polkit.addRule(function(action, subject) {
+    if (action.id === "org.lwabroker.consent" && ["alice", "bob"].indexOf(subject.user) >= 0)
+        return polkit.Result.YES;
+    if (action.id === "org.lwabroker.consent.device" && subject.user === "carol")
+        return polkit.Result.YES;
+});
+"""
+ASKING = "[user:alice]\nask = music::library profile\n[user:musicd]\nask = music::library\n"
+
+
+@pytest.fixture
+def asking(managed):
+    managed.write_rule("16-agreeing", AGREEING)
+    managed.write_grants("people", ASKING)
+    managed.reload()
+    link(managed, "alice", [LIBRARY])
+    return managed
 
 
 # --- ListApps ---------------------------------------------------------------------------------------------
@@ -96,28 +122,277 @@ def test_apps_that_are_connected(managed):
     assert app.name in everyone and other.name not in everyone
 
 
-# --- consents ---------------------------------------------------------------------------------------------
-
-# Nobody has to prove who he is, and everything is asked for.
-AGREEING = """
-polkit.addRule(function(action, subject) {
-    if (action.id === "org.lwabroker.consent" && ["alice", "bob"].indexOf(subject.user) >= 0)
-        return polkit.Result.YES;
-    if (action.id === "org.lwabroker.consent.device" && subject.user === "carol")
-        return polkit.Result.YES;
-});
-"""
-ASKING = "[user:alice]\nask = music::library profile\n[user:musicd]\nask = music::library\n"
+# --- Explain ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def asking(managed):
-    managed.write_rule("16-agreeing", AGREEING)
-    managed.write_grants("people", ASKING)
-    managed.reload()
+def answer_of(client, scopes, **options):
+    try:
+        take(client, scopes, **options)
+    except DBusError as error:
+        return error.short
+    return "token"
+
+
+def agree(app, asker, name, scopes=(LIBRARY,), **options):
+    """What Explain says to another connection is what GetToken then says; the chain."""
+    chain = explain(asker, name, scopes, **options)
+    assert chain["result"] == answer_of(app, scopes, **options), chain
+    after = explain(asker, name, scopes, **options)
+    assert after["result"] == chain["result"] and after["advice"] == chain["advice"]
+    assert chain["advice"] and all(sentence.strip() for sentence in chain["advice"])
+    return chain
+
+
+def row_of(chain, scope):
+    (row,) = [row for row in chain["scopes"] if row["scope"] == scope]
+    return row
+
+
+def fits(chain):
+    return [grant["fits"] for grant in chain["grants"]]
+
+
+def rule_for(user, result, what="org.lwabroker.scope."):
+    return (
+        f'polkit.addRule(function(a, s) {{ if (a.id.indexOf("{what}") === 0 && s.user == "{user}")'
+        f" return polkit.Result.{result}; }});"
+    )
+
+
+def test_explain_rows(managed):
     link(managed, "alice", [LIBRARY])
-    return managed
+    alice = managed.client("alice")
+    app = alice.another()
+    managed.clients.append(app)
+    chain = agree(app, alice, "user:alice", [f"{LIBRARY}:read", LIBRARY])
+    (grant,) = chain.pop("grants")
+    read, write = chain.pop("scopes")
+    assert chain.pop("exe") in ("", os.path.realpath(f"/proc/{alice.pid}/exe"))
+    uid = chain.pop("uid")
+    assert uid == pwd.getpwnam("alice").pw_uid
+    assert chain == {
+        "app": "user:alice",
+        "kind": "user",
+        "strength": "uid",
+        "pinned": chain["pinned"],
+        "user": "alice",
+        "unit": "",
+        "connected": True,
+        "account": "main",
+        "owner": "alice",
+        "asked": [LIBRARY],
+        "result": "token",
+        "verdict": "allow",
+        "polkit_subject": "app",
+        "advice": ["Nothing is missing: GetToken gives a token of account main."],
+    }
+    assert grant == {
+        "grant": grant["grant"],
+        "carries": [LIBRARY],
+        "may_carry": [LIBRARY, f"{LIBRARY}:read"],
+        "state": grant["state"],
+        "fits": "chosen",
+        "too_wide": [],
+    }
+    path = read.pop("file")
+    assert path.endswith("/grants.d/people.conf") and write["file"] == path
+    assert read == {
+        "scope": LIBRARY,
+        "asked": True,
+        "verdict": "allow",
+        "table": "allow",
+        "line": 3,
+        "section": "user:alice",
+        "consent": "none",
+        "consent_since": 0,
+        "consent_until": 0,
+        "consent_lasts": "",
+        "default": "ask",
+        "polkit": "yes",
+    }
+    assert write["scope"] == f"{LIBRARY}:read" and write["asked"]
 
+
+SITUATIONS = {
+    "allow": ({}, "token"),
+    "ask": ({"table": "ask"}, "ConsentRequired"),
+    "deny": ({"table": "deny"}, "AccessDenied"),
+    "default ask": ({"table": ""}, "ConsentRequired"),
+    "default deny": ({"table": "", "default": "deny"}, "AccessDenied"),
+    "malformed": ({"table": "allow", "more": "alow = x\n"}, "AccessDenied"),
+    "consent": ({"table": "ask", "answer": "allow"}, "token"),
+    "consent over default": ({"table": "", "answer": "allow"}, "token"),
+    "consent is no allow": ({"table": "deny", "answer": "allow"}, "AccessDenied"),
+    "owner denies": ({"table": "allow", "answer": "deny"}, "AccessDenied"),
+    "polkit no": ({"rule": "NO"}, "AccessDenied"),
+    "polkit no to what is asked": ({"table": "ask", "rule": "NO"}, "AccessDenied"),
+    "polkit wants an administrator": ({"rule": "AUTH_ADMIN"}, "ConsentRequired"),
+    "polkit lets what is asked": ({"table": "ask", "rule": "YES"}, "token"),
+    "polkit is gone": ({"polkit": False}, "AccessDenied"),
+    "no login": ({"login": None}, "LoginRequired"),
+    "no login, denied": ({"login": None, "table": "deny"}, "AccessDenied"),
+    "login of something else": ({"login": ["profile"]}, "LoginRequired"),
+    "too wide": ({"login": [LIBRARY, "profile"], "more": "deny = profile\n"}, "NarrowerLoginRequired"),
+    "wide, and asked for": ({"login": [LIBRARY, "profile"], "more": "ask = profile\n"}, "ConsentRequired"),
+    "wide, and polkit refuses": ({"login": [LIBRARY, "profile"], "rule": "NO", "of": "profile"}, "NarrowerLoginRequired"),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_explain_agrees_with_get_token(asking, name):
+    situation, expected = SITUATIONS[name]
+    section = f"[user:alice]\n{situation.get('table', 'allow')} = {LIBRARY}\n" if situation.get("table") != "" else ""
+    default_more = "allow = profile\n" if "of" in situation else ""
+    carol = asking.client("carol")
+    alice, app = asking.client("alice"), asking.client("alice")
+    login = situation.get("login", [LIBRARY])
+    if login != [LIBRARY]:
+        alice.call("org.lwabroker.Accounts1", "Remove", "s", ("main",))
+        if login:
+            link(asking, "alice", login)
+    if situation.get("answer"):
+        set_consent(alice, "user:alice", situation["answer"])
+    if situation.get("default"):
+        asking.write_config(policy={"default": situation["default"]})
+    asking.write_grants("people", (section + situation.get("more", default_more)) or None)
+    if situation.get("rule"):
+        asking.write_rule("20-test", rule_for("alice", situation["rule"], f"org.lwabroker.scope.{situation.get('of', '')}"))
+    reload(carol)
+    if situation.get("polkit") is False:
+        asking.polkitd.stop()
+    chain = agree(app, alice, "user:alice")
+    assert chain["result"] == expected
+    if "polkit is gone" == name:
+        assert row_of(chain, LIBRARY)["polkit"] == "unavailable"
+        asking.polkitd.start()
+
+
+def test_explain_names_what_decides(asking):
+    """File and line, the consent and since when, what polkit said; and the advice quotes what to do."""
+    alice = asking.client("alice")
+    row = row_of(explain(alice, "user:alice"), LIBRARY)
+    assert (row["table"], row["line"], row["verdict"], row["polkit"]) == ("ask", 2, "ask", "challenge")
+    assert any(f"lwactl consent allow user:alice {LIBRARY}" in line for line in explain(alice, "user:alice")["advice"])
+    before = int(time.time())
+    set_consent(alice, "user:alice", "allow", lasts="days", days=2)
+    row = row_of(explain(alice, "user:alice"), LIBRARY)
+    assert (row["consent"], row["consent_lasts"], row["verdict"]) == ("allow", "until", "allow")
+    assert before <= row["consent_since"] <= time.time() and row["consent_until"] == row["consent_since"] + 2 * 86400
+    set_consent(alice, "user:alice", "deny")
+    chain = explain(alice, "user:alice")
+    assert row_of(chain, LIBRARY)["polkit"] == "not-asked" and "lwactl consent revoke user:alice" in chain["advice"][0]
+    asking.write_grants("people", f"\n\n[user:alice]\ndeny = {LIBRARY}\n")
+    reload(asking.root())
+    set_consent(alice, "user:alice", "forget", [])
+    (sentence,) = [line for line in explain(alice, "user:alice")["advice"] if "people.conf:4" in line]
+    assert "deny" in sentence
+    asking.write_grants("people", "[user:bob]\nallow = profile\n")
+    asking.write_config(policy={"default": "deny"})
+    reload(asking.root())
+    assert f"[user:alice] allow = {LIBRARY}" in "".join(explain(alice, "user:alice")["advice"])
+
+
+def test_explain_grants(asking):
+    """Two logins of one account: which one serves, and why not the other."""
+    asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\ndeny = profile\n")
+    asking.reload()
+    alice, app = asking.client("alice"), asking.client("alice")
+    asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY} profile\n")
+    asking.reload()
+    link(asking, "alice", [LIBRARY, "profile"])
+    assert sorted(fits(agree(app, alice, "user:alice"))) in (["chosen", "fits"], ["chosen"])
+    asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\ndeny = profile\n")
+    asking.reload()
+    chain = agree(app, alice, "user:alice")
+    wide = [grant for grant in chain["grants"] if grant["fits"] == "too-wide"]
+    assert [grant["too_wide"] for grant in wide] == [["profile"]]
+
+
+def test_explain_a_dead_and_a_foreign_login(asking):
+    set_consent(asking.client("alice"), "user:alice", "allow")
+    alice, app = asking.client("alice"), asking.client("alice")
+    asking.write_config(provider={"client_id": "amzn1.application-oa2-client.other"})
+    asking.reload()
+    chain = agree(app, alice, "user:alice")
+    assert (chain["result"], fits(chain)) == ("ProviderMisconfigured", ["foreign"])
+    asking.write_config()
+    asking.reload()
+    asking.sim.revoke("alice")
+    asking.sim.expire_tokens()
+    asking.close_clients()
+    asking.broker.restart()
+    alice, app = asking.client("alice"), asking.client("alice")
+    assert error_of(take, app).short == "LoginRequired"
+    chain = agree(app, alice, "user:alice")
+    assert (chain["result"], fits(chain)) == ("LoginRequired", ["dead"])
+    assert f"lwactl login {LIBRARY}" in chain["advice"][0]
+
+
+def test_explain_root_and_the_device(asking):
+    """For uid 0 polkit is not asked; the device's account needs device.use."""
+    link_device(asking, [LIBRARY])
+    asking.write_grants("people", f"[user:root]\nask = {LIBRARY}\n[user:musicd]\nallow = {LIBRARY}\n")
+    asking.reload()
+    root, app = asking.client("root"), asking.client("root")
+    chain = agree(app, root, "user:root")
+    assert (chain["result"], chain["polkit_subject"]) == ("AccessDenied", "none")
+    asking.write_grants("people", f"[user:root]\nallow = {LIBRARY}\n[user:musicd]\nallow = {LIBRARY}\n")
+    asking.reload()
+    assert agree(app, root, "user:root")["result"] == "token"
+    musicd, other = asking.client("musicd"), asking.client("musicd")
+    assert agree(musicd, other, "user:musicd")["owner"] == "device"
+    assert agree(musicd, other, "user:musicd", account="device")["result"] == "token"
+    assert agree(musicd, other, "user:musicd", account="main")["result"] == "NoSuchAccount"
+    asking.write_rule("05-device", rule_for("musicd", "NO", "org.lwabroker.device.use"))
+    assert agree(musicd, other, "user:musicd")["result"] == "LoginRequired"
+    assert agree(musicd, other, "user:musicd", account="device")["result"] == "NoSuchAccount"
+
+
+def test_explain_leaves_no_trace(asking):
+    alice = asking.client("alice")
+    before = trail(asking.root())
+    counters = asking.sim.state()["counters"]
+    asking.write_grants("people", f"[user:alice]\ndeny = {LIBRARY}\n")
+    asking.reload()
+    assert explain(alice, "user:alice")["result"] == "AccessDenied"
+    asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\n")
+    asking.reload()
+    assert explain(alice, "user:alice")["result"] == "token"
+    assert list_exposure(alice) == [] and asking.sim.state()["counters"] == counters
+    new = trail(asking.root())[len(before) :]
+    assert {record["event"] for record in new} <= {"policy-loaded"}
+
+
+def test_explain_apps_that_are_not_connected(asking):
+    """By name; polkit is asked about whoever asks where that is the same user, else not at all."""
+    alice, carol = asking.client("alice"), asking.client("carol")
+    asking.write_grants("people", f"[flatpak:org.example.Player]\nallow = {LIBRARY}\n[unit:playerd.service]\nallow = {LIBRARY}\n")
+    asking.reload()
+    chain = explain(alice, "flatpak:org.example.Player")
+    facts = ("kind", "strength", "connected", "user", "polkit_subject", "result")
+    assert [chain[key] for key in facts] == ["flatpak", "sandbox", False, "alice", "caller", "token"]
+    assert error_of(explain, alice, "user:bob").short in ("AccessDenied", "ConsentRequired", "InvalidArgument")
+    assert error_of(explain, alice, "unit:playerd.service").short in ("AccessDenied", "ConsentRequired")
+    chain = explain(carol, "flatpak:org.example.Player", user="alice")
+    assert [chain[key] for key in facts] == ["flatpak", "sandbox", False, "alice", "none", "token"]
+    assert row_of(chain, LIBRARY)["polkit"] == "not-asked"
+    chain = explain(carol, "unit:playerd.service")
+    assert [chain[key] for key in facts] == ["unit", "unit", False, "", "none", "LoginRequired"]
+    asking.client("bob").call("org.freedesktop.DBus.Peer", "Ping")
+    chain = explain(carol, "user:bob")
+    assert [chain[key] for key in facts] == ["user", "uid", True, "bob", "app", "ConsentRequired"]
+
+
+def test_explain_arguments(asking):
+    alice = asking.client("alice")
+    assert error_of(explain, alice, "user:alice", ["music::nothing"]).short == "InvalidScope"
+    assert error_of(explain, alice, "user:alice", []).short == "InvalidArgument"
+    assert error_of(explain, alice, "alice").short == "InvalidArgument"
+    assert error_of(explain, alice, "user:alice", account="A").short == "InvalidArgument"
+    assert error_of(explain, alice, "user:alice", other="x").short == "InvalidArgument"
+
+
+# --- consents ---------------------------------------------------------------------------------------------
 
 def answers(rows):
     return sorted((row["app"], row["scope"], row["answer"]) for row in rows)
