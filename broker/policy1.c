@@ -259,10 +259,12 @@ static void begin_list_exposure(struct call *call)
 const struct method policy1_methods[] = {
     {LWA_INTERFACE_POLICY, "ListApps", "a{sv}", begin_list_apps},
     {LWA_INTERFACE_POLICY, "Explain", "sasa{sv}", policy1_begin_explain},
+    {LWA_INTERFACE_POLICY, "Plan", "a{sv}", policy1_begin_plan},
     {LWA_INTERFACE_POLICY, "ListConsents", "a{sv}", policy1_begin_list_consents},
     {LWA_INTERFACE_POLICY, "SetConsent", "ssassa{sv}", policy1_begin_set_consent},
     {LWA_INTERFACE_POLICY, "RevokeApp", "sa{sv}", policy1_begin_revoke_app},
     {LWA_INTERFACE_POLICY, "ListExposure", "a{sv}", begin_list_exposure},
     {LWA_INTERFACE_POLICY, "Reload", "", policy1_begin_reload},
+    {LWA_INTERFACE_POLICY, "Check", "a{sv}", policy1_begin_check},
     {NULL, NULL, NULL, NULL},
 };

@@ -27,4 +27,6 @@ void policy1_begin_explain(struct call *call);
 void policy1_begin_list_consents(struct call *call);
 void policy1_begin_set_consent(struct call *call);
 void policy1_begin_revoke_app(struct call *call);
+void policy1_begin_plan(struct call *call);
+void policy1_begin_check(struct call *call);
 void policy1_begin_reload(struct call *call);

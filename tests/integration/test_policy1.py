@@ -50,6 +50,14 @@ def explain(client, app, scopes=(LIBRARY,), **options):
     return client.call(POLICY, "Explain", "sasa{sv}", (app, list(scopes), packed(options)))
 
 
+def plan(client, **options):
+    return client.call(POLICY, "Plan", "a{sv}", (packed(options),))
+
+
+def check(client):
+    return client.call(POLICY, "Check", "a{sv}", ({},))
+
+
 def reload(client, **options):
     return client.call(POLICY, "Reload", **options)
 
@@ -390,6 +398,61 @@ def test_explain_arguments(asking):
     assert error_of(explain, alice, "alice").short == "InvalidArgument"
     assert error_of(explain, alice, "user:alice", account="A").short == "InvalidArgument"
     assert error_of(explain, alice, "user:alice", other="x").short == "InvalidArgument"
+
+
+# --- Plan -------------------------------------------------------------------------------------------------
+
+
+def test_plan(managed):
+    """What is missing, with its command; then what is there, and what serves nobody."""
+    alice = managed.client("alice")
+    managed.write_grants(
+        "people",
+        f"[user:alice]\nallow = {LIBRARY}\ndeny = profile\n"
+        "[flatpak:org.example.Player]\nask = music::playback\ndeny = profile\n"
+        "[user:bob]\nallow = music::catalog\n[unit:playerd.service]\nallow = postal_code\n"
+        "[flatpak:org.example.Card]\naccounts = other\nallow = profile\n",
+    )
+    managed.reload()
+    rows = plan(alice)
+    missing = {tuple(row["serves"]): row for row in rows}
+    assert set(missing) == {("user:alice",), ("flatpak:org.example.Player",)}
+    assert missing["user:alice",] == {
+        "scopes": [LIBRARY],
+        "serves": ["user:alice"],
+        "consent": False,
+        "grant": 0,
+        "command": f"lwactl login {LIBRARY}",
+        "exact": True,
+        "unneeded": False,
+    }
+    assert missing["flatpak:org.example.Player",]["consent"]
+    link(managed, "alice", ["profile"])
+    managed.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\ndeny = profile\n")
+    managed.reload()
+    lost, unneeded = sorted(plan(alice), key=lambda row: row["unneeded"])
+    assert (lost["command"], lost["grant"]) == (f"lwactl login --account main {LIBRARY}", 0)
+    assert unneeded["scopes"] == ["profile"] and unneeded["grant"] > 0 and unneeded["serves"] == []
+    managed.write_grants("people", "[user:alice]\nallow = profile\n")
+    managed.reload()
+    (row,) = plan(alice, account="main")
+    assert row["grant"] == unneeded["grant"] and row["serves"] == ["user:alice"] and row["command"] == ""
+
+
+def test_plan_of_the_device_and_of_others(managed):
+    alice, carol = managed.client("alice"), managed.client("carol")
+    managed.write_grants("people", f"[user:musicd]\nallow = {LIBRARY}\n")
+    managed.reload()
+    assert plan(alice) == []
+    assert error_of(plan, alice, owner="device").short in ("AccessDenied", "ConsentRequired")
+    assert error_of(plan, alice, account="main").short == "NoSuchAccount"
+    assert error_of(plan, alice, owner="alice").short == "InvalidArgument"
+    (row,) = plan(carol, owner="device")
+    assert row["command"] == f"lwactl login --device {LIBRARY}"
+    link_device(managed, [LIBRARY])
+    assert error_of(plan, alice, account="device").short in ("AccessDenied", "ConsentRequired")
+    (row,) = plan(managed.root(), account="device")
+    assert row["grant"] > 0 and row["serves"] == ["user:musicd"]
 
 
 # --- consents ---------------------------------------------------------------------------------------------
@@ -745,6 +808,26 @@ def test_reload_names_what_is_wrong(managed):
     assert problem["file"].endswith("/grants.d/broken.conf") and problem["line"] == 3 and "alow" in problem["problem"]
     managed.write_grants("broken", None)
     assert reload(managed.root()) == []
+
+
+def test_check_takes_nothing(managed):
+    alice = managed.client("alice")
+    link(managed, "alice", [LIBRARY])
+    take(alice)
+    managed.write_grants("people", "[user:alice]\nalow = music::library\n")
+    if not reload(managed.root()):
+        raise AssertionError("no problem")
+    managed.write_grants("people", GRANTS)
+    assert reload(managed.root()) == [] == check(managed.root())
+    take(alice)
+    for client in (alice, managed.client("musicd")):
+        assert error_of(check, client).short in ("AccessDenied", "ConsentRequired")
+    assert check(managed.client("carol")) == []
+    managed.write_config(policy={"default": "perhaps"})
+    (problem,) = check(managed.root())
+    assert problem["file"].endswith("broker.conf") and "perhaps" in problem["problem"] or "default" in problem["problem"]
+    take(alice)
+    managed.write_config()
 
 
 NO_MUSICD = (

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Policy1.Plan: the fewest logins of an account that serve every app of the table (policy/plan.h): which are
+ * there, which are missing and the command for each, and which serve nobody. Of an account of the caller's;
+ * of the device's it needs policy.manage. */
+
+#include "broker/account.h"
+#include "broker/broker.h"
+#include "broker/handlers.h"
+#include "broker/limits.h"
+#include "broker/peer.h"
+#include "broker/permit.h"
+#include "broker/policy1.h"
+#include "policy/plan.h"
+#include "util/clock.h"
+
+#include <string.h>
+
+struct plan_call {
+    struct permit permit;
+    char account[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* as named; "" for the default */
+    bool is_device;
+};
+
+/* What a plan is made of. */
+struct plan_input {
+    struct broker *broker;
+    const struct account *account; /* NULL: nobody has logged in yet */
+    struct owner owner;
+    const char *id; /* of the account, or the one that a first login would get */
+    struct plan_app *apps;
+    struct strv names; /* of the apps, as a section's head has them */
+    struct plan_grant grants[LIMIT_GRANTS_PER_ACCOUNT];
+    const struct grant *of[LIMIT_GRANTS_PER_ACCOUNT];
+    size_t n_grants;
+};
+
+static void drop_plan(void *state)
+{
+    struct plan_call *p = state;
+    permit_drop(&p->permit);
+    free(p);
+}
+
+static void plan_input_clear(struct plan_input *in)
+{
+    free(in->apps);
+    strv_clear(&in->names);
+}
+
+/* --- the table's apps -------------------------------------------------------------------------------- */
+
+static bool has(const struct strv *list, const char *item)
+{
+    return list->n == 0 || strv_contains(list, item);
+}
+
+/* An app of another user never reaches this account; the device's is everybody's. */
+static bool may_be_owners(const struct plan_input *in, const struct table_section *s)
+{
+    char number[16], user[IDENTITY_APP_SIZE], uid[IDENTITY_APP_SIZE];
+    if (in->owner.device)
+        return true;
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)in->owner.uid);
+    (void)snprintf(user, sizeof(user), "user:%s", in->owner.name);
+    (void)snprintf(uid, sizeof(uid), "uid:%s", number);
+    bool is_user = subject_kind_from_app(s->app) == SUBJECT_USER;
+    if (is_user && strcmp(s->app, user) != 0 && strcmp(s->app, uid) != 0)
+        return false;
+    if (s->users->n == 0)
+        return subject_kind_from_app(s->app) != SUBJECT_SYSTEM_UNIT || subject_is_system_uid(in->owner.uid);
+    return strv_contains(s->users, in->owner.name) || strv_contains(s->users, number);
+}
+
+static bool counts(const struct plan_input *in, const struct table_section *s, int64_t now_sec)
+{
+    return !s->is_shut && has(s->accounts, in->id) && may_be_owners(in, s) &&
+           (s->expires_sec == 0 || s->expires_sec > now_sec);
+}
+
+/* One app, or one program of it, has what all sections for it add up to. */
+static void add_up(const struct plan_input *in, const struct table_section *head, int64_t now_sec,
+                   struct plan_app *ret)
+{
+    struct scope_set deny = SCOPE_SET_EMPTY;
+    *ret = (struct plan_app){SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
+    for (size_t i = 0; i < table_count_sections(in->broker->table); i++) {
+        struct table_section s;
+        table_get_section(in->broker->table, i, &s);
+        if (strcmp(s.app, head->app) != 0 || (s.exe[0] && strcmp(s.exe, head->exe) != 0) ||
+            !counts(in, &s, now_sec))
+            continue;
+        deny = scope_set_union(deny, s.deny);
+        ret->ask = scope_set_union(ret->ask, s.ask);
+        ret->allow = scope_set_union(ret->allow, s.allow);
+    }
+    ret->ask = scope_set_minus(ret->ask, deny);
+    ret->allow = scope_set_minus(scope_set_minus(ret->allow, deny), ret->ask);
+}
+
+static int add_app(struct plan_input *in, const struct table_section *s, int64_t now_sec)
+{
+    char name[1024];
+    (void)snprintf(name, sizeof(name), "%s%s%s", s->app, s->exe[0] ? " exe:" : "", s->exe);
+    if (strv_contains(&in->names, name))
+        return 0;
+    add_up(in, s, now_sec, &in->apps[in->names.n]);
+    return strv_add(&in->names, name);
+}
+
+static int collect_apps(struct plan_input *in)
+{
+    size_t n = table_count_sections(in->broker->table);
+    int64_t now_sec = wall_sec();
+    in->apps = calloc(n + 1, sizeof(*in->apps));
+    if (!in->apps)
+        return -ENOMEM;
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct table_section s;
+        table_get_section(in->broker->table, i, &s);
+        if (counts(in, &s, now_sec))
+            r = add_app(in, &s, now_sec);
+    }
+    return r;
+}
+
+static void collect_grants(struct plan_input *in)
+{
+    const struct grant *grant;
+    if (!in->account)
+        return;
+    LIST_FOREACH (grant, &in->account->grants, node) {
+        if (grant->is_dead || renewal_is_foreign(grant) || in->n_grants == LIMIT_GRANTS_PER_ACCOUNT)
+            continue;
+        in->of[in->n_grants] = grant;
+        in->grants[in->n_grants++] = (struct plan_grant){grant->carries, grant->may_carry};
+    }
+}
+
+/* --- rows -------------------------------------------------------------------------------------------- */
+
+static void write_command(const struct plan_input *in, struct writer *w, struct scope_set scopes)
+{
+    _cleanup_free_ char *joined = catalogue_join(in->broker->catalogue, scopes);
+    _cleanup_free_ char *command = NULL;
+    if (!joined || asprintf(&command, "lwactl login %s%s%s%s%s", in->owner.device ? "--device " : "",
+                            in->account ? "--account " : "", in->account ? in->account->id : "",
+                            in->account ? " " : "", joined) < 0) {
+        command = NULL;
+        w->error = -ENOMEM;
+        return;
+    }
+    writer_entry_string(w, "command", command);
+}
+
+static void write_scopes(const struct plan_input *in, struct writer *w, struct scope_set scopes)
+{
+    _cleanup_strv_ struct strv names = STRV_EMPTY;
+    if (catalogue_names(in->broker->catalogue, scopes, &names) < 0)
+        w->error = -ENOMEM;
+    writer_entry_strv(w, "scopes", &names);
+}
+
+/* True: some of them have to be asked about. */
+static bool write_serves(const struct plan_input *in, struct writer *w, const struct plan_login *login)
+{
+    _cleanup_strv_ struct strv serves = STRV_EMPTY;
+    bool asks = false;
+    for (size_t i = 0; i < login->n_services; i++) {
+        const char *name = in->names.items[login->services[i].app];
+        asks = asks || login->services[i].asks;
+        if (!strv_contains(&serves, name) && strv_add(&serves, name) < 0)
+            w->error = -ENOMEM;
+    }
+    writer_entry_strv(w, "serves", &serves);
+    return asks;
+}
+
+static void write_login(const struct plan_input *in, struct writer *w, const struct plan_login *login,
+                        bool is_exact)
+{
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    write_scopes(in, w, login->scopes);
+    writer_entry_bool(w, "consent", write_serves(in, w, login));
+    writer_entry_uint64(w, "grant", login->grant < 0 ? 0 : (uint64_t)in->of[login->grant]->row);
+    if (login->grant < 0)
+        write_command(in, w, login->scopes);
+    else
+        writer_entry_string(w, "command", "");
+    writer_entry_bool(w, "exact", is_exact);
+    writer_entry_bool(w, "unneeded", false);
+    writer_close(w);
+}
+
+static void write_unneeded(const struct plan_input *in, struct writer *w, const struct grant *grant,
+                           bool is_exact)
+{
+    static const struct strv nobody = {NULL, 0};
+    writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
+    write_scopes(in, w, grant->carries);
+    writer_entry_strv(w, "serves", &nobody);
+    writer_entry_bool(w, "consent", false);
+    writer_entry_uint64(w, "grant", (uint64_t)grant->row);
+    writer_entry_string(w, "command", "");
+    writer_entry_bool(w, "exact", is_exact);
+    writer_entry_bool(w, "unneeded", true);
+    writer_close(w);
+}
+
+static void reply(struct call *call, const struct plan_input *in, const struct plan *plan)
+{
+    struct writer w;
+    DBusMessage *message = call_reply(call, &w);
+    if (message) {
+        writer_open(&w, DBUS_TYPE_ARRAY, "a{sv}");
+        for (size_t i = 0; i < plan->n_logins; i++)
+            write_login(in, &w, &plan->logins[i], plan->is_exact);
+        for (size_t i = 0; i < plan->n_unneeded; i++)
+            write_unneeded(in, &w, in->of[plan->unneeded[i]], plan->is_exact);
+        writer_close(&w);
+    }
+    call_send(call, message, &w);
+}
+
+/* --- the call ---------------------------------------------------------------------------------------- */
+
+static const struct account *find_account(struct call *call, const struct plan_call *p)
+{
+    uid_t uid = p->is_device ? (uid_t)-1 : call->peer->identity.uid;
+    if (!p->account[0])
+        return account_find_default(call->broker, p->is_device, uid);
+    const struct account *account = account_find(call->broker, uid, p->account);
+    return account && account->owner.device == p->is_device ? account : NULL;
+}
+
+static void make_plan(struct call *call)
+{
+    const struct plan_call *p = call->state;
+    _cleanup_(plan_input_clear) struct plan_input in = {.broker = call->broker};
+    _cleanup_plan_ struct plan plan = {.n_logins = 0};
+    in.account = find_account(call, p);
+    if (!in.account && p->account[0]) {
+        policy1_fail_account(call, p->account);
+        return;
+    }
+    in.owner.device = p->is_device;
+    in.owner.uid = p->is_device ? (uid_t)-1 : call->peer->identity.uid;
+    (void)snprintf(in.owner.name, sizeof(in.owner.name), "%s", p->is_device ? "" : call->peer->identity.user);
+    in.id = in.account ? in.account->id : p->is_device ? "device" : "main";
+    collect_grants(&in);
+    int r = collect_apps(&in);
+    if (r == 0)
+        r = plan_make(call->broker->catalogue, in.apps, in.names.n, in.grants, in.n_grants, &plan);
+    if (r < 0)
+        call_fail_errno(call, r, NULL);
+    else
+        reply(call, &in, &plan);
+}
+
+static void authorize(struct call *call)
+{
+    struct plan_call *p = call->state;
+    const struct account *named =
+        p->account[0] ? account_find(call->broker, call->peer->identity.uid, p->account) : NULL;
+    p->is_device = p->is_device || (named && named->owner.device);
+    if (p->is_device)
+        permit_manage(&p->permit, call, "plan the device's logins", make_plan);
+    else
+        make_plan(call);
+}
+
+void policy1_begin_plan(struct call *call)
+{
+    const char *account = "", *owner = "";
+    struct reader_option options[] = {
+        {"account", DBUS_TYPE_STRING, &account, false},
+        {"owner", DBUS_TYPE_STRING, &owner, false},
+    };
+    if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)) ||
+        (account[0] && !policy1_check_account(call, account)))
+        return;
+    if (owner[0] && strcmp(owner, "device") != 0) {
+        call_fail(call, BUS_E_INVALID_ARGUMENT, "The owner is \"device\", or left out for the caller.");
+        return;
+    }
+    struct plan_call *p = calloc(1, sizeof(*p));
+    if (!p) {
+        call_fail_no_memory(call);
+        return;
+    }
+    p->is_device = owner[0] != '\0';
+    (void)snprintf(p->account, sizeof(p->account), "%s", account);
+    call->state = p;
+    call->drop_state = drop_plan;
+    call_identify_outside(call, authorize);
+}
