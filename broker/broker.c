@@ -8,6 +8,7 @@
 #include "broker/peer.h"
 #include "broker/policy-watch.h"
 #include "broker/proving.h"
+#include "broker/recheck.h"
 #include "broker/reload.h"
 #include "broker/server.h"
 #include "broker/timer.h"
@@ -31,6 +32,7 @@ static void on_polkit_changed(void *userdata)
     struct broker *broker = userdata;
     broker->polkit_epoch++;
     broker_policy_changed(broker);
+    recheck_start(broker);
 }
 
 /* --- the trail --------------------------------------------------------------------------------------- */
@@ -350,6 +352,7 @@ void broker_free(struct broker *broker)
     denials_free(broker);
     store_close(broker->store);
     tokens_free(broker);
+    recheck_free(broker->recheck);
     polkit_free(broker->polkit);
     if (broker->bus)
         bus_flush(broker->bus);

@@ -157,6 +157,7 @@ int token_hold(struct token *token, struct peer *peer)
     h->token = token;
     h->peer = peer;
     h->is_by_table = is_by_table(h);
+    h->checked_epoch = token->broker->polkit_epoch;
     list_append(&token->holds, &h->in_token);
     list_append(&peer->holds, &h->in_peer);
     peer->n_holds++;
@@ -204,6 +205,15 @@ void token_revoke(struct token *token, const char *reason)
         revoke_hold(LIST_ENTRY(token->holds.next, struct hold, in_token), reason);
     LIST_FOREACH (d, &token->disclosures, node)
         disclosure_end(d, false);
+    free_if_unused(token);
+}
+
+void token_revoke_held(struct token *token, struct peer *peer, const char *reason)
+{
+    struct hold *h, *after;
+    LIST_FOREACH_SAFE (h, after, &token->holds, in_token)
+        if (h->peer == peer)
+            revoke_hold(h, reason);
     free_if_unused(token);
 }
 

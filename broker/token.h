@@ -35,6 +35,7 @@ struct token {
     struct list disclosures; /* struct disclosure */
     struct list holds;       /* struct hold */
     bool is_current;
+    uint64_t checked_epoch; /* all that hold it have been asked about, see recheck.h */
 };
 
 /* A connection holds a token. */
@@ -44,6 +45,7 @@ struct hold {
     struct peer *peer;
     struct token *token;
     bool is_by_table; /* grants.d allowed all of it, without asking anyone, when that was last looked at */
+    uint64_t checked_epoch;
 };
 
 /* Makes it the grant's current token; the one before is retired. The secret stays the caller's. */
@@ -66,6 +68,9 @@ void token_release_all(struct peer *peer);
 void token_revoke(struct token *token, const char *reason);
 /* After a change of the table: tells the holders that may not hold their token any more, and forgets them:
  * that are denied something of it, or had it by the table alone and would have to ask now. */
+/* The same for one that holds it. */
+void token_revoke_held(struct token *token, struct peer *peer, const char *reason);
+/* After a change of the table: tells the holders that may not hold their token any more, and forgets them. */
 void tokens_revoke_denied(struct broker *broker, const char *reason);
 /* After the owner of the account took an answer back: the same for this app ("": every app), where its token
  * may carry something that the broker's own verdict does not allow now. */

@@ -854,6 +854,26 @@ def test_reload_waits_for_rules_that_were_just_written(managed, turn):
     assert error_of(take, app).short == "LoginRequired"
 
 
+def test_holders_are_told_of_a_rule(managed):
+    """Those whom it concerns, of every token they hold, and nobody else."""
+    link_device(managed, [LIBRARY])
+    apps = [managed.client("musicd"), managed.client("musicd")]
+    other = managed.client("weatherd")
+    ids = {take(app, [LIBRARY])[1]["token_id"] for app in (*apps, other)}
+    assert len(ids) == 1
+    managed.write_rule("20-no", NO_MUSICD)
+    for app in apps:
+        assert app.wait_signal(NAME, "TokenRevoked", timeout=10 * managed.slowness) == [*ids, "policy"]
+        assert error_of(take, app, [LIBRARY]).short == "AccessDenied"
+    told = {row["app"]: row["told"] for row in list_exposure(managed.root(), all=True)}
+    assert told == {"user:musicd": True, "user:weatherd": False}
+    managed.polkitd.stop()  # nobody can be asked: that takes nothing back
+    assert error_of(take, other, [LIBRARY]).short == "AccessDenied"
+    managed.polkitd.start()
+    take(other, [LIBRARY])
+    assert [item for item in other.drain(0.2) if "TokenRevoked" in str(item)] == []
+
+
 def test_reload_without_polkit(managed):
     """It is not known who may, so nobody may."""
     managed.polkitd.stop()
