@@ -68,11 +68,7 @@ void explain_run(struct explain *e)
 static bool find_facts(struct explain *e)
 {
     struct call *call = e->call;
-    if (app_facts_find(call->broker, &call->peer->identity, e->app, e->user, &e->facts))
-        return true;
-    call_fail(call, BUS_E_INVALID_ARGUMENT,
-              "The broker has not met this user; name the user's number with `user`.");
-    return false;
+    return app_facts_find(call->broker, &call->peer->identity, e->app, e->user, &e->facts);
 }
 
 static void explain_others(struct call *call)
@@ -80,14 +76,15 @@ static void explain_others(struct call *call)
     struct explain *e = call->state;
     if (find_facts(e))
         explain_run(e);
+    else
+        call_fail(call, BUS_E_INVALID_ARGUMENT,
+                  "The broker has not met this user; name the user's number with `user`.");
 }
 
 static void authorize(struct call *call)
 {
     struct explain *e = call->state;
-    if (!find_facts(e))
-        return;
-    if (e->facts.has_uid && e->facts.identity.uid == call->peer->identity.uid)
+    if (find_facts(e) && e->facts.has_uid && e->facts.identity.uid == call->peer->identity.uid)
         explain_run(e);
     else
         permit_manage(&e->permit, call, "explain the apps of others", explain_others);

@@ -379,7 +379,9 @@ def test_explain_apps_that_are_not_connected(asking):
     chain = explain(alice, "flatpak:org.example.Player")
     facts = ("kind", "strength", "connected", "user", "polkit_subject", "result")
     assert [chain[key] for key in facts] == ["flatpak", "sandbox", False, "alice", "caller", "token"]
-    assert error_of(explain, alice, "user:bob").short in ("AccessDenied", "ConsentRequired", "InvalidArgument")
+    for app in ("user:bob", "user:nobody-at-all", "uid:1"):
+        assert error_of(explain, alice, app).short in ("AccessDenied", "ConsentRequired")
+    assert error_of(explain, carol, "user:nobody-at-all").short == "InvalidArgument"
     assert error_of(explain, alice, "unit:playerd.service").short in ("AccessDenied", "ConsentRequired")
     chain = explain(carol, "flatpak:org.example.Player", user="alice")
     assert [chain[key] for key in facts] == ["flatpak", "sandbox", False, "alice", "none", "token"]
