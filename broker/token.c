@@ -235,6 +235,16 @@ void tokens_revoke_denied(struct broker *broker, const char *reason)
     }
 }
 
+/* What apps have of it that do not hold it any more, as far as the broker knows: who comes back for it is on
+ * the trail anew. Of those that may go on holding it the facts are not known, so they are among these. */
+static void end_disclosures(struct token *t, const char *app)
+{
+    struct disclosure *d;
+    LIST_FOREACH (d, &t->disclosures, node)
+        if (!d->is_over && (!app[0] || strcmp(d->app, app) == 0))
+            disclosure_end(d, false);
+}
+
 void tokens_revoke_unconsented(struct broker *broker, const struct account *account, const char *app)
 {
     struct token *t, *after;
@@ -250,6 +260,7 @@ void tokens_revoke_unconsented(struct broker *broker, const struct account *acco
             if (may_carry_more_than(t, verdicts.allow))
                 revoke_hold(h, "consent");
         }
+        end_disclosures(t, app);
         free_if_unused(t);
     }
 }

@@ -5,6 +5,7 @@ call that comes after the answer."""
 import os
 import pwd
 import time
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -128,6 +129,51 @@ def test_apps_that_are_connected(managed):
     managed.clients.remove(other)
     everyone = [row["connection"] for row in list_apps(managed.root(), all=True)]
     assert app.name in everyone and other.name not in everyone
+
+
+# --- who may ----------------------------------------------------------------------------------------------
+
+REFUSED = ("AccessDenied", "ConsentRequired")
+OK, NO, NONE, NOTHING = ("",), REFUSED, ("NoSuchAccount",), ("InvalidArgument",)
+# For each call what it comes to for the account's owner, another user, an administrator and root.
+PERMISSIONS = {
+    "ListApps": ("a{sv}", ({},), OK, OK, OK, OK),
+    "ListApps all": ("a{sv}", ({"all": ("b", True)},), NO, NO, OK, OK),
+    "ListExposure": ("a{sv}", ({},), OK, OK, OK, OK),
+    "ListExposure all": ("a{sv}", ({"all": ("b", True)},), NO, NO, OK, OK),
+    "ListConsents": ("a{sv}", ({},), OK, OK, OK, OK),
+    "ListConsents all": ("a{sv}", ({"all": ("b", True)},), NO, NO, OK, OK),
+    "Plan": ("a{sv}", ({},), OK, OK, OK, OK),
+    "Plan named": ("a{sv}", ({"account": ("s", "main")},), OK, NONE, NONE, NONE),
+    "Plan device": ("a{sv}", ({"owner": ("s", "device")},), NO, NO, OK, OK),
+    "Explain": ("sasa{sv}", ("user:alice", [LIBRARY], {}), OK, NO, OK, OK),
+    "Explain user": ("sasa{sv}", ("flatpak:org.example.Player", [LIBRARY], {"user": ("s", "alice")}), OK, NO, OK, OK),
+    "SetConsent forget": ("ssassa{sv}", ("user:alice", "main", [], "forget", {}), NOTHING, NONE, NONE, NONE),
+    "SetConsent deny": ("ssassa{sv}", ("user:alice", "main", [], "deny", {}), OK, NONE, NONE, NONE),
+    "SetConsent allow": ("ssassa{sv}", ("user:alice", "main", [LIBRARY], "allow", {}), NO, NONE, NONE, NONE),
+    "RevokeApp": ("sa{sv}", ("user:alice", {}), OK, NO, NONE, NONE),
+    "RevokeApp user": ("sa{sv}", ("user:alice", {"user": ("s", "alice")}), OK, NO, OK, OK),
+    "Reload": ("", (), NO, NO, OK, OK),
+    "Check": ("a{sv}", ({},), NO, NO, OK, OK),
+}
+
+
+def test_every_method_has_its_permissions():
+    source = os.path.join(os.path.dirname(__file__), "../../dbus/org.lwabroker.Policy1.xml")
+    methods = {method.get("name") for method in ElementTree.parse(source).getroot().iter("method")}
+    assert {name.split()[0] for name in PERMISSIONS} == methods
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_who_may(managed, name):
+    """Sandboxed apps may nothing of this: test_sandbox.py."""
+    signature, args, *expected = PERMISSIONS[name]
+    link(managed, "alice", [LIBRARY])
+    managed.client("alice").call("org.freedesktop.DBus.Peer", "Ping")
+    for user, outcomes in zip(("alice", "bob", "carol", "root"), expected):
+        client = managed.client(user)
+        serial = client.send(POLICY, name.split()[0], signature, args)
+        assert outcome(client, serial, managed) in outcomes, user
 
 
 # --- Explain ----------------------------------------------------------------------------------------------
@@ -621,6 +667,22 @@ def test_revoke_takes_all_back(asking):
     set_consent(alice, "user:alice", "forget", [])
     set_consent(alice, "user:alice", "allow")
     take(alice)
+
+
+def test_who_comes_back_after_a_revoke_is_on_the_trail_anew(asking):
+    """What was handed out before is over, for who has left meanwhile too: the same token is a new disclosure."""
+    alice, app = asking.client("alice"), asking.client("alice")
+    set_consent(alice, "user:alice", "allow")
+    text, info = take(app)
+    asking.clients.remove(app)
+    app.close()
+    wait_until(lambda: not [row for row in list_apps(alice) if row["connection"] == app.name], 5, "it to leave")
+    (row,) = revoke_app(alice, "user:alice")
+    assert (row["token_id"], row["told"]) == (info["token_id"], False)
+    set_consent(alice, "user:alice", "forget", [])
+    set_consent(alice, "user:alice", "allow")
+    assert take(alice)[0] == text
+    assert len(trail(asking.root(), "token-disclosed")) == 2
 
 
 def test_revoke_by_others(asking):
