@@ -8,6 +8,7 @@
 #include "broker/token.h"
 #include "util/clock.h"
 
+#include <assert.h>
 #include <search.h>
 #include <string.h>
 
@@ -95,6 +96,7 @@ static void on_identity(const struct identity *identity, const char *why, void *
 {
     struct peer *peer = userdata;
     peer->lookup = NULL;
+    assert(identity || why);
     struct refusal refusal;
     int r = identity ? identify(peer, identity, &refusal) : 0;
     if (r < 0) {

@@ -63,7 +63,7 @@ static void beyond_the_limit_is_not_known(void **state _unused_)
     assert_int_equal(a.n, LIMIT_APPEARED);
     assert_int_equal(appeared_usec(&a, ":1.0"), 1000);
     char name[32];
-    (void)snprintf(name, sizeof(name), ":1.%u", LIMIT_APPEARED);
+    (void)snprintf(name, sizeof(name), ":1.%d", LIMIT_APPEARED);
     assert_int_equal(appeared_usec(&a, name), 0);
     /* There is room again when somebody leaves. */
     appeared_remove(&a, ":1.0");
