@@ -112,8 +112,18 @@ static bool find_user(struct broker *broker, const struct identity *caller, cons
     return true;
 }
 
+/* A user whom the broker has not met, with the number that the caller says: never the caller's own, whose
+ * apps need no permission to be asked about. */
+static bool take_user(const struct identity *caller, const char *user, uid_t uid, struct app_facts *f)
+{
+    if (uid == (uid_t)-1 || uid == caller->uid)
+        return false;
+    set_user(f, uid, user);
+    return true;
+}
+
 bool app_facts_find(struct broker *broker, const struct identity *caller, const char *app, const char *user,
-                    struct app_facts *ret)
+                    uid_t uid, struct app_facts *ret)
 {
     *ret = (struct app_facts){.peer = find_peer(broker, caller, app, user)};
     if (ret->peer) {
@@ -133,7 +143,7 @@ bool app_facts_find(struct broker *broker, const struct identity *caller, const 
     if (!whose[0] && id->kind == SUBJECT_SYSTEM_UNIT)
         return true;
     if (whose[0])
-        return find_user(broker, caller, whose, ret);
+        return find_user(broker, caller, whose, ret) || take_user(caller, whose, uid, ret);
     set_user(ret, caller->uid, caller->user);
     return true;
 }

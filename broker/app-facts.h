@@ -16,7 +16,8 @@ struct app_facts {
 
 /* Of several connections the weakest counts: of least strength, not pinned. `user` is a user's name or
  * number, "" where none was named: then `caller`'s connections go before others', and an app that is not
- * connected is the caller's, if its name does not say otherwise. False when the name of the user, or of the
- * app, belongs to nobody that the broker has met: whose uid that is would have to be looked up. */
+ * connected is the caller's, if its name does not say otherwise. `uid` is what the caller says that the
+ * number of the user is, (uid_t)-1 for nothing. False when the name of the user, or of the app, belongs to
+ * nobody that the broker has met, and there is no `uid`: it would have to be looked up. */
 bool app_facts_find(struct broker *broker, const struct identity *caller, const char *app, const char *user,
-                    struct app_facts *ret);
+                    uid_t uid, struct app_facts *ret);

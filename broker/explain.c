@@ -65,10 +65,21 @@ void explain_run(struct explain *e)
     get_token_decide(&e->get_token);
 }
 
+/* The one that calls asks about itself. */
+static bool find_caller(struct explain *e)
+{
+    const struct peer *caller = e->call->peer;
+    (void)snprintf(e->app, sizeof(e->app), "%s", caller->identity.app);
+    e->facts = (struct app_facts){.identity = caller->identity, .peer = caller, .has_uid = true};
+    return true;
+}
+
 static bool find_facts(struct explain *e)
 {
     struct call *call = e->call;
-    return app_facts_find(call->broker, &call->peer->identity, e->app, e->user, &e->facts);
+    if (!e->app[0])
+        return find_caller(e);
+    return app_facts_find(call->broker, &call->peer->identity, e->app, e->user, e->uid, &e->facts);
 }
 
 static void explain_others(struct call *call)
@@ -78,7 +89,7 @@ static void explain_others(struct call *call)
         explain_run(e);
     else
         call_fail(call, BUS_E_INVALID_ARGUMENT,
-                  "The broker has not met this user; name the user's number with `user`.");
+                  "The broker has not met this user; say with `uid` what the user's number is.");
 }
 
 static void authorize(struct call *call)
@@ -93,16 +104,19 @@ static void authorize(struct call *call)
 void policy1_begin_explain(struct call *call)
 {
     const char *app = "", *account = "", *user = "";
+    uint32_t uid = UINT32_MAX;
     struct scope_set asked;
     DBusMessageIter args;
     struct reader_option options[] = {
         {"account", DBUS_TYPE_STRING, &account, false},
         {"user", DBUS_TYPE_STRING, &user, false},
+        {"uid", DBUS_TYPE_UINT32, &uid, false},
     };
     (void)dbus_message_iter_init(call->message, &args);
     dbus_message_iter_get_basic(&args, &app);
-    if (!handlers_read_options(call, 2, options, ARRAY_SIZE(options)) || !policy1_check_app(call, app) ||
-        !handlers_read_scopes(call, 1, &asked) || (account[0] && !policy1_check_account(call, account)))
+    if (!handlers_read_options(call, 2, options, ARRAY_SIZE(options)) ||
+        ((app[0] || user[0]) && !policy1_check_app(call, app)) || !handlers_read_scopes(call, 1, &asked) ||
+        (account[0] && !policy1_check_account(call, account)))
         return;
     struct explain *e = calloc(1, sizeof(*e));
     if (!e) {
@@ -110,6 +124,7 @@ void policy1_begin_explain(struct call *call)
         return;
     }
     e->call = call;
+    e->uid = uid;
     e->get_token.asked = catalogue_reduce(call->broker->catalogue, asked);
     (void)snprintf(e->get_token.account_name, sizeof(e->get_token.account_name), "%s", account);
     (void)snprintf(e->app, sizeof(e->app), "%s", app);

@@ -12,8 +12,9 @@
 struct explain {
     struct call *call;
     struct permit permit;
-    char app[IDENTITY_APP_SIZE];
+    char app[IDENTITY_APP_SIZE];   /* "" for the one that calls */
     char user[IDENTITY_USER_SIZE]; /* as named; "" for none */
+    uid_t uid;                     /* of that user, as the caller says; (uid_t)-1 for nothing */
     struct app_facts facts;
     const char *polkit_subject; /* app, caller, none */
     struct peer stand_in;

@@ -203,7 +203,7 @@ static void ask_consent(struct call *call, const struct account *account)
     question.asked = s->scopes;
     question.scopes = catalogue_expand(call->broker->catalogue, s->scopes);
     struct app_facts app;
-    (void)app_facts_find(call->broker, &call->peer->identity, s->filter.app, "", &app);
+    (void)app_facts_find(call->broker, &call->peer->identity, s->filter.app, "", (uid_t)-1, &app);
     verdict_of(call->broker, &app.identity, account, &question.verdicts);
     stand_in_init(&s->stand_in, call->peer, call->peer->name, &app.identity);
 

@@ -260,7 +260,10 @@ static void print_polkit_subject(struct view *v, struct json_object *chain)
               "polkit was asked about you, since the app is not connected: a rule may answer it "
               "differently.");
     else if (strcmp(subject, "none") == 0)
-        print(v, "    ", "polkit was not asked, since the app is not connected: its rules may still refuse.");
+        print(v, "    ", "polkit was not asked: %s",
+              values_flag(chain, "connected")
+                  ? "it allows root everything, so for root's apps the broker's own verdict counts"
+                  : "the app is not connected, and rules see who asks; one may still refuse it");
 }
 
 static void print_advice(struct view *v, struct json_object *advice)

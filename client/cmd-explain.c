@@ -6,10 +6,26 @@
 #include "client/policy.h"
 #include "client/terminal.h"
 
+#include <pwd.h>
+#include <string.h>
+
+/* The broker looks nobody up, since that may ask a server: what the user's number is goes along. */
+static bool find_user(const struct arguments *arguments, uint32_t *ret_uid)
+{
+    const char *name = arguments->values[OPTION_USER], *app = arguments->operands[0];
+    if (!name && strncmp(app, "user:", 5) == 0)
+        name = app + 5;
+    const struct passwd *user = name ? getpwnam(name) : NULL;
+    if (user)
+        *ret_uid = user->pw_uid;
+    return user != NULL;
+}
+
 static int run(const struct command *command, const struct arguments *arguments)
 {
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
     _cleanup_json_ struct json_object *chain = NULL;
+    uint32_t uid;
 
     if (arguments->n_operands == 0)
         return options_usage(command,
@@ -21,6 +37,7 @@ static int run(const struct command *command, const struct arguments *arguments)
                                      .app = arguments->operands[0],
                                      .scopes = &scopes,
                                      .takes_options = true,
+                                     .uid = find_user(arguments, &uid) ? &uid : NULL,
                                      .signature = "a{sv}"};
     if (r == CTL_OK)
         r = policy_call(&call, arguments, &chain);

@@ -22,7 +22,8 @@ static void write_lasting(struct writer *w, const struct arguments *arguments)
     }
 }
 
-void policy_write_options(struct writer *w, const struct arguments *arguments)
+/* An a{sv} of those that are given. */
+static void write_options(struct writer *w, const struct arguments *arguments, const uint32_t *uid)
 {
     static const struct {
         enum ctl_option id;
@@ -37,6 +38,8 @@ void policy_write_options(struct writer *w, const struct arguments *arguments)
         writer_entry_string(w, "owner", "device");
     if (arguments->given[OPTION_ALL])
         writer_entry_bool(w, "all", true);
+    if (uid)
+        writer_entry_uint32(w, "uid", *uid);
     write_lasting(w, arguments);
     writer_close(w);
 }
@@ -61,7 +64,7 @@ static int call_broker(const struct policy_call *p, const struct arguments *argu
     if (p->answer)
         writer_string(&w, p->answer);
     if (p->takes_options)
-        policy_write_options(&w, arguments);
+        write_options(&w, arguments, p->uid);
     r = bus_end_arguments(&w);
     return r == CTL_OK ? bus_call(&bus, call, p->signature, NULL, ret) : r;
 }

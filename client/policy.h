@@ -14,16 +14,14 @@ struct policy_call {
     const char *account; /* "" for the default one */
     const struct strv *scopes;
     const char *answer;
-    bool takes_options; /* those of the command line that the interface has */
+    bool takes_options;  /* those of the command line that the interface has */
+    const uint32_t *uid; /* an option besides */
     const char *signature;
 };
 
 /* Makes the call and hands over its answer: made safe, or exact for --json. CTL_OK, or said. */
 int policy_call(const struct policy_call *call, const struct arguments *arguments,
                 struct json_object **ret) _must_check_;
-
-/* Appends the options, an a{sv}: app, account, user, owner, all, lasts and days, as far as they are given. */
-void policy_write_options(struct writer *w, const struct arguments *arguments);
 
 /* Prints which app holds which token until when. `is_over`: what takes them back has been done, so that also
  * is shown who was told, and how a login is ended. 0 or -ENOMEM. */

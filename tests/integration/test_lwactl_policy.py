@@ -79,9 +79,10 @@ def explain(chain):
 
 def test_explain_is_understood_at_a_glance(bus, broker):
     broker.replies["Explain"] = explain(chain())
-    r = run(bus, "explain", PLAYER, "music::playback", "--account", "main", "--user", "alice")
+    r = run(bus, "explain", PLAYER, "music::playback", "--account", "main", "--user", "root")
     assert (r.returncode, r.stderr) == (3, b"")
-    assert broker.last("Explain")[1] == (PLAYER, ["music::playback"], {"account": ("s", "main"), "user": ("s", "alice")})
+    options = {"account": ("s", "main"), "user": ("s", "root"), "uid": ("u", 0)}
+    assert broker.last("Explain")[1] == (PLAYER, ["music::playback"], options)
     assert r.stdout.decode() == f"""\
 {PLAYER} would be refused music::playback: this app may not have them (AccessDenied).
 
@@ -119,6 +120,13 @@ def test_explain_ends_with_the_code_of_the_outcome(bus, broker, result, code, sa
         assert r.returncode == code
     assert said in run(bus, "explain", PLAYER, "music::playback").stdout.decode().splitlines()[0]
     assert json.loads(r.stdout)["grants"][0]["too_wide"] == ["music::library"]
+
+
+def test_explain_says_the_number_of_a_user(bus, broker):
+    broker.replies["Explain"] = explain(chain())
+    for app, options in (("user:root", {"uid": ("u", 0)}), ("user:no-such-user", {}), (PLAYER, {}), ("user:", {})):
+        run(bus, "explain", app, "a")
+        assert broker.last("Explain")[1] == (app, ["a"], options)
 
 
 def test_explain_tells_what_is_not_known(bus, broker):

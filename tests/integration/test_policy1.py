@@ -439,6 +439,29 @@ def test_explain_apps_that_are_not_connected(asking):
     assert [chain[key] for key in facts] == ["user", "uid", True, "bob", "app", "ConsentRequired"]
 
 
+def test_explain_to_the_app_itself(asking):
+    """Who calls need not know what he was seen as."""
+    alice, bob = asking.client("alice"), asking.client("bob")
+    for client, app in ((alice, "user:alice"), (bob, "user:bob")):
+        chain = explain(client, "")
+        assert (chain["app"], chain["connected"], chain["polkit_subject"]) == (app, True, "app")
+        assert chain["result"] == explain(client, app)["result"] == error_of(take, client).short
+    assert error_of(explain, alice, "", user="bob").short == "InvalidArgument"
+
+
+def test_explain_users_whom_nobody_has_met(asking):
+    """The number goes along; it opens nothing to who may not ask about others, nor passes the caller off as another."""
+    number = pwd.getpwnam("weatherd").pw_uid
+    carol, bob = asking.client("carol"), asking.client("bob")
+    asking.write_grants("people", f"[user:weatherd]\ndeny = {LIBRARY}\n")
+    asking.reload()
+    assert error_of(explain, carol, "user:weatherd").short == "InvalidArgument"
+    chain = explain(carol, "user:weatherd", uid=number)
+    assert (chain["user"], chain["uid"], chain["result"]) == ("weatherd", number, "AccessDenied")
+    for uid in (number, pwd.getpwnam("bob").pw_uid):
+        assert error_of(explain, bob, "user:weatherd", uid=uid).short in ("AccessDenied", "ConsentRequired")
+
+
 def test_explain_arguments(asking):
     alice = asking.client("alice")
     assert error_of(explain, alice, "user:alice", ["music::nothing"]).short == "InvalidScope"
