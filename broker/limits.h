@@ -104,6 +104,7 @@
 /* --- consents ---------------------------------------------------------------------------------------- */
 #define LIMIT_CONSENTS_PER_ACCOUNT 1024 /* remembered answers: every one is a row of the store */
 #define LIMIT_CONSENTS_PER_APP 256      /* of them, those about one app: GetToken looks at every one */
+#define LIMIT_CONSENTS_BEYOND 256       /* more of both, for denials only */
 #define LIMIT_CONSENT_EXPIRY_SEC 3600   /* how long the end of one is waited for at a stretch, at most */
 #define LIMIT_CONSENT_RETRY_SEC 60      /* until what ran out and could not be removed is tried again */
 

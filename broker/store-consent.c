@@ -74,6 +74,7 @@ static int give(struct store_db *db, const struct store_consent_change *c)
     return r;
 }
 
+/* A denial has room beyond: an owner who has answered much can still keep an app out. */
 static int check_room(struct store_db *db, const struct store_consent_change *c)
 {
     int64_t of_app = 0, of_account = 0;
@@ -82,7 +83,10 @@ static int check_room(struct store_db *db, const struct store_consent_change *c)
         r = number_of(db, "SELECT count(*) FROM consent WHERE account = ?", c, &of_account);
     if (r != 0)
         return r;
-    return of_app > LIMIT_CONSENTS_PER_APP || of_account > LIMIT_CONSENTS_PER_ACCOUNT ? -EUSERS : 0;
+    int64_t beyond = strcmp(c->of.answer, "deny") == 0 ? LIMIT_CONSENTS_BEYOND : 0;
+    bool is_full =
+        of_app > LIMIT_CONSENTS_PER_APP + beyond || of_account > LIMIT_CONSENTS_PER_ACCOUNT + beyond;
+    return is_full ? -EUSERS : 0;
 }
 
 int store_rows_change_consents(struct store_db *db, const struct secret *master _unused_, struct store_op *op)

@@ -204,6 +204,16 @@ static void room_is_bounded(void **state)
     c.gives = "a";
     assert_int_equal(change(f, &c, AUDIT_CONSENT_GIVEN), -EUSERS);
     assert_int_equal(rows(f, "1"), LIMIT_CONSENTS_PER_ACCOUNT);
+
+    /* Denials still fit, for a while. */
+    c = give(account, "deny", "logout", "");
+    assert_int_equal(change(f, &c, AUDIT_CONSENT_REFUSED), 0);
+    c.of.app = "user:last";
+    c.gives = names; /* 256 */
+    assert_int_equal(change(f, &c, AUDIT_CONSENT_REFUSED), -EUSERS);
+    *strrchr(names, 's') = '\0';
+    assert_int_equal(change(f, &c, AUDIT_CONSENT_REFUSED), 0);
+    assert_int_equal(rows(f, "1"), LIMIT_CONSENTS_PER_ACCOUNT + LIMIT_CONSENTS_BEYOND);
 }
 
 /* --- what a disk can do --------------------------------------------------------------------------------- */
