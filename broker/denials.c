@@ -76,8 +76,11 @@ static unsigned count_recent(const struct broker *broker, uid_t uid)
 
 /* The refusal itself stands whether or not it can be recorded. */
 static void record(struct peer *peer, const struct authorize_question *q, enum bus_error error,
-                   const char *decided_by, const char *detail)
+                   const char *decided_by, const char *detail, const struct chain *chain)
 {
+    char text[CHAIN_SIZE] = "";
+    if (chain)
+        chain_print(chain, text);
     struct broker *broker = peer->broker;
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
@@ -94,6 +97,7 @@ static void record(struct peer *peer, const struct authorize_question *q, enum b
         .verdict = bus_error_short_name(error),
         .decided_by = decided_by,
         .detail = detail,
+        .chain = text,
     };
     struct audit_record *denied = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
     if (!denied || store_audit(broker->store, denied, on_recorded, d, &d->op) < 0)
@@ -101,7 +105,7 @@ static void record(struct peer *peer, const struct authorize_question *q, enum b
 }
 
 bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
-                 const char *decided_by)
+                 const char *decided_by, const struct chain *chain)
 {
     struct denial *d = find_recent(peer, question, error);
     struct authorize_question rest;
@@ -113,7 +117,8 @@ bool denials_add(struct peer *peer, const struct authorize_question *question, e
     if (d)
         d->repeats++;
     else
-        record(peer, is_rest ? &rest : question, error, decided_by, is_rest ? "many-kinds" : NULL);
+        record(peer, is_rest ? &rest : question, error, decided_by, is_rest ? "many-kinds" : NULL,
+               is_rest ? NULL : chain);
     return !d;
 }
 

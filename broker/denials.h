@@ -7,6 +7,7 @@
  * (I9). */
 
 #include "broker/authorize.h"
+#include "broker/chain.h"
 #include "broker/identity.h"
 #include "broker/limits.h"
 #include "dbus/errors.h"
@@ -31,9 +32,10 @@ struct denials {
     struct denial recent[LIMIT_DENIALS_REMEMBERED];
 };
 
-/* True when this refusal is a new one, and not the repetition of one that is remembered. */
+/* `chain`: what led to it; NULL for nothing that is not said already. True when this refusal is a new one,
+ * and not the repetition of one that is remembered. */
 bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
-                 const char *decided_by);
+                 const char *decided_by, const struct chain *chain);
 /* Writes the counts that have changed. */
 void denials_flush(struct broker *broker);
 void denials_free(struct broker *broker);

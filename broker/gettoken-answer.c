@@ -3,12 +3,28 @@
 #include "broker/notify.h"
 #include "broker/peer.h"
 
+#include <string.h>
+
 /* The app cannot log in; who can is told that a login is missing. */
 static void tell_owner(struct get_token *g)
 {
     struct owner caller = {.uid = g->peer->identity.uid};
     const struct owner *owner = g->account ? &g->account->owner : &caller;
     notify_attention(g->call->broker, owner, g->account ? g->account->id : "", "missing");
+}
+
+/* What came of asking polkit, or through it a person. */
+static const char *word_of_refusal(enum bus_error error, const char *decided_by)
+{
+    if (strcmp(decided_by, "prompt") == 0)
+        return error == BUS_E_CANCELLED       ? "prompt dismissed"
+               : error == BUS_E_ACCESS_DENIED ? "prompt failed"
+                                              : "prompt not answered";
+    if (strcmp(decided_by, "polkit-unavailable") == 0)
+        return "polkit unavailable";
+    if (strcmp(decided_by, "polkit") != 0)
+        return NULL;
+    return error == BUS_E_CONSENT_REQUIRED ? "polkit challenge" : "polkit no";
 }
 
 void get_token_fail_scopes(struct get_token *g, enum bus_error error, const char *decided_by,
@@ -19,7 +35,14 @@ void get_token_fail_scopes(struct get_token *g, enum bus_error error, const char
         g->ended(g, error, scopes);
         return;
     }
-    bool is_new = denials_add(g->peer, &g->question, error, decided_by);
+    const struct chain chain = {
+        .peer = g->peer,
+        .account = g->account,
+        .verdicts = &g->question.verdicts,
+        .scopes = scope_set_is_empty(scopes) ? g->question.scopes : scopes,
+        .polkit = word_of_refusal(error, decided_by),
+    };
+    bool is_new = denials_add(g->peer, &g->question, error, decided_by, &chain);
     if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
         tell_owner(g);
     _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));

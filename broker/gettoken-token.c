@@ -6,6 +6,8 @@
 #include "broker/verdict.h"
 #include "util/clock.h"
 
+#include <string.h>
+
 #define LIFETIME_UNKNOWN_SEC 3600 /* of Amazon's tokens, until one was seen */
 
 /* --- deliver ----------------------------------------------------------------------------------------- */
@@ -69,10 +71,34 @@ static void on_recorded(int r, void *userdata)
                   "The disclosure cannot be recorded, so no token is given out; see `lwactl status`.");
 }
 
+/* For a new record only: a repeated delivery is to be quick. */
+static void print_chain(struct get_token *g, char ret[CHAIN_SIZE])
+{
+    const struct identity *who = &g->peer->identity;
+    const struct disclosure *known = disclosure_find(g->grant->token, who->app, who->uid);
+    ret[0] = '\0';
+    if (known && known->is_durable && scope_set_is_empty(g->using))
+        return;
+    const struct chain chain = {
+        .peer = g->peer,
+        .account = g->account,
+        .verdicts = &g->whole.verdicts,
+        .scopes = g->whole.scopes,
+        .polkit = strstr(g->decided_by, "polkit") ? "polkit yes" : NULL,
+        .grant = g->grant->row,
+    };
+    chain_print(&chain, ret);
+}
+
 static void disclose(struct get_token *g)
 {
     struct token *token = g->grant->token;
     const struct identity *identity = &g->peer->identity;
+    g->using =
+        verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_agreed(g));
+    g->using_account = g->account->row;
+    char chain[CHAIN_SIZE];
+    print_chain(g, chain);
     const struct trail_facts facts = {
         .peer = g->peer,
         .account = g->account->id,
@@ -81,14 +107,12 @@ static void disclose(struct get_token *g)
         .carried = &token->may_carry,
         .verdict = "allow",
         .decided_by = g->decided_by,
+        .chain = chain,
         .grant = g->grant->row,
         .token = token,
     };
     struct disclosure *d = NULL;
     int r;
-    g->using =
-        verdict_needs_once(g->call->broker, identity, g->account, token->may_carry, get_token_agreed(g));
-    g->using_account = g->account->row;
     if (scope_set_is_empty(g->using))
         r = disclosure_ensure(token, identity, &facts, on_recorded, g, &d, &g->disclosure_wait);
     else

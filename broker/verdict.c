@@ -6,17 +6,30 @@
 #include "broker/consent.h"
 #include "util/clock.h"
 
-static void decide(struct broker *broker, const struct identity *identity, const struct account *account,
-                   int64_t now_sec, struct verdicts *ret)
+static struct table_query new_query(struct broker *broker, const struct identity *identity,
+                                    const struct account *account, int64_t now_sec)
 {
-    const struct table_query query = {
+    return (struct table_query){
         .subject = identity_subject(identity),
         .account = account ? account->id : "",
         /* What runs out has run out while it is not known how late it is. */
         .now_sec = wallclock_is_plausible(broker->wallclock) ? now_sec : INT64_MAX,
         .fallback = broker->config->default_verdict,
     };
+}
+
+static void decide(struct broker *broker, const struct identity *identity, const struct account *account,
+                   int64_t now_sec, struct verdicts *ret)
+{
+    const struct table_query query = new_query(broker, identity, account, now_sec);
     table_decide(broker->table, broker->catalogue, &query, ret);
+}
+
+int verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
+                    int scope, struct table_finding *ret)
+{
+    const struct table_query query = new_query(broker, identity, account, wall_sec());
+    return table_explain(broker->table, broker->catalogue, &query, scope, ret);
 }
 
 struct scope_set verdict_allowed_by_table(struct broker *broker, const struct identity *identity,

@@ -17,6 +17,10 @@ SEE = "see your Amazon Music library and your playlists"
 CHANGE = "see and change your Amazon Music library and your playlists"
 PLAY = "play music with your Amazon Music account"
 
+POLICY = "org.lwabroker.Policy1"
+# The bus of the tests does not vouch for processes, but they are older than their connections.
+PINNED = "yes"
+
 TABLE = f"""
 [user:alice]
 description = The music player
@@ -67,6 +71,12 @@ def another(world, client):
 def trail(world, *events):
     """The records of these events, oldest first."""
     return [record for record in apps.audit(world) if record["event"] in events]
+
+
+def refusals(world):
+    """The details of consent-refused, as soon as there is one: nothing waits for that record."""
+    return [record["detail"] for record in wait_until(
+        lambda: trail(world, "consent-refused"), 10 * world.slowness, "the refusal on the trail")]
 
 
 # --- yes ---
@@ -121,6 +131,9 @@ def test_yes_is_remembered(linked):
     assert (given["event"], disclosed["event"]) == ("consent-given", "token-disclosed")
     assert (given["app"], given["account"], given["asked"]) == ("user:alice", "main", f"{READ} {PLAYBACK}")
     assert disclosed["decided_by"] == "consent+polkit"
+    assert disclosed["chain"] == (
+        f"strength=uid pinned={PINNED}; test.conf:5 ask; consent logout; polkit yes; grant {disclosed['grant']}"
+    )
 
 
 def test_consent_is_no_authorisation(linked):
@@ -154,6 +167,59 @@ def test_default_deny_asks_nobody(linked):
     assert not agent.asked
 
 
+def denials(world, n):
+    """The first n records of refusals, which nothing waits for either."""
+    def found():
+        records = trail(world, "token-denied")
+        return records if len(records) >= n else None
+
+    return wait_until(found, 10 * world.slowness, f"{n} refusals on the trail")[:n]
+
+
+def set_consent(client, answer, scopes, **options):
+    args = ("user:alice", "main", list(scopes), answer, options)
+    return client.call(POLICY, "SetConsent", "ssassa{sv}", args)
+
+
+def test_denial_of_the_owner_is_final(linked):
+    """Even over a table that allows; and then there is nothing to ask."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    grants(linked, f"[user:alice]\nallow = {READ}\nask = {PLAYBACK}\n")
+    set_consent(linked.client("alice"), "deny", [READ])
+    assert why_refused(client, [READ], interactive=True) == "AccessDenied"
+    assert why_refused(client, [PLAYBACK], interactive=True) == "NarrowerLoginRequired"
+    assert not agent.asked
+    denied = denials(linked, 1)[0]
+    assert denied["decided_by"] == "consent"
+    assert denied["chain"] == f"strength=uid pinned={PINNED}; test.conf:2 allow; consent denied"
+
+
+def test_what_was_given_can_be_taken_back(linked):
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    get(linked, client)
+    set_consent(linked.client("alice"), "forget", [READ, PLAYBACK])
+    assert why_refused(client, [READ]) == "ConsentRequired"
+    get(linked, client)
+    assert len(agent.asked) == 2
+
+
+def test_refusals_say_what_led_to_them(linked):
+    client = linked.client("alice")
+    Agent(linked, client, "dismiss")
+    assert why_refused(client, [READ]) == "ConsentRequired"
+    assert why_refused(client, [PLAYBACK], interactive=True) == "Cancelled"
+    assert why_refused(linked.client("weatherd"), [READ]) == "AccessDenied"
+    chains = [record["chain"] for record in denials(linked, 3)]
+    about = f"strength=uid pinned={PINNED}; "
+    assert chains == [
+        about + "test.conf:5 ask; polkit challenge",
+        about + "test.conf:5 ask; prompt dismissed",
+        about + "test.conf:11 deny",
+    ]
+
+
 # --- anything else ---
 
 
@@ -171,8 +237,9 @@ def test_dismissed(linked):
     agent = Agent(linked, client, "dismiss")
     with refused("Cancelled", READ):
         get(linked, client)
+    assert refusals(linked) == ["dismissed"]
     (record,) = trail(linked, "consent-refused")
-    assert (record["app"], record["account"], record["detail"]) == ("user:alice", "main", "dismissed")
+    assert (record["app"], record["account"]) == ("user:alice", "main")
     # It does not come back at once, nor is anybody else kept from asking.
     with refused("ConsentRequired", "a minute"):
         get(linked, client)
@@ -187,7 +254,7 @@ def test_failed(linked, answer):
     Agent(linked, client, answer)
     with refused("AccessDenied", READ):
         get(linked, client)
-    assert [record["detail"] for record in trail(linked, "consent-refused")] == ["failed"]
+    assert refusals(linked) == ["failed"]
     assert check(client, [READ]) == {READ: "ask"}
 
 
@@ -358,6 +425,20 @@ def test_account_goes_meanwhile(linked):
 
 
 # --- many ---
+
+
+def test_who_was_told_no_is_quiet(linked):
+    """On every connection; the bound on many names is test-prompt-turn.c."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "dismiss")
+    assert why_refused(client, [READ], interactive=True) == "Cancelled"
+    for other in (client, another(linked, client), linked.client("alice")):
+        assert why_refused(other, [PLAYBACK], interactive=True) == "ConsentRequired"
+    assert len(agent.asked) == 1
+    # Of another user's there is nobody in the way.
+    bob = linked.client("bob")
+    Agent(linked, bob, "yes")
+    get(linked, bob)
 
 
 def test_calls_of_an_app_share_the_question(linked):
