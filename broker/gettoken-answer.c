@@ -79,14 +79,32 @@ static void fail_challenge(struct get_token *g, const struct authorize_answer *a
     get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged, before, after);
 }
 
-void get_token_fail_answer(struct get_token *g, const struct authorize_answer *answer)
+/* Who said no is who can say otherwise. */
+static void fail_refusal(struct get_token *g, const struct authorize_answer *answer)
 {
-    switch (answer->result) {
-    case AUTHORIZE_NO:
+    if (strcmp(answer->decided_by, "consent") != 0) {
         get_token_fail_scopes(
             g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused, "This app may not hold ",
             "; an administrator allows it in grants.d or by a polkit rule. `lwactl explain` "
             "says more.");
+        return;
+    }
+    char after[512];
+    bool is_device = g->account && g->account->owner.device;
+    (void)snprintf(after, sizeof(after),
+                   "; `lwactl consent revoke %s` takes that back. `lwactl explain` says more.",
+                   g->peer->identity.app);
+    get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused,
+                          is_device ? "An administrator keeps this app from "
+                                    : "The owner of the account keeps this app from ",
+                          after);
+}
+
+void get_token_fail_answer(struct get_token *g, const struct authorize_answer *answer)
+{
+    switch (answer->result) {
+    case AUTHORIZE_NO:
+        fail_refusal(g, answer);
         break;
     case AUTHORIZE_CHALLENGE:
         fail_challenge(g, answer);

@@ -572,7 +572,8 @@ def test_denial_is_final(asking):
     _, info = take(alice)
     (row,) = set_consent(alice, "user:alice", "deny")
     assert row["told"] and alice.wait_signal(NAME, "TokenRevoked") == [info["token_id"], "consent"]
-    assert error_of(take, alice).short == "AccessDenied"
+    error = error_of(take, alice)
+    assert error.short == "AccessDenied" and "lwactl consent revoke user:alice" in error.message
     set_consent(alice, "user:alice", "forget", [])
     take(alice)
     set_consent(alice, "user:alice", "deny", [], days=3)
