@@ -68,6 +68,8 @@ def tell_apart(stage, player, radio):
     stage.expect(
         radio.is_refused("ConsentRequired", SCOPE), "Radio, of the same user, does not: someone has to be asked first"
     )
+    explained = stage.run("alice", ["lwactl", "explain", f"flatpak:{RADIO}", SCOPE], status=None).stdout
+    stage.expect("apps.conf" in explained, "explain names the line that decided, and what is missing")
 
 
 def ask(stage, radio):
@@ -89,7 +91,7 @@ def take_back(stage, player, radio):
     stage.expect(RADIO in told, "which token is still out, and until when: Amazon cannot revoke it")
     radio.client.wait_signal(NAME, "TokenRevoked", timeout=5 * stage.world.slowness)
     stage.expect(True, "Radio was told to stop using it")
-    stage.expect(radio.is_refused("AccessDenied", SCOPE), "and is refused from the next call on")
+    stage.expect(radio.is_refused("AccessDenied", "consent revoke"), "and is refused from the next call on")
     player.get()
     stage.expect(True, "Player is not touched")
 
