@@ -236,11 +236,9 @@ static void decide_about(struct call *call, const struct account *account, bool 
     s->account = account->row;
     memcpy(s->filter.account, account->id, sizeof(account->id));
     s->filter.uid = account->owner.device ? (uid_t)-1 : account->owner.uid;
-    if (is_permitted)
-        change(call);
-    else if (s->answer == CONSENT_ALLOW)
+    if (!is_permitted && s->answer == CONSENT_ALLOW)
         ask_consent(call, account);
-    else if (account->owner.device)
+    else if (!is_permitted && account->owner.device)
         permit_manage(&s->permit, call, "decide about the device's account", change);
     else
         change(call);
