@@ -22,7 +22,9 @@ static const char *explain_store(int outcome)
         return "the logins in the database are sealed with another key, and nothing was changed; bring "
                "that one back, or name it as the previous key (previous_key_file, previous_key_credential)";
     case STORE_E_BAD_KEY:
-        return "the key must be a file of 32 bytes that this user can read and nobody else can read";
+        return "the key must be a file of 32 bytes that this user can read and nobody else can read, in a "
+               "folder "
+               "of this user's or root's that nobody else can write to";
     default:
         return strerror(-outcome);
     }

@@ -128,6 +128,20 @@ static int create(const char *path, struct secret **ret)
     return 0;
 }
 
+/* Who can write to the folder can put another key in place, or take this one away. */
+static int check_folder(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    _cleanup_free_ char *folder = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
+    struct stat st;
+    if (!folder)
+        return -ENOMEM;
+    if (stat(folder, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno; /* the file is not there either */
+    bool is_own = st.st_uid == 0 || st.st_uid == geteuid();
+    return is_own && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : KEYS_E_MALFORMED;
+}
+
 int keys_load(const struct key_source *source, bool may_create, struct secret **ret)
 {
     /* A credential that is configured and not there must not turn into a key file that nobody asked for. */
@@ -136,7 +150,9 @@ int keys_load(const struct key_source *source, bool may_create, struct secret **
     if (!source->file)
         return KEYS_E_MISSING;
 
-    int r = load(source->file, FILE_FORBIDDEN, ret);
+    int r = check_folder(source->file);
+    if (r == 0)
+        r = load(source->file, FILE_FORBIDDEN, ret);
     if (r != KEYS_E_MISSING || !may_create)
         return r;
     r = create(source->file, ret);

@@ -19,8 +19,10 @@ struct key_source {
 };
 
 enum {
-    KEYS_E_MISSING = 1,   /* no source has a key, and none may be made */
-    KEYS_E_MALFORMED = 2, /* not exactly 32 bytes, or a file that others may read, or that we may not */
+    KEYS_E_MISSING = 1, /* no source has a key, and none may be made */
+    /* Not exactly 32 bytes, or a file that others may read, or that we may not; or its folder is another
+     * user's, or others may write to it. */
+    KEYS_E_MALFORMED = 2,
 };
 
 /* Reads the master key. Only with `may_create`, and only for the file, a missing key is made: 0400, written

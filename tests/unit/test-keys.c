@@ -174,6 +174,29 @@ static void race_has_one_winner(void **state _unused_)
     (void)close(fds[1]);
 }
 
+static void refuses_a_folder_that_others_can_write_to(void **state _unused_)
+{
+    static const mode_t modes[] = {0770, 0702, 01777};
+    struct secret *key = NULL;
+    put(KEYS_MASTER_BYTES, 0400);
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        assert_int_equal(chmod(folder, modes[i]), 0);
+        assert_int_equal(load(false, false, &key), KEYS_E_MALFORMED);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(load(false, true, &key), KEYS_E_MALFORMED); /* nor is one made there */
+        assert_int_equal(access(path, F_OK), -1);
+        put(KEYS_MASTER_BYTES, 0400);
+    }
+    assert_int_equal(chmod(folder, 0755), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(folder, 12345, 0), 0);
+        assert_int_equal(load(false, false, &key), KEYS_E_MALFORMED);
+        assert_int_equal(chown(folder, 0, 0), 0);
+    }
+    assert_int_equal(load(false, false, &key), 0);
+    secret_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(credential_comes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fails_where_nothing_can_be_made, set_up, tear_down),
         cmocka_unit_test_setup_teardown(race_has_one_winner, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_folder_that_others_can_write_to, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
