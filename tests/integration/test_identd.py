@@ -627,11 +627,15 @@ def check_privileges(pid):
     assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == CAPABILITIES, fields
     assert int(fields["CapInh"], 16) == int(fields["CapAmb"], 16) == 0, fields
     assert (fields["Seccomp"], fields["NoNewPrivs"]) == ("2", "1"), fields
-    assert fields["Threads"] == "1"
+    assert (fields["Threads"], fields["Umask"]) == ("1", "0077"), fields
     uid = str(pwd.getpwnam("lwa-broker").pw_uid)
     assert fields["Uid"].split() == fields["Gid"].split() == [uid] * 4, fields
     with open(f"/proc/{pid}/environ", "rb") as file:
         assert file.read() == b""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        assert any(line.split()[:6] == "Max core file size 0 0".split() for line in file)
+    if not os.environ.get("LWA_SANITIZE"):  # whose leak checker needs a dumpable process
+        assert os.stat(f"/proc/{pid}/fd").st_uid == 0
     return fields
 
 
