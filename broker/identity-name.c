@@ -30,7 +30,8 @@ const char *identity_strength_name(const struct identity *id)
 
 bool identity_is_sandboxed(const struct identity *id)
 {
-    return id->kind == SUBJECT_FLATPAK || id->kind == SUBJECT_SNAP || id->kind == SUBJECT_UNKNOWN;
+    return id->flatpak[0] || id->kind == SUBJECT_FLATPAK || id->kind == SUBJECT_SNAP ||
+           id->kind == SUBJECT_UNKNOWN;
 }
 
 static void set(struct identity *id, const char *prefix, const char *name, enum subject_kind kind,

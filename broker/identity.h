@@ -45,7 +45,7 @@ struct identity {
 struct subject identity_subject(const struct identity *id);
 const char *identity_kind_name(const struct identity *id);     /* "user" */
 const char *identity_strength_name(const struct identity *id); /* "uid" */
-/* Sandboxed apps have Broker1 and nothing else (I8). */
+/* Sandboxed apps have Broker1 and nothing else (I8). A Flatpak in a unit is one, though the unit names it. */
 bool identity_is_sandboxed(const struct identity *id);
 
 struct table;

@@ -439,13 +439,18 @@ def test_service_that_runs_as_root(linked):
 
 
 def test_sandbox_in_a_unit_is_the_unit(linked):
-    """A root of its own makes a service no unknown sandbox, and a mark no Flatpak."""
+    """A root of its own makes a service no unknown sandbox, and a mark gives it no other name; but with a mark it is
+    in a sandbox all the same."""
     with Unit("kiosk") as unit:
         grants(linked, f"[unit:{unit.name}]\nuser = alice\nallow = {SCOPE}\n")
         apps.link(linked, "alice", [SCOPE])
-        for client in (boxed(linked, "alice"), flatpak(linked, "alice", PLAYER)):
+        service, marked = boxed(linked, "alice"), flatpak(linked, "alice", PLAYER)
+        for client in (service, marked):
             unit.add(client.pid)
             take(client, [SCOPE])
+        service.call(apps.ACCOUNTS, "List", "a{sv}", ({},))
+        closed = closed_methods(linked)
+        assert refused_methods(marked, closed) == [m[:2] for m in closed]
         assert {record["app"] for record in audit(linked, "token-disclosed")} == {f"unit:{unit.name}"}
 
 
