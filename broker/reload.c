@@ -108,7 +108,8 @@ static int expect_actions(struct broker *broker)
     static const char *const others[] = {
         "org.lwabroker.login",         "org.lwabroker.accounts.manage", "org.lwabroker.device.use",
         "org.lwabroker.keys.manage",   "org.lwabroker.audit.read",      "org.lwabroker.audit.read-own",
-        "org.lwabroker.sandbox.allow",
+        "org.lwabroker.sandbox.allow", "org.lwabroker.consent",         "org.lwabroker.consent.device",
+        "org.lwabroker.policy.manage",
     };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (strv_add(&ids, others[i]) < 0)
@@ -135,7 +136,7 @@ static void watch(struct broker *broker, const struct config *config)
 }
 
 static int load(struct broker *broker, struct config **ret_config, struct catalogue **ret_catalogue,
-                struct table **ret_table, struct config_problem *problem)
+                struct table **ret_table, struct policy_digest *ret_digest, struct config_problem *problem)
 {
     _cleanup_(config_freep) struct config *config = NULL;
     _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
@@ -145,7 +146,7 @@ static int load(struct broker *broker, struct config **ret_config, struct catalo
     if (r != 0)
         return r;
     watch(broker, config);
-    r = policy_files_load_table(config, catalogue, ret_table, &broker->table_digest);
+    r = policy_files_load_table(config, catalogue, ret_table, ret_digest);
     if (r != 0)
         return r;
     *ret_config = TAKE_PTR(config);
@@ -156,7 +157,8 @@ static int load(struct broker *broker, struct config **ret_config, struct catalo
 int reload_first(struct broker *broker)
 {
     _cleanup_(config_problem_clear) struct config_problem problem = {.file = NULL};
-    int r = load(broker, &broker->config, &broker->catalogue, &broker->table, &problem);
+    int r =
+        load(broker, &broker->config, &broker->catalogue, &broker->table, &broker->table_digest, &problem);
     if (r > 0)
         log_problem(&problem);
     else if (r < 0)
@@ -166,10 +168,12 @@ int reload_first(struct broker *broker)
     return r > 0 ? -EINVAL : r;
 }
 
-static void take_table(struct broker *broker, struct table *table)
+/* The digest is always that of the table in force: else a change could pass for none. */
+static void take_table(struct broker *broker, struct table *table, const struct policy_digest *digest)
 {
     table_free(broker->table);
     broker->table = table;
+    broker->table_digest = *digest;
 }
 
 static int try_all(struct broker *broker, struct config_problem *problem)
@@ -177,7 +181,8 @@ static int try_all(struct broker *broker, struct config_problem *problem)
     _cleanup_(config_freep) struct config *config = NULL;
     _cleanup_(catalogue_freep) struct catalogue *catalogue = NULL;
     _cleanup_(table_freep) struct table *table = NULL;
-    int r = load(broker, &config, &catalogue, &table, problem);
+    struct policy_digest digest;
+    int r = load(broker, &config, &catalogue, &table, &digest, problem);
     if (r != 0)
         return r;
     struct http_options options = reload_http_options(config);
@@ -189,16 +194,17 @@ static int try_all(struct broker *broker, struct config_problem *problem)
     catalogue_free(broker->catalogue);
     broker->config = TAKE_PTR(config);
     broker->catalogue = TAKE_PTR(catalogue);
-    take_table(broker, TAKE_PTR(table));
+    take_table(broker, TAKE_PTR(table), &digest);
     return 0;
 }
 
 static int try_table(struct broker *broker)
 {
     struct table *table;
-    int r = policy_files_load_table(broker->config, broker->catalogue, &table, &broker->table_digest);
+    struct policy_digest digest;
+    int r = policy_files_load_table(broker->config, broker->catalogue, &table, &digest);
     if (r == 0)
-        take_table(broker, table);
+        take_table(broker, table, &digest);
     return r;
 }
 

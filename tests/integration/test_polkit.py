@@ -3,6 +3,7 @@
 gone, misconfigured or impersonated."""
 
 import os
+import re
 import time
 
 import pytest
@@ -348,6 +349,17 @@ def test_actions_missing(linked, actions):
     with refused("AccessDenied", "polkit", "lwactl status"):
         linked.client("alice").get_token([SCOPE])
     assert "not installed" in linked.broker.log()
+
+
+def test_each_action_is_looked_for(linked, actions):
+    """A policy file of an older version lacks the newer ones."""
+    name, text = actions
+    ids = [found for found in re.findall(r'<action id="([^"]*)"', text) if ".scope." not in found]
+    assert len(ids) >= 10
+    for missing in ids:
+        without = re.sub(rf'<action id="{re.escape(missing)}">.*?</action>', "", text, flags=re.DOTALL)
+        replace_actions(linked, name, without)
+        assert f"action {missing} is not installed" in polkit_health(linked)
 
 
 def test_actions_with_another_owner(linked, actions):
