@@ -93,8 +93,8 @@ static int advise_denied(const struct explain *e, int scope, struct strv *ret)
         return say(ret,
                    "The owner of the account denied this to %s; to take that back: lwactl consent revoke %s",
                    e->app, e->app);
-    int r = explain_find(e, scope, &f);
-    return r < 0 ? r : advise_table(e, scope, &f, ret);
+    explain_find(e, scope, &f);
+    return advise_table(e, scope, &f, ret);
 }
 
 static int advise_refused(const struct explain *e, int scope, struct strv *ret)

@@ -2,7 +2,7 @@
 #include "broker/consent.h"
 #include "broker/explain.h"
 #include "broker/token.h"
-#include "policy/table.h"
+#include "broker/verdict.h"
 #include "util/clock.h"
 
 #include <string.h>
@@ -30,16 +30,9 @@ static struct scope_set get_scopes(const struct explain *e)
     return g->grant ? scope_set_union(g->question.scopes, g->whole.scopes) : g->question.scopes;
 }
 
-int explain_find(const struct explain *e, int scope, struct table_finding *ret)
+void explain_find(const struct explain *e, int scope, struct table_finding *ret)
 {
-    struct broker *broker = e->call->broker;
-    const struct table_query query = {
-        .subject = identity_subject(&e->facts.identity),
-        .account = e->get_token.question.account,
-        .now_sec = wall_sec(),
-        .fallback = broker->config->default_verdict,
-    };
-    return table_explain(broker->table, broker->catalogue, &query, scope, ret);
+    verdict_explain(e->call->broker, &e->facts.identity, e->get_token.account, scope, ret);
 }
 
 const char *explain_polkit_word(const struct explain *e, int scope)
@@ -72,10 +65,7 @@ static void write_scope(const struct explain *e, struct writer *w, int scope)
     const struct broker *broker = e->call->broker;
     const struct verdicts *v = &e->get_token.question.verdicts;
     struct table_finding found;
-    if (explain_find(e, scope, &found) < 0) {
-        w->error = -ENOMEM;
-        return;
-    }
+    explain_find(e, scope, &found);
     bool by_table = found.source != TABLE_FALLBACK;
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_string(w, "scope", catalogue_get(broker->catalogue, scope)->name);

@@ -33,7 +33,7 @@ void explain_run(struct explain *e);
 /* The chain, as an a{sv}. */
 void explain_write(struct explain *e, struct writer *w);
 /* Why the broker's own verdict about a scope is what it is. */
-int explain_find(const struct explain *e, int scope, struct table_finding *ret) _must_check_;
+void explain_find(const struct explain *e, int scope, struct table_finding *ret);
 /* yes, no, challenge, unavailable, not-asked: what polkit says of a scope. */
 const char *explain_polkit_word(const struct explain *e, int scope);
 

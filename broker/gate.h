@@ -7,8 +7,8 @@
  * - an unknown sandbox is refused every call, on the trail;
  * - a Flatpak or a Snap is refused every other interface, unless a polkit rule says yes to the action
  *   org.lwabroker.sandbox.allow, for which nothing is allowed by default. What the call does then asks its
- * own action as ever. Nobody is prompted, and no answer is remembered. For an app of root there is no such
- * rule: polkit up to 124 says yes to uid 0 without asking any. */
+ *   own action as ever. Nobody is prompted, and no answer is remembered. For an app of root there is no such
+ *   rule: polkit up to 124 says yes to uid 0 without asking any. */
 
 struct call;
 struct gate;

@@ -25,11 +25,11 @@ static void decide(struct broker *broker, const struct identity *identity, const
     table_decide(broker->table, broker->catalogue, &query, ret);
 }
 
-int verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
-                    int scope, struct table_finding *ret)
+void verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
+                     int scope, struct table_finding *ret)
 {
     const struct table_query query = new_query(broker, identity, account, wall_sec());
-    return table_explain(broker->table, broker->catalogue, &query, scope, ret);
+    table_explain(broker->table, broker->catalogue, &query, scope, ret);
 }
 
 struct scope_set verdict_allowed_by_table(struct broker *broker, const struct identity *identity,

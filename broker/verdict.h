@@ -15,8 +15,8 @@ struct scope_set verdict_allowed_by_table(struct broker *broker, const struct id
                                           const struct account *account);
 
 /* Which line of grants.d, or what else, decides about a scope before the owner's consent. */
-int verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
-                    int scope, struct table_finding *ret) _must_check_;
+void verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
+                     int scope, struct table_finding *ret);
 
 /* For this caller and this account; NULL for none. */
 void verdict_of(struct broker *broker, const struct identity *identity, const struct account *account,

@@ -139,8 +139,8 @@ static void find_left_out(const struct app *a, const struct asked *asked, struct
     }
 }
 
-int table_explain(const struct table *t, const struct catalogue *c, const struct table_query *query,
-                  int scope, struct table_finding *ret)
+void table_explain(const struct table *t, const struct catalogue *c, const struct table_query *query,
+                   int scope, struct table_finding *ret)
 {
     static const struct table_place nowhere = {.file = "", .section = "", .line = 0};
     struct scope_set listed = catalogue_listed(c), one = SCOPE_SET_EMPTY;
@@ -156,12 +156,12 @@ int table_explain(const struct table *t, const struct catalogue *c, const struct
     if (scope < 0 || !scope_set_has(&listed, scope)) {
         ret->verdict = VERDICT_DENY;
         ret->source = TABLE_UNLISTED;
-        return 0;
+        return;
     }
     const struct app *a = table_find_app(t, query->subject.app);
     if (a && a->shut) {
         blame_problem(t, a->shut, TABLE_MALFORMED, ret);
-        return 0;
+        return;
     }
     scope_set_add(&one, scope);
     const struct asked asked = {
@@ -173,7 +173,6 @@ int table_explain(const struct table *t, const struct catalogue *c, const struct
     find_what_decided(t, a, &asked, ret);
     if (a)
         find_left_out(a, &asked, ret);
-    return 0;
 }
 
 /* --- looking -------------------------------------------------------------------------------------------- */

@@ -88,8 +88,7 @@ void table_decide(const struct table *t, const struct catalogue *c, const struct
  * names the app, where else its user would. Also true where a section may have been lost to a mistake. */
 bool table_speaks_of(const struct table *t, const char *app, const struct subject *subject);
 
-/* --- why --------------------------------------------------------------------------------------------------
- */
+/* --- why ----------------------------------------------------------------------------------------------- */
 
 enum table_source {
     TABLE_FALLBACK,   /* nothing of the table: the default */
@@ -132,10 +131,9 @@ struct table_finding {
     struct table_place unmet_place;
 };
 
-/* Which line decided this scope. Reads the same sections as table_decide() by other code, slower. Always 0.
- */
-int table_explain(const struct table *t, const struct catalogue *c, const struct table_query *query,
-                  int scope, struct table_finding *ret);
+/* Which line decided this scope. Reads the same sections as table_decide() by other code, slower. */
+void table_explain(const struct table *t, const struct catalogue *c, const struct table_query *query,
+                   int scope, struct table_finding *ret);
 
 /* What the administrator calls this app ("the music player"): the first description of a section that fits
  * app, program and user. NULL for none. */
@@ -144,8 +142,7 @@ const char *table_description(const struct table *t, const struct subject *subje
 /* When the next section runs out, after now_sec, on the wall clock; 0 for never. */
 int64_t table_next_expiry(const struct table *t, int64_t now_sec);
 
-/* --- the sections themselves ------------------------------------------------------------------------------
- */
+/* --- the sections themselves --------------------------------------------------------------------------- */
 
 /* The strings and lists are the table's. */
 struct table_section {
@@ -169,8 +166,7 @@ struct table_section {
 size_t table_count_sections(const struct table *t);
 void table_get_section(const struct table *t, size_t i, struct table_section *ret);
 
-/* --- verdicts ---------------------------------------------------------------------------------------------
- */
+/* --- verdicts ------------------------------------------------------------------------------------------ */
 
 enum verdict verdicts_get(const struct verdicts *v, int scope);
 /* The least verdict over a set: the set should be expanded. VERDICT_ALLOW for the empty set. */
