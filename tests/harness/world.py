@@ -314,7 +314,8 @@ class World:
         self.build_dir = build_dir or os.path.join(self.src_dir, os.environ.get("LWA_BUILD", "build"))
         self.slowness = 4 if os.environ.get("LWA_SANITIZE") else 1
         self.rules_generation = 0
-        self.polkit_patience = 5 * self.slowness
+        # It reads in milliseconds; this is for cores that others keep busy.
+        self.polkit_patience = 20 * self.slowness
         self.config_path = self.path("conf/broker.conf")
         self.state_dir = self.path("state")
         self.ca_file = self.path("certs/ca.pem")
