@@ -144,8 +144,9 @@ static int advise_consent(const struct explain *e, struct strv *ret)
     int r = names && other_names ? 0 : -ENOMEM;
     if (r == 0 && !scope_set_is_empty(a->unconsented))
         r = say(ret,
-                "%s has to agree: when the app asks interactively, or now with: lwactl consent allow %s %s",
-                is_device(e) ? "An administrator" : "The owner of the account", e->app, names);
+                "%s has to agree: when the app asks interactively, or now with: lwactl consent allow %s %s%s",
+                is_device(e) ? "An administrator" : "The owner of the account", e->app, names,
+                is_device(e) ? " --device" : "");
     if (r == 0 && !scope_set_is_empty(a->unconsented))
         r = say(ret, "Or an administrator allows it: [%s] allow = %s in a file of grants.d.", e->app, names);
     if (r == 0 && !scope_set_is_empty(others))

@@ -58,10 +58,28 @@ void get_token_ask_for_login(struct get_token *g, enum bus_error error, const ch
     get_token_fail_scopes(g, error, decided_by, scopes, before, "");
 }
 
+/* The whole command: it goes into a terminal as it stands. */
+static char *consent_advice(const struct get_token *g, struct scope_set scopes)
+{
+    const struct catalogue *catalogue = g->call->broker->catalogue;
+    const struct account *account = g->account;
+    _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));
+    char *text;
+    if (!names ||
+        asprintf(&text,
+                 "; let it ask interactively while a polkit agent runs, or use `lwactl consent allow "
+                 "%s %s%s%s%s`. `lwactl explain` says more.",
+                 g->peer->identity.app, names, account ? " --account " : "", account ? account->id : "",
+                 account && account->owner.device ? " --device" : "") < 0)
+        return NULL;
+    return text;
+}
+
 /* Nobody could be asked, or may be. */
 static void fail_challenge(struct get_token *g, const struct authorize_answer *answer)
 {
-    char before[128], after[512];
+    char before[128];
+    _cleanup_free_ char *after = NULL;
     bool is_device = g->account && g->account->owner.device;
     if (scope_set_is_empty(answer->unconsented)) {
         get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged,
@@ -72,11 +90,9 @@ static void fail_challenge(struct get_token *g, const struct authorize_answer *a
     }
     (void)snprintf(before, sizeof(before), "%s must agree that this app holds ",
                    is_device ? "An administrator" : "The owner of the account");
-    (void)snprintf(after, sizeof(after),
-                   "; let it ask interactively while a polkit agent runs, or use `lwactl consent allow %s`. "
-                   "`lwactl explain` says more.",
-                   g->peer->identity.app);
-    get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged, before, after);
+    after = consent_advice(g, answer->unconsented);
+    get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, answer->decided_by, answer->challenged, before,
+                          after ? after : "; `lwactl explain` says more.");
 }
 
 /* Who said no is who can say otherwise. */

