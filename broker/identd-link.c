@@ -62,7 +62,7 @@ static void on_late(void *userdata)
 {
     struct identd_ask *ask = userdata;
     ask->timer = NULL;
-    fail(ask, IDENTD_TIMEOUT);
+    fail(ask, IDENTD_SILENT);
 }
 
 static struct identd_ask *find(struct identd_link *link, uint64_t id)
@@ -85,7 +85,7 @@ static void lose(struct identd_link *link)
     (void)uv_poll_stop(&link->poll);
     list_move_all(&link->unsent, &link->sent);
     while (!list_is_empty(&link->sent))
-        fail(LIST_ENTRY(link->sent.next, struct identd_ask, node), IDENTD_UNREADABLE);
+        fail(LIST_ENTRY(link->sent.next, struct identd_ask, node), IDENTD_LOST);
     lost(userdata);
 }
 

@@ -3,8 +3,8 @@
 
 /* The daemon's end of the socketpair to lwa-identd, on the loop. A question is a slot: dropping it forgets
  * it. What the daemon asks never waits on anything that a peer controls: lwa-identd bounds each look-up, and
- * beyond LIMIT_IDENTD_ANSWER_SEC the answer is IDENTD_TIMEOUT. When lwa-identd ends, every question is
- * answered IDENTD_UNREADABLE, and the owner of the link is told. */
+ * beyond LIMIT_IDENTD_ANSWER_SEC the answer is IDENTD_SILENT. When lwa-identd ends, every question is
+ * answered IDENTD_LOST, and the owner of the link is told. */
 
 #include "broker/identd-wire.h"
 #include "util/cleanup.h"

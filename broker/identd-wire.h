@@ -31,6 +31,9 @@ enum identd_status {
     IDENTD_UNREADABLE, /* something of it cannot be read or is not as it must be */
     IDENTD_TIMEOUT,    /* its file system does not answer */
     IDENTD_BUSY,       /* too many look-ups wait */
+    /* What the daemon says where lwa-identd says nothing; these are never on the wire. */
+    IDENTD_SILENT, /* lwa-identd does not answer */
+    IDENTD_LOST,   /* lwa-identd has ended */
 };
 
 struct identd_answer {

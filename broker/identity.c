@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define LATER "try again later"
+#define ENDED "nothing looks at its process (lwa-identd has ended); " LATER
 
 struct identity_lookup {
     struct broker *broker;
@@ -74,6 +75,8 @@ static const char *const failures[] = {
                           "Flatpak did not write, or a root that changes); start it anew",
     [IDENTD_TIMEOUT] = "the file system that its process is in does not answer; " LATER,
     [IDENTD_BUSY] = "too many processes of its user wait to be looked at; " LATER,
+    [IDENTD_SILENT] = "lwa-identd does not answer; " LATER,
+    [IDENTD_LOST] = ENDED,
 };
 
 static void on_process(const struct identd_answer *answer, void *userdata)
@@ -81,6 +84,10 @@ static void on_process(const struct identd_answer *answer, void *userdata)
     struct identity_lookup *l = userdata;
     struct identity *id = &l->identity;
     l->process = NULL;
+    if (answer->status == IDENTD_SILENT || answer->status == IDENTD_LOST) {
+        fail(l, failures[answer->status]); /* no fault of its process */
+        return;
+    }
     if (answer->status != IDENTD_OK) {
         const struct identity blamed = {.uid = id->uid, .app = "unknown", .kind = SUBJECT_UNKNOWN};
         finish(l, &blamed, failures[answer->status]);
@@ -149,7 +156,7 @@ static void on_credentials(DBusMessage *reply, void *userdata)
     if (r == -ENOMEM)
         fail(l, "the broker is out of memory; " LATER);
     else if (r == -EPIPE)
-        fail(l, "nothing looks at its process (lwa-identd has ended); " LATER);
+        fail(l, ENDED);
     else if (r < 0)
         fail(l, "the broker is short of resources; " LATER);
 }

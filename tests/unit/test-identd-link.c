@@ -233,7 +233,7 @@ static void assert_ends(struct world *world, struct question *q)
     for (unsigned i = 0; i < 10 && world->n_lost == 0; i++)
         turn(world);
     assert_int_equal(q->n_answers, 1);
-    assert_int_equal(q->answer.status, IDENTD_UNREADABLE);
+    assert_int_equal(q->answer.status, IDENTD_LOST);
     assert_int_equal(world->n_lost, 1);
     struct identd_ask *slot = NULL;
     assert_int_equal(identd_ask(world->link, 1, 1, -1, 0, on_answer, q, &slot), -EPIPE);

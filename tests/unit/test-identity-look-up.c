@@ -374,6 +374,17 @@ static void what_cannot_be_found_out(void **state _unused_)
         assert_string_equal(found.identity.app, "unknown");
     }
 
+    /* Where lwa-identd says nothing, no process is to blame. */
+    static const enum identd_status silences[] = {IDENTD_SILENT, IDENTD_LOST};
+    for (size_t i = 0; i < ARRAY_SIZE(silences); i++) {
+        struct identd_answer answer = {.status = (uint32_t)silences[i]};
+        (void)look_up();
+        say_credentials(&good);
+        say_process(&answer);
+        assert_refused("lwa-identd");
+        assert_string_equal(found.identity.app, "");
+    }
+
     static const int errors[] = {-ENOMEM, -EPIPE, -EMFILE};
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
         asked_identd.error = errors[i];
