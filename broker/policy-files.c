@@ -23,6 +23,8 @@ static const char *explain(int error)
         return "must be a regular file, owned by root and not writable by others";
     if (error == -EFBIG)
         return "is too large";
+    if (error == -ELOOP)
+        return "must be a regular file, not a link";
     return strerror(-error);
 }
 
@@ -49,6 +51,8 @@ static const char *explain_folder(int error)
         return "the folder must be owned by root and not be writable by others";
     if (error == -E2BIG)
         return "the folder has too many files";
+    if (error == -EACCES)
+        return "the folder cannot be read by the user of lwa-brokerd";
     return strerror(-error);
 }
 
@@ -107,8 +111,8 @@ static int add_table_file(struct table *t, const struct catalogue *c, const char
     if (r == 0)
         return table_add_file(t, c, path, text, n);
     char reason[96];
-    (void)snprintf(reason, sizeof(reason), "the file %s%s",
-                   r == -EPERM || r == -EFBIG ? "" : "cannot be read: ", explain(r));
+    bool is_said = r == -EPERM || r == -EFBIG || r == -ELOOP;
+    (void)snprintf(reason, sizeof(reason), "the file %s%s", is_said ? "" : "cannot be read: ", explain(r));
     return table_add_unreadable(t, path, reason);
 }
 

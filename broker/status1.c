@@ -89,7 +89,10 @@ static void write_problems(struct broker *broker, struct writer *w)
     for (size_t i = 0; i < problems.n; i++) {
         const struct table_problem *p = &problems.items[i];
         char text[1024];
-        (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
+        if (p->problem.line == 0) /* what is wrong is no line of it */
+            (void)snprintf(text, sizeof(text), "%s: %s", p->file, p->problem.reason);
+        else
+            (void)snprintf(text, sizeof(text), "%s:%u: %s", p->file, p->problem.line, p->problem.reason);
         utf8_scrub(text);
         writer_string(w, text);
     }

@@ -307,7 +307,7 @@ def test_a_folder_that_others_can_write_to(world, mode, uid):
     try:
         await_verdict(world, alice, "deny")
         (problem,) = status(world)["problems"]
-        assert "conf/grants.d:0: the folder must be owned by root and not be writable by others" in problem
+        assert "conf/grants.d: the folder must be owned by root and not be writable by others" in problem
     finally:
         os.chown(folder(world), 0, 0)
         os.chmod(folder(world), 0o755)
