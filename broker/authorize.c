@@ -359,6 +359,12 @@ bool authorize_answer_action(struct call *call, const struct polkit_answer *answ
                   "administrator.",
                   what);
         break;
+    case POLKIT_CROWDED:
+        call_fail(call, BUS_E_CONSENT_REQUIRED,
+                  "Authentication is needed to %s, and too many questions wait for a person already; answer "
+                  "those, then call again.",
+                  what);
+        break;
     case POLKIT_UNAVAILABLE:
         call_fail(call, BUS_E_ACCESS_DENIED,
                   "polkit cannot be asked, and without it nothing is allowed; see `lwactl status`.");

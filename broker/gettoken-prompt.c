@@ -5,10 +5,10 @@
  *
  * 1. One call of an app asks at a time (prompt-turn.h). Who had to wait starts over.
  * 2. The account's owner is asked, once, about everything (consent-prompt.h). After a yes the pass begins
- * anew, with the consent as a fact: it authorises nothing by itself.
+ *    anew, with the consent as a fact: it authorises nothing by itself.
  * 3. What challenges still is a rule of the administrator's that wants somebody to authenticate. Each such
- * scope is asked about on its own action, one after another. A yes is good for this call, this question and
- * this policy, and remembered nowhere else. */
+ *    scope is asked about on its own action, one after another. A yes is good for this call, this question
+ *    and this policy, and remembered nowhere else. */
 
 #include "broker/consent-prompt.h"
 #include "broker/gettoken.h"
@@ -45,6 +45,10 @@ static void fail_unasked(struct get_token *g, struct scope_set scopes, enum polk
         get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, "prompt", scopes,
                               "Nobody answered the question whether this app may hold ",
                               "; call again when somebody is there, or answer it with `lwactl consent`.");
+    else if (result == POLKIT_CROWDED)
+        get_token_fail_scopes(g, BUS_E_CONSENT_REQUIRED, "prompt", scopes,
+                              "Too many questions wait for a person to ask whether this app may hold ",
+                              "; call again when those are answered, or answer it with `lwactl consent`.");
     else
         get_token_fail_answer(g, &g->answer);
 }

@@ -50,6 +50,7 @@ struct polkit_check {
     struct bus_call *call;                      /* while in flight */
     struct timer *timer;                        /* of an interactive check */
     char cancellation_id[CANCELLATION_ID_SIZE]; /* "" without interaction */
+    bool is_crowded_out;                        /* so it is without */
     polkit_callback callback;
     void *userdata;
 };
@@ -155,7 +156,10 @@ static void on_checked(DBusMessage *reply, void *userdata)
     struct polkit *p = c->polkit;
     c->call = NULL;
     p->n_in_flight -= is_prompt(c) ? 0 : 1;
-    finish(c, read_answer(reply));
+    struct polkit_answer answer = read_answer(reply);
+    if (answer.result == POLKIT_CHALLENGE && c->is_crowded_out)
+        answer.result = POLKIT_CROWDED;
+    finish(c, answer);
     send_queued(p);
 }
 
@@ -284,7 +288,8 @@ int polkit_check(struct polkit *p, const char *subject, uid_t uid, const char *a
     c->callback = callback;
     c->userdata = userdata;
     list_init(&c->node);
-    if (prompt_timeout_sec > 0 && may_prompt(p, uid))
+    c->is_crowded_out = prompt_timeout_sec > 0 && !may_prompt(p, uid);
+    if (prompt_timeout_sec > 0 && !c->is_crowded_out)
         (void)snprintf(c->cancellation_id, sizeof(c->cancellation_id), "lwa-%llu",
                        (unsigned long long)++p->last_cancellation);
 

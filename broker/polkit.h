@@ -29,6 +29,7 @@ enum polkit_result {
     POLKIT_YES,
     POLKIT_NO,
     POLKIT_CHALLENGE,   /* somebody would have to authenticate, and nobody was asked */
+    POLKIT_CROWDED,     /* the same, since too many questions wait for a person already */
     POLKIT_DISMISSED,   /* the person closed the prompt */
     POLKIT_TIMED_OUT,   /* nobody answered the prompt */
     POLKIT_UNAVAILABLE, /* no polkit, an error, a malformed reply */
