@@ -9,9 +9,6 @@
 
 #include <string.h>
 
-#define ACTION_CONSENT "org.lwabroker.consent"
-#define ACTION_CONSENT_DEVICE "org.lwabroker.consent.device"
-
 struct consent_prompt {
     struct peer *peer;
     char app[IDENTITY_APP_SIZE]; /* as it was shown: an app can be renamed when the table is read again */
@@ -110,13 +107,17 @@ static void on_checked(const struct polkit_answer *answer, void *userdata)
         finish(p);
 }
 
-static int make_sentence(struct peer *peer, const struct account *account, struct scope_set scopes,
-                         char **ret)
+const char *consent_prompt_action(const struct account *account)
 {
-    struct broker *broker = peer->broker;
-    const struct subject subject = identity_subject(&peer->identity);
+    return account->owner.device ? "org.lwabroker.consent.device" : "org.lwabroker.consent";
+}
+
+int consent_prompt_sentence(struct broker *broker, const struct identity *identity,
+                            const struct account *account, struct scope_set scopes, char **ret)
+{
+    const struct subject subject = identity_subject(identity);
     const struct consent_sentence sentence = {
-        .app = peer->identity.app,
+        .app = identity->app,
         .description = table_description(broker->table, &subject),
         .account = account_count_of(broker, &account->owner) > 1 ? account->id : NULL,
         .is_device = account->owner.device,
@@ -130,7 +131,7 @@ int consent_prompt_new(struct peer *peer, const struct account *account,
                        void *userdata, struct consent_prompt **ret)
 {
     _cleanup_free_ char *sentence = NULL;
-    int r = make_sentence(peer, account, question->scopes, &sentence);
+    int r = consent_prompt_sentence(peer->broker, &peer->identity, account, question->scopes, &sentence);
     if (r != 0)
         return r;
     _cleanup_(consent_prompt_dropp) struct consent_prompt *p = calloc(1, sizeof(*p));
@@ -144,8 +145,8 @@ int consent_prompt_new(struct peer *peer, const struct account *account,
                                         scope_set_intersection(question->scopes, question->verdicts.ask));
     p->callback = callback;
     p->userdata = userdata;
-    const char *action = account->owner.device ? ACTION_CONSENT_DEVICE : ACTION_CONSENT;
-    r = authorize_action_with(peer, action, question, sentence, true, on_checked, p, &p->check);
+    r = authorize_action_with(peer, consent_prompt_action(account), question, sentence, true, on_checked, p,
+                              &p->check);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(p);

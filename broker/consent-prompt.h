@@ -8,11 +8,12 @@
  * 2. A plain yes becomes a consent until logout, to every scope among them that is to be asked for. It counts
  *    even if the caller has left meanwhile; what is dropped before the yes is taken back from the screen.
  * 3. A yes that rests on a temporary authorisation is not remembered: polkit may have given it without
- * showing anybody this question. It is for the caller to use, once.
+ *    showing anybody this question. It is for the caller to use, once.
  * 4. A no is on the trail. */
 
 #include "broker/authorize.h"
 #include "broker/consent-sentence.h"
+#include "broker/identity.h"
 
 struct account;
 struct consent_prompt;
@@ -24,6 +25,12 @@ struct consent_prompt_answer {
     int64_t account;         /* its row */
     struct scope_set scopes; /* that were agreed to */
 };
+
+/* consent, or consent.device: what a person has to be for an answer about the account. */
+const char *consent_prompt_action(const struct account *account);
+/* The sentence for this app, with its name as the table describes it. Outcomes as consent_sentence_make(). */
+int consent_prompt_sentence(struct broker *broker, const struct identity *identity,
+                            const struct account *account, struct scope_set scopes, char **ret) _must_check_;
 
 typedef void (*consent_prompt_callback)(const struct consent_prompt_answer *answer, void *userdata);
 

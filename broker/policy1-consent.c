@@ -7,7 +7,7 @@
 #include "broker/account.h"
 #include "broker/app-facts.h"
 #include "broker/broker.h"
-#include "broker/consent-sentence.h"
+#include "broker/consent-prompt.h"
 #include "broker/consent.h"
 #include "broker/exposure.h"
 #include "broker/handlers.h"
@@ -19,8 +19,6 @@
 
 #include <string.h>
 
-#define ACTION_CONSENT "org.lwabroker.consent"
-#define ACTION_CONSENT_DEVICE "org.lwabroker.consent.device"
 #define DAYS_MAX 3650
 
 /* --- ListConsents ------------------------------------------------------------------------------------ */
@@ -206,11 +204,11 @@ static void ask_consent(struct call *call, const struct account *account)
     (void)app_facts_find(call->broker, &call->peer->identity, s->filter.app, "", (uid_t)-1, &app);
     verdict_of(call->broker, &app.identity, account, &question.verdicts);
     stand_in_init(&s->stand_in, call->peer, call->peer->name, &app.identity);
+    /* Whoever's app it is, the question is the caller's: on his screen, and among those that he may have. */
+    s->stand_in.identity.uid = call->peer->identity.uid;
 
-    const struct consent_sentence sentence = {
-        .app = s->filter.app, .is_device = account->owner.device, .scopes = question.scopes};
     _cleanup_free_ char *text = NULL;
-    int r = consent_sentence_make(call->broker->catalogue, &sentence, &text);
+    int r = consent_prompt_sentence(call->broker, &app.identity, account, question.scopes, &text);
     if (r < 0) {
         call_fail_no_memory(call);
         return;
@@ -220,8 +218,7 @@ static void ask_consent(struct call *call, const struct account *account)
                   "These are more scopes than one question can show; agree to some of them at a time.");
         return;
     }
-    permit_ask_for(&s->permit, call, &s->stand_in,
-                   account->owner.device ? ACTION_CONSENT_DEVICE : ACTION_CONSENT,
+    permit_ask_for(&s->permit, call, &s->stand_in, consent_prompt_action(account),
                    "let an app use the account", &question, text, change);
 }
 

@@ -503,3 +503,41 @@ def test_questions_are_bounded(linked):
     agents[0].answer(question, "yes")
     os.close(alice.wait(serial, 20 * linked.slowness)[0])
     get(linked, bob)
+
+
+# --- consent by command ---
+
+
+def allow_by_command(client, app, account="main"):
+    """Sends a SetConsent that allows to ask; for client.wait()."""
+    return client.send(POLICY, "SetConsent", "ssassa{sv}", (app, account, [READ], "allow", {}), interactive=True)
+
+
+def test_command_asks_the_same_question(linked):
+    """With what the administrator calls the app, and which account is meant where there are several."""
+    apps.link(linked, "alice", [READ], "carol")
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes")
+    client.wait(allow_by_command(client, "user:alice", "main-2"), 20 * linked.slowness)
+    (question,) = agent.asked
+    assert (question.action, question.identities) == (CONSENT, [f"uid:{agent.uid()}"])
+    assert question.message == f"The music player (user:alice) wants to use your Amazon account main-2 to: {SEE}."
+    take(client, [READ], account="main-2")
+    assert why_refused(client, [READ], account="main") == "ConsentRequired"
+
+
+def test_command_about_anothers_app_takes_nothing_from_him(linked):
+    """The questions that alice causes are hers, whatever app they are about."""
+    linked.write_config(limits={"prompts_per_uid": 1})
+    linked.reload()
+    alice, bob = linked.client("alice"), linked.client("bob")
+    hers, his = Agent(linked, alice, "never"), Agent(linked, bob, "yes")
+    serial = allow_by_command(alice, "user:bob")
+    question = hers.wait_asked()
+    get(linked, bob)
+    assert len(his.asked) == 1
+    with refused("ConsentRequired", "too many questions"):
+        alice.wait(allow_by_command(alice, "user:alice"), 20 * linked.slowness)
+    hers.answer(question, "dismiss")
+    with refused("Cancelled"):
+        alice.wait(serial, 20 * linked.slowness)
