@@ -11,8 +11,8 @@
 #include "broker/peer.h"
 #include "broker/permit.h"
 #include "broker/policy1.h"
+#include "broker/verdict.h"
 #include "policy/plan.h"
-#include "util/clock.h"
 
 #include <string.h>
 
@@ -111,7 +111,7 @@ static int add_app(struct plan_input *in, const struct table_section *s, int64_t
 static int collect_apps(struct plan_input *in)
 {
     size_t n = table_count_sections(in->broker->table);
-    int64_t now_sec = wall_sec();
+    int64_t now_sec = verdict_now_sec(in->broker);
     in->apps = calloc(n + 1, sizeof(*in->apps));
     if (!in->apps)
         return -ENOMEM;

@@ -6,29 +6,33 @@
 #include "broker/consent.h"
 #include "util/clock.h"
 
+int64_t verdict_now_sec(const struct broker *broker)
+{
+    return wallclock_is_plausible(broker->wallclock) ? wall_sec() : INT64_MAX;
+}
+
 static struct table_query new_query(struct broker *broker, const struct identity *identity,
-                                    const struct account *account, int64_t now_sec)
+                                    const struct account *account)
 {
     return (struct table_query){
         .subject = identity_subject(identity),
         .account = account ? account->id : "",
-        /* What runs out has run out while it is not known how late it is. */
-        .now_sec = wallclock_is_plausible(broker->wallclock) ? now_sec : INT64_MAX,
+        .now_sec = verdict_now_sec(broker),
         .fallback = broker->config->default_verdict,
     };
 }
 
 static void decide(struct broker *broker, const struct identity *identity, const struct account *account,
-                   int64_t now_sec, struct verdicts *ret)
+                   struct verdicts *ret)
 {
-    const struct table_query query = new_query(broker, identity, account, now_sec);
+    const struct table_query query = new_query(broker, identity, account);
     table_decide(broker->table, broker->catalogue, &query, ret);
 }
 
 void verdict_explain(struct broker *broker, const struct identity *identity, const struct account *account,
                      int scope, struct table_finding *ret)
 {
-    const struct table_query query = new_query(broker, identity, account, wall_sec());
+    const struct table_query query = new_query(broker, identity, account);
     table_explain(broker->table, broker->catalogue, &query, scope, ret);
 }
 
@@ -36,7 +40,7 @@ struct scope_set verdict_allowed_by_table(struct broker *broker, const struct id
                                           const struct account *account)
 {
     struct verdicts verdicts;
-    decide(broker, identity, account, wall_sec(), &verdicts);
+    decide(broker, identity, account, &verdicts);
     return verdicts.allow;
 }
 
@@ -60,7 +64,7 @@ void verdict_of_used(struct broker *broker, const struct identity *identity, con
 {
     int64_t now_sec = wall_sec();
     struct consent_answers answers;
-    decide(broker, identity, account, now_sec, ret);
+    decide(broker, identity, account, ret);
     get_answers(identity, account, now_sec, &answers);
     answers.allow = scope_set_union(answers.allow, used);
     verdicts_apply_consent(broker->catalogue, &answers, ret);
@@ -76,7 +80,7 @@ struct scope_set verdict_needs_once(struct broker *broker, const struct identity
     if (scope_set_is_empty(answers.once))
         return SCOPE_SET_EMPTY;
     struct verdicts verdicts;
-    decide(broker, identity, account, now_sec, &verdicts);
+    decide(broker, identity, account, &verdicts);
     answers.allow = scope_set_union(answers.allow, used);
     answers.once = scope_set_minus(answers.once, used);
     return consent_needed_once(broker->catalogue, &answers, &verdicts,

@@ -10,6 +10,9 @@
 struct account;
 struct broker;
 
+/* The time that grants.d is read at: what runs out has run out while it is not known how late it is. */
+int64_t verdict_now_sec(const struct broker *broker);
+
 /* What grants.d allows without asking anyone. */
 struct scope_set verdict_allowed_by_table(struct broker *broker, const struct identity *identity,
                                           const struct account *account);

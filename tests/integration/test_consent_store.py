@@ -176,7 +176,7 @@ def test_clock_of_before_it_was_given(shim):
 
 
 def test_explain_by_a_clock_that_is_wrong(shim):
-    """It names the line that decides: a section that ends does not count, however early it seems to be."""
+    """It names the line that decides, and what to log in for: a section that ends does not count, however early it seems to be."""
     alice, end = shim.world.client("alice"), time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * DAY))
     shim.world.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\nexpires = {end}\n")
     shim.world.reload()
@@ -185,9 +185,12 @@ def test_explain_by_a_clock_that_is_wrong(shim):
         (row,) = [r for r in alice.call(POLICY, "Explain", "sasa{sv}", (APP, [LIBRARY], {}))["scopes"] if r["scope"] == LIBRARY]
         return row["verdict"], row["line"]
 
-    assert (outcome(alice), explained()) == ("token", ("allow", 2))
+    def n_planned():
+        return sum(len(login["serves"]) for login in alice.call(POLICY, "Plan", "a{sv}", ({},)))
+
+    assert (outcome(alice), explained(), n_planned()) == ("token", ("allow", 2), 1)
     shim.step(realtime=-30 * DAY)
-    assert (outcome(alice), explained()) == ("ConsentRequired", ("ask", 0))
+    assert (outcome(alice), explained(), n_planned()) == ("ConsentRequired", ("ask", 0), 0)
 
 
 # --- once ---
