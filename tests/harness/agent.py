@@ -11,6 +11,8 @@
 The answers: "yes", as the one whom polkit asks for; "no", a wrong password: the conversation ends without a word
 to polkit; "dismiss", the window is closed; "never", nothing happens until answer(); "die", the agent leaves the bus.
 
+    Agent(world, alice, "yes", pid=player.pid)  # for another process of hers, in a sandbox, say
+
 Without logind an agent registers for a process, not for a session. Only root may tell polkit that somebody has
 authenticated, so the word goes by a connection of root's, as polkit's own setuid helper does it.
 """
@@ -47,7 +49,7 @@ class Question:
 
 
 class Agent:
-    def __init__(self, world, client, *answers):
+    def __init__(self, world, client, *answers, pid=None):
         self.world = world
         self.client = client
         self.answers = deque(answers or ("yes",))
@@ -56,7 +58,8 @@ class Agent:
         self.own = client.another()
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.serve, daemon=True)
-        subject = ("unix-process", {"pid": ("u", client.pid), "start-time": ("t", start_time(client.pid))})
+        pid = pid or client.pid
+        subject = ("unix-process", {"pid": ("u", pid), "start-time": ("t", start_time(pid))})
         self.own.call(AUTHORITY, "RegisterAuthenticationAgent", "(sa{sv})ss", (subject, "C", "/agent"), **POLKIT)
         self.thread.start()
         # Before its client, which has the process.

@@ -9,6 +9,8 @@ import pytest
 import apps
 from agent import Agent
 from apps import BROKER, await_calls, check, grants, refused, rule, scope_rule, take, why_refused
+from boxed import flatpak
+from sandbox import Unit
 from world import wait_until
 
 LIBRARY, READ, PLAYBACK, PROFILE = "music::library", "music::library:read", "music::playback", "profile"
@@ -220,6 +222,37 @@ def test_refusals_say_what_led_to_them(linked):
     ]
 
 
+def test_record_of_a_unit(linked):
+    with Unit("musicd") as unit:
+        grants(linked, f"[unit:{unit.name}]\nuser = alice\nallow = {READ} {PLAYBACK}\n")
+        client = linked.client("alice")
+        unit.add(client.pid)
+        take(client, [READ])
+    (record,) = trail(linked, "token-disclosed")
+    assert (record["app"], record["unit"], record["decided_by"]) == (f"unit:{unit.name}", unit.name, "table+polkit")
+    assert record["program"] == os.path.realpath("/usr/bin/python3")
+    assert record["chain"] == f"strength=unit pinned={PINNED}; test.conf:3 allow; polkit yes; grant {record['grant']}"
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["on the bus", "through a proxy"])
+def test_flatpak_is_asked_about(linked, proxied):
+    """Its agent is the user's own, outside; whom the bus knows is the app, or its proxy."""
+    player = "flatpak:org.example.Player"
+    grants(linked, f"[{player}]\ndescription = The player\nask = {READ} {PLAYBACK}\n")
+    client = flatpak(linked, "alice", "org.example.Player", proxied)
+    agent = Agent(linked, linked.client("alice"), "yes", pid=client.app.boxes[-1].pid)
+    get(linked, client)
+    (question,) = agent.asked
+    assert (question.action, question.identities) == (CONSENT, [f"uid:{agent.uid()}"])
+    assert question.message == f"The player ({player}) wants to use your Amazon account to: {SEE}; {PLAY}."
+    take(flatpak(linked, "alice", "org.example.Player", proxied), [READ])
+    (given,) = trail(linked, "consent-given")
+    assert (given["app"], given["kind"], given["asked"]) == (player, "flatpak", f"{READ} {PLAYBACK}")
+    # It was said of this app: of no other one, nor of the programs of its user.
+    assert why_refused(flatpak(linked, "alice", "org.example.Radio"), [READ]) == "ConsentRequired"
+    assert why_refused(linked.client("alice"), [READ]) == "ConsentRequired"
+
+
 # --- anything else ---
 
 
@@ -345,22 +378,60 @@ def test_several_rules_are_asked_one_after_another(linked):
     assert len({question.action for question in agent.asked}) == 3
 
 
+def test_once_and_an_administrator(linked):
+    """What was agreed to once is used up by the token, and the administrator is asked once for it."""
+    linked.write_rule("16-agreeing", rule(f'action.id == "{CONSENT}"', "YES"))
+    grants(linked, f"[user:alice]\nallow = {PLAYBACK}\nask = {READ}\n")
+    linked.write_rule("20-test", scope_rule(READ, "AUTH_ADMIN"))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "no", "yes")
+    set_consent(client, "allow", [READ], lasts=("s", "once"))
+    linked.write_rule("16-agreeing", None)
+    with refused("ConsentRequired", READ, "authenticate"):
+        client.get_token([READ])
+    with refused("AccessDenied", READ):
+        get(linked, client)
+    assert check(client, [READ]) == {READ: "ask"}
+    assert not trail(linked, "token-disclosed")
+    linked.broker.restart()  # forgets that somebody was told no
+    again = another(linked, client)
+    get(linked, again)
+    assert [question.action for question in agent.asked] == ["org.lwabroker.scope.music.library.read"] * 2
+    (disclosed,) = trail(linked, "token-disclosed")
+    assert disclosed["decided_by"] == "consent+polkit"
+    assert "; consent once; polkit yes; " in disclosed["chain"]
+    with refused("ConsentRequired", "The owner of the account must agree"):
+        again.get_token([READ])
+
+
 @pytest.mark.parametrize("result", ["AUTH_ADMIN_KEEP", "AUTH_SELF_KEEP"])
 def test_kept_authorisation_is_never_remembered(linked, result):
+    """polkit keeps it, for this process and this action: its yes is asked for anew for each token, though nothing
+    changes that would make the broker forget one."""
     grants(linked, f"[user:alice]\nallow = {READ} {PLAYBACK}\n")
     linked.write_rule("20-test", scope_rule(READ, result))
+    linked.write_rule("19-log", f'polkit.addRule(function(a) {{ if (a.lookup("scope") == "{READ}") polkit.log("asked."); }});')
     client = linked.client("alice")
-    agent = Agent(linked, client, "yes")
+    agent = Agent(linked, client, "yes", "no")
     get(linked, client)
-    assert len(agent.asked) == 1
-    # polkit keeps it, and is asked each time: no other rule has to tell us that it changed.
-    linked.write_rule("30-log", 'polkit.addRule(function(a) { if (a.lookup("scope")) polkit.log("asked."); });')
-    linked.write_rule("19-log", 'polkit.addRule(function(a) { if (a.lookup("scope")) polkit.log("asked."); });')
-    before = linked.polkitd.log().count("asked.")
     for _ in range(3):
-        get(linked, client)
-    assert linked.polkitd.log().count("asked.") > before + 2
-    assert len(agent.asked) >= 1
+        before = linked.polkitd.log().count("asked.")
+        take(client, [READ])
+        wait_until(lambda: linked.polkitd.log().count("asked.") > before, 10 * linked.slowness, "polkit to be asked")
+    assert len(agent.asked) == 1
+    # It is nobody else's.
+    assert why_refused(linked.client("alice"), [READ]) == "ConsentRequired"
+    # A yes that rests on no such thing is remembered, as soon as polkit has told of all its changes.
+    linked.write_rule("20-test", None)
+
+    def is_remembered():
+        take(client, [READ])
+        before = linked.polkitd.log().count("asked.")
+        take(client, [READ])
+        linked.await_rules()  # what polkit logged before is to be read by then
+        return linked.polkitd.log().count("asked.") == before
+
+    wait_until(is_remembered, 30 * linked.slowness, "the answer to be remembered")
 
 
 def test_kept_consent_is_for_one_call(linked):
@@ -416,6 +487,81 @@ def test_rule_changes_meanwhile(linked):
     agent.answer(question, "yes")
     with refused("AccessDenied", READ):
         client.wait(serial, 20 * linked.slowness)
+
+
+def test_rule_wants_somebody_else_meanwhile(linked):
+    """Who answered was good enough for the rule of then. The answers of polkit to both rules look alike."""
+    grants(linked, f"[user:alice]\nallow = {READ} {PLAYBACK}\n")
+    linked.write_rule("20-test", scope_rule(READ, "AUTH_SELF"))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client)
+    first = agent.wait_asked()
+    assert first.identities == [f"uid:{agent.uid()}"]
+    linked.write_rule("20-test", scope_rule(READ, "AUTH_ADMIN"))
+    agent.answer(first, "yes")
+    second = agent.wait_asked(2)
+    assert second.identities == ["uid:0"]
+    agent.answer(second, "no")
+    with refused("AccessDenied", READ):
+        client.wait(serial, 20 * linked.slowness)
+    assert not trail(linked, "token-disclosed")
+
+
+def ask_slowly(world, client):
+    """A GetToken that waits for Amazon by now: what polkit and the person had to say is said."""
+    before = apps.counter(world, "token.refresh_token.requests")
+    world.sim.fault("token", "delay", ms=int(3000 * world.slowness), grant_type="refresh_token")
+    serial = ask(client)
+    wait_until(lambda: apps.counter(world, "token.refresh_token.requests") > before, 15 * world.slowness, "the request")
+    return serial
+
+
+@pytest.fixture
+def authenticated(linked):
+    """alice's program may hold what it asks for if she authenticates; and Amazon is asked for the token."""
+    grants(linked, f"[user:alice]\nallow = {READ} {PLAYBACK}\n")
+    linked.write_rule("20-test", scope_rule(READ, "AUTH_SELF"))
+    linked.broker.restart()  # forgets the token that the login was proven with
+    return linked
+
+
+def test_rule_wants_somebody_else_before_the_token_is_there(authenticated):
+    client = authenticated.client("alice")
+    agent = Agent(authenticated, client, "yes", "no")
+    serial = ask_slowly(authenticated, client)
+    authenticated.write_rule("20-test", scope_rule(READ, "AUTH_ADMIN"))
+    with refused("AccessDenied", READ):
+        client.wait(serial, 30 * authenticated.slowness)
+    assert [question.identities for question in agent.asked] == [[f"uid:{agent.uid()}"], ["uid:0"]]
+
+
+def test_table_asks_before_the_token_is_there(authenticated):
+    """Who authenticated was not asked whether the app may use the account."""
+    client = authenticated.client("alice")
+    agent = Agent(authenticated, client, "yes", "dismiss")
+    serial = ask_slowly(authenticated, client)
+    grants(authenticated, f"[user:alice]\nallow = {PLAYBACK}\nask = {READ}\n")
+    with refused("Cancelled", READ):
+        client.wait(serial, 30 * authenticated.slowness)
+    assert [question.action for question in agent.asked] == ["org.lwabroker.scope.music.library.read", CONSENT]
+
+
+def test_account_is_another_meanwhile(linked):
+    """One that has the same name is not what was agreed to, nor remembered for."""
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client, account="main")
+    first = agent.wait_asked()
+    linked.client("alice").call(apps.ACCOUNTS, "Remove", "s", ("main",))
+    assert apps.link(linked, "alice", [READ, PLAYBACK], "carol") == "main"
+    agent.answer(first, "yes")
+    second = agent.wait_asked(2)
+    assert not trail(linked, "consent-given")
+    agent.answer(second, "dismiss")
+    with refused("Cancelled", READ):
+        client.wait(serial, 20 * linked.slowness)
+    assert check(linked.client("alice"), [READ]) == {READ: "ask"}
 
 
 def test_account_goes_meanwhile(linked):
