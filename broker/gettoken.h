@@ -2,8 +2,8 @@
 #pragma once
 
 /* What the files of GetToken share: gettoken.c reads, decides and finds the account, gettoken-grant.c finds
- * the grant, gettoken-token.c sees to a token, its record and its delivery, gettoken-answer.c words what else
- * there is to say. */
+ * the grant, gettoken-prompt.c has a person asked, gettoken-token.c sees to a token, its record and its
+ * delivery, gettoken-answer.c words what else there is to say. */
 
 #include "broker/account.h"
 #include "broker/broker.h"

@@ -66,11 +66,10 @@ void token_release_all(struct peer *peer);
 /* Tells the holders that it was revoked and forgets them; frees the token if nothing else needs it. `reason`
  * as in org.lwabroker.Broker1.xml. */
 void token_revoke(struct token *token, const char *reason);
-/* After a change of the table: tells the holders that may not hold their token any more, and forgets them:
- * that are denied something of it, or had it by the table alone and would have to ask now. */
 /* The same for one that holds it. */
 void token_revoke_held(struct token *token, struct peer *peer, const char *reason);
-/* After a change of the table: tells the holders that may not hold their token any more, and forgets them. */
+/* After a change of the table: tells the holders that may not hold their token any more, and forgets them:
+ * that are denied something of it, or had it by the table alone and would have to ask now. */
 void tokens_revoke_denied(struct broker *broker, const char *reason);
 /* After the owner of the account took an answer back: the same for this app ("": every app), where its token
  * may carry something that the broker's own verdict does not allow now. */
