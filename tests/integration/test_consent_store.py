@@ -176,7 +176,7 @@ def test_clock_of_before_it_was_given(shim):
 
 
 def test_explain_by_a_clock_that_is_wrong(shim):
-    """It names the line that decides, and what to log in for: a section that ends does not count, however early it seems to be."""
+    """It names the line that decides: a section that ends does not count, however early it seems to be."""
     alice, end = shim.world.client("alice"), time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * DAY))
     shim.world.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\nexpires = {end}\n")
     shim.world.reload()
