@@ -192,3 +192,26 @@ def test_tarball_is_whole():
     ours = [path for path in files() if "/" in path]
     missing = [path for path in ours if not any(path == name or path.startswith(name + "/") for name in listed)]
     assert ours and not missing, "\n".join(missing)
+
+
+# Programs that a bare Debian 12 lacks, and their packages.
+PROGRAMS = {"bwrap": "bubblewrap", "xdg-dbus-proxy": "xdg-dbus-proxy", "sqlite3": "sqlite3", "xmllint": "libxml2-utils", "man": "man-db"}
+
+
+def harness_of(name, found):
+    """The modules of tests/harness that one of them stands on, itself included."""
+    path = f"tests/harness/{name}.py"
+    if name not in found and os.path.exists(os.path.join(TREE, path)):
+        found.add(name)
+        for imported in re.findall(r"^(?:import|from) (\w+)", read(path), re.MULTILINE):
+            harness_of(imported, found)
+    return found
+
+
+@pytest.mark.parametrize("command", ["demo", "up", "bench"])
+def test_dev_installs_what_it_runs(command):
+    """Nobody has these programs already, only because the tests have been run."""
+    packages = re.search(r"^RUN_PACKAGES=\((.*?)\)", read("dev"), re.MULTILINE | re.DOTALL)[1].split()
+    text = "".join(read(f"tests/harness/{name}.py") for name in sorted(harness_of(command, set())))
+    used = {package for program, package in PROGRAMS.items() if re.search(rf'"(/usr/bin/)?{program}"', text)}
+    assert used <= set(packages)
