@@ -6,6 +6,7 @@
 #include "autoconf.h"
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/consent.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/reload.h"
@@ -80,6 +81,22 @@ static void write_grants(struct broker *broker, const struct identity *id, struc
     writer_entry_array_close(w);
 }
 
+static void count_consent(const struct consent *c, void *userdata)
+{
+    *(uint32_t *)userdata += consent_counts(c, wall_sec()) ? 1 : 0;
+}
+
+/* Of the accounts whose logins the caller sees. */
+static uint32_t count_consents(const struct broker *broker, const struct identity *id)
+{
+    const struct account *account;
+    uint32_t n = 0;
+    LIST_FOREACH (account, &broker->accounts, node)
+        if (id->uid == 0 || account->owner.device || account->owner.uid == id->uid)
+            consents_foreach(account, NULL, count_consent, &n);
+    return n;
+}
+
 static void write_problems(struct broker *broker, struct writer *w)
 {
     _cleanup_(policy_problems_clear) struct policy_problems problems = {NULL, 0};
@@ -119,6 +136,7 @@ static void get(struct call *call)
         writer_entry_bool(&w, "narrows", config->narrows_on_refresh);
         writer_entry_uint32(&w, "table_sections", (uint32_t)table_count_sections(broker->table));
         write_problems(broker, &w);
+        writer_entry_uint32(&w, "consents", count_consents(broker, &call->peer->identity));
         writer_entry_string(&w, "polkit", polkit_health(broker->polkit));
         write_store(broker, &w);
         writer_entry_uint64(&w, "uptime", (boottime_usec() - broker->started_usec) / USEC_PER_SEC);

@@ -84,8 +84,9 @@ static void print_broker(struct json_object *status)
     print_line("client id", values_text(status, "client_id"));
     print_health(&t, "store", values_text(status, "store"));
     print_health(&t, "polkit", values_text(status, "polkit"));
-    (void)printf("%-10s %" PRId64 " sections, %zu problems\n", "policy",
-                 values_number(status, "table_sections"), values_count(problems));
+    (void)printf("%-10s %" PRId64 " sections, %zu problems, %" PRId64 " consents\n", "policy",
+                 values_number(status, "table_sections"), values_count(problems),
+                 values_number(status, "consents"));
     for (size_t i = 0; i < values_count(problems); i++)
         (void)printf("  %s%s%s\n", terminal_colour(&t, COLOUR_RED),
                      json_object_get_string(values_item(problems, i)), terminal_colour(&t, COLOUR_PLAIN));

@@ -358,7 +358,7 @@ def status_of(now):
              "next_try_at": ("t", now + 12 * 60 + 30), "refreshes": ("t", 3)}
     dead = {"account": ("s", "old"), "state": ("s", "dead"), "scopes": ("as", ["profile"])}
     return {"version": ("s", "0.1"), "provider": ("s", HOSTILE), "store": ("s", "ok"), "polkit": ("s", "absent"),
-            "table_sections": ("u", 4), "problems": ("as", ["a.conf:3: " + HOSTILE]), "uptime": ("t", 7200),
+            "table_sections": ("u", 4), "consents": ("u", 5), "problems": ("as", ["a.conf:3: " + HOSTILE]), "uptime": ("t", 7200),
             "grants": ("aa{sv}", [grant, dead])}
 
 
@@ -367,7 +367,7 @@ def test_status(bus, broker):
     r = run(bus, "status")
     text = r.stdout.decode()
     assert r.returncode == 0
-    for words in ("4 sections, 1 problems", "in 12 min", "2 min ago", "3 days ago", "dns", "main waits: ",
+    for words in ("4 sections, 1 problems, 5 consents", "in 12 min", "2 min ago", "3 days ago", "dns", "main waits: ",
                   "is the network up?", "The next try is due in 12 min.", "2 h ago", "absent"):
         assert words in text
     assert b"hint: lwactl login --account old profile" in r.stderr

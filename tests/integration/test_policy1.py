@@ -564,6 +564,21 @@ def test_consent_is_set_listed_and_forgotten(asking):
     assert error_of(set_consent, alice, "user:alice", "forget").short == "InvalidArgument"
 
 
+def count_consents(client):
+    return client.call("org.lwabroker.Status1", "Get")["consents"]
+
+
+def test_consents_are_counted(asking):
+    """Those that the caller sees, and that count still."""
+    alice, bob, root = asking.client("alice"), asking.client("bob"), asking.root()
+    assert count_consents(root) == 0
+    set_consent(alice, "user:alice", "allow", [LIBRARY])
+    set_consent(alice, "user:bob", "deny", [])
+    assert [count_consents(client) for client in (alice, bob, root)] == [2, 0, 2]
+    set_consent(alice, "user:alice", "forget")
+    assert [count_consents(client) for client in (alice, bob, root)] == [1, 0, 1]
+
+
 def test_denial_is_final(asking):
     """Also over an administrator's allow; until it is taken back."""
     asking.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\n")
