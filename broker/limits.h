@@ -120,6 +120,8 @@
 #define LIMIT_CATALOGUE_BYTES 262144     /* one file of scopes.d */
 #define LIMIT_TABLE_FILE_BYTES 1048576   /* one file of grants.d */
 #define LIMIT_TABLE_FILES 512            /* files in grants.d; also in scopes.d */
+#define LIMIT_PLAN_SECTIONS 512          /* for one account: Plan compares each with each, on the loop */
+#define LIMIT_PLAN_TABLE_SECTIONS 65536  /* in grants.d, through which Plan looks for them */
 #define LIMIT_POLICY_QUIET_MSEC 200      /* no change in grants.d for so long: it is read */
 #define LIMIT_POLICY_GATHER_MSEC 1000    /* it is read after so long at the latest */
 #define LIMIT_POLICY_RETRY_SEC 5         /* how often what could not be read or watched is tried again */

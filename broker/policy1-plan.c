@@ -27,7 +27,9 @@ struct plan_input {
     struct broker *broker;
     const struct account *account; /* NULL: nobody has logged in yet */
     struct owner owner;
-    const char *id; /* of the account, or the one that a first login would get */
+    const char *id;                 /* of the account, or the one that a first login would get */
+    struct table_section *sections; /* LIMIT_PLAN_SECTIONS */
+    size_t n_sections;
     struct plan_app *apps;
     struct strv names; /* of the apps, as a section's head has them */
     struct plan_grant grants[LIMIT_GRANTS_PER_ACCOUNT];
@@ -44,6 +46,7 @@ static void drop_plan(void *state)
 
 static void plan_input_clear(struct plan_input *in)
 {
+    free(in->sections);
     free(in->apps);
     strv_clear(&in->names);
 }
@@ -78,50 +81,65 @@ static bool counts(const struct plan_input *in, const struct table_section *s, i
            (s->expires_sec == 0 || s->expires_sec > now_sec);
 }
 
+/* The sections that are for this account. -E2BIG: more than can be compared with each other on the loop. */
+static int collect_sections(struct plan_input *in)
+{
+    size_t n = table_count_sections(in->broker->table);
+    int64_t now_sec = verdict_now_sec(in->broker);
+    if (n > LIMIT_PLAN_TABLE_SECTIONS)
+        return -E2BIG;
+    in->sections = calloc(LIMIT_PLAN_SECTIONS, sizeof(*in->sections));
+    if (!in->sections)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct table_section s;
+        table_get_section(in->broker->table, i, &s);
+        if (!counts(in, &s, now_sec))
+            continue;
+        if (in->n_sections == LIMIT_PLAN_SECTIONS)
+            return -E2BIG;
+        in->sections[in->n_sections++] = s;
+    }
+    return 0;
+}
+
 /* One app, or one program of it, has what all sections for it add up to. */
-static void add_up(const struct plan_input *in, const struct table_section *head, int64_t now_sec,
-                   struct plan_app *ret)
+static void add_up(const struct plan_input *in, const struct table_section *head, struct plan_app *ret)
 {
     struct scope_set deny = SCOPE_SET_EMPTY;
     *ret = (struct plan_app){SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
-    for (size_t i = 0; i < table_count_sections(in->broker->table); i++) {
-        struct table_section s;
-        table_get_section(in->broker->table, i, &s);
-        if (strcmp(s.app, head->app) != 0 || (s.exe[0] && strcmp(s.exe, head->exe) != 0) ||
-            !counts(in, &s, now_sec))
+    for (size_t i = 0; i < in->n_sections; i++) {
+        const struct table_section *s = &in->sections[i];
+        if (strcmp(s->app, head->app) != 0 || (s->exe[0] && strcmp(s->exe, head->exe) != 0))
             continue;
-        deny = scope_set_union(deny, s.deny);
-        ret->ask = scope_set_union(ret->ask, s.ask);
-        ret->allow = scope_set_union(ret->allow, s.allow);
+        deny = scope_set_union(deny, s->deny);
+        ret->ask = scope_set_union(ret->ask, s->ask);
+        ret->allow = scope_set_union(ret->allow, s->allow);
     }
     ret->ask = scope_set_minus(ret->ask, deny);
     ret->allow = scope_set_minus(scope_set_minus(ret->allow, deny), ret->ask);
 }
 
-static int add_app(struct plan_input *in, const struct table_section *s, int64_t now_sec)
+static int add_app(struct plan_input *in, const struct table_section *s)
 {
     char name[1024];
     (void)snprintf(name, sizeof(name), "%s%s%s", s->app, s->exe[0] ? " exe:" : "", s->exe);
     if (strv_contains(&in->names, name))
         return 0;
-    add_up(in, s, now_sec, &in->apps[in->names.n]);
+    add_up(in, s, &in->apps[in->names.n]);
     return strv_add(&in->names, name);
 }
 
 static int collect_apps(struct plan_input *in)
 {
-    size_t n = table_count_sections(in->broker->table);
-    int64_t now_sec = verdict_now_sec(in->broker);
-    in->apps = calloc(n + 1, sizeof(*in->apps));
+    int r = collect_sections(in);
+    if (r < 0)
+        return r;
+    in->apps = calloc(in->n_sections + 1, sizeof(*in->apps));
     if (!in->apps)
         return -ENOMEM;
-    int r = 0;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct table_section s;
-        table_get_section(in->broker->table, i, &s);
-        if (counts(in, &s, now_sec))
-            r = add_app(in, &s, now_sec);
-    }
+    for (size_t i = 0; i < in->n_sections && r == 0; i++)
+        r = add_app(in, &in->sections[i]);
     return r;
 }
 
@@ -236,6 +254,11 @@ static const struct account *find_account(struct call *call, const struct plan_c
 
 static void make_plan(struct call *call)
 {
+    static const struct refusal too_many = {
+        .what = "More sections of grants.d are for this account than can be planned for",
+        .remedy = "say in them which accounts (`accounts`) or users (`user`) they are for",
+        .n = LIMIT_PLAN_SECTIONS,
+    };
     const struct plan_call *p = call->state;
     _cleanup_(plan_input_clear) struct plan_input in = {.broker = call->broker};
     _cleanup_plan_ struct plan plan = {.n_logins = 0};
@@ -252,7 +275,9 @@ static void make_plan(struct call *call)
     int r = collect_apps(&in);
     if (r == 0)
         r = plan_make(call->broker->catalogue, in.apps, in.names.n, in.grants, in.n_grants, &plan);
-    if (r < 0)
+    if (r == -E2BIG)
+        call_fail_limited(call, &too_many);
+    else if (r < 0)
         call_fail_errno(call, r, NULL);
     else
         reply(call, &in, &plan);

@@ -526,6 +526,27 @@ def test_plan_of_the_device_and_of_others(managed):
     assert row["grant"] > 0 and row["serves"] == ["user:musicd"]
 
 
+def test_plan_of_a_large_table(managed):
+    """Each section is compared with each, so there is an end to how many; those for other accounts do not count."""
+    alice = managed.client("alice")
+
+    def write(n):
+        mine = "".join(f"[flatpak:org.example.A{i}]\nallow = profile\n" for i in range(n))
+        others = "".join(f"[flatpak:org.example.B{i}]\nallow = profile\naccounts = other\n" for i in range(600))
+        managed.write_grants("people", mine + others)
+        managed.reload()
+
+    write(512)
+    (row,) = plan(alice)
+    assert len(row["serves"]) == 512
+    write(513)
+    error = error_of(plan, alice)
+    assert error.short == "RateLimited" and "(512)" in error.message and "`accounts`" in error.message
+    managed.write_grants("people", f"[user:alice]\nallow = {LIBRARY}\n")
+    managed.reload()
+    assert [row["serves"] for row in plan(alice)] == [["user:alice"]]
+
+
 # --- consents ---------------------------------------------------------------------------------------------
 
 def answers(rows):
