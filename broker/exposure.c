@@ -55,7 +55,8 @@ static const char *find_user(const struct broker *broker, const struct audit_rec
 static bool is_wanted(const struct store_reply *stored, size_t i, const struct exposure_filter *filter)
 {
     const struct audit_record *record = stored->records[i];
-    if (!record->has_fingerprint || (filter->account[0] && strcmp(record->account, filter->account) != 0))
+    if (!record->has_fingerprint || (filter->is_device && record->owner_uid != (uid_t)-1) ||
+        (filter->account[0] && strcmp(record->account, filter->account) != 0))
         return false;
     /* The newest ones come first: an older disclosure of the same token to the same app adds nothing. */
     for (size_t j = 0; j < i; j++)

@@ -14,7 +14,8 @@
 struct exposure_filter {
     char app[IDENTITY_APP_SIZE];                /* "" for all */
     char account[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* "" for all */
-    uid_t uid; /* apps of this user, and apps that hold a token of an account of this user; -1 for all */
+    uid_t uid;      /* apps of this user, and apps that hold a token of an account of this user; -1 for all */
+    bool is_device; /* tokens of the device's accounts only */
 };
 
 /* Reads the trail beside the loop; what the callback gets is good for exposure_reply(). */

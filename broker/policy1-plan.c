@@ -303,12 +303,8 @@ void policy1_begin_plan(struct call *call)
         {"owner", DBUS_TYPE_STRING, &owner, false},
     };
     if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)) ||
-        (account[0] && !policy1_check_account(call, account)))
+        (account[0] && !policy1_check_account(call, account)) || !policy1_check_owner(call, owner))
         return;
-    if (owner[0] && strcmp(owner, "device") != 0) {
-        call_fail(call, BUS_E_INVALID_ARGUMENT, "The owner is \"device\", or left out for the caller.");
-        return;
-    }
     struct plan_call *p = calloc(1, sizeof(*p));
     if (!p) {
         call_fail_no_memory(call);

@@ -35,6 +35,14 @@ bool policy1_check_account(struct call *call, const char *account)
     return false;
 }
 
+bool policy1_check_owner(struct call *call, const char *owner)
+{
+    if (!owner[0] || strcmp(owner, "device") == 0)
+        return true;
+    call_fail(call, BUS_E_INVALID_ARGUMENT, "The owner is \"device\", or left out for the caller.");
+    return false;
+}
+
 bool policy1_owns(const struct call *call, const struct account *account)
 {
     const struct identity *id = &call->peer->identity;
@@ -220,8 +228,10 @@ static void list_exposure(struct call *call)
 static void authorize_list_exposure(struct call *call)
 {
     struct list_exposure *l = call->state;
-    l->filter.uid = l->is_all ? (uid_t)-1 : call->peer->identity.uid;
-    if (l->is_all)
+    l->filter.uid = l->is_all || l->filter.is_device ? (uid_t)-1 : call->peer->identity.uid;
+    if (l->filter.is_device)
+        permit_manage(&l->permit, call, "see who holds tokens of the device's accounts", list_exposure);
+    else if (l->is_all)
         permit_manage(&l->permit, call, "see who holds tokens of all users (without `all`: own ones)",
                       list_exposure);
     else
@@ -231,14 +241,16 @@ static void authorize_list_exposure(struct call *call)
 static void begin_list_exposure(struct call *call)
 {
     dbus_bool_t is_all = FALSE;
-    const char *app = "", *account = "";
+    const char *app = "", *account = "", *owner = "";
     struct reader_option options[] = {
         {"app", DBUS_TYPE_STRING, &app, false},
         {"account", DBUS_TYPE_STRING, &account, false},
+        {"owner", DBUS_TYPE_STRING, &owner, false},
         {"all", DBUS_TYPE_BOOLEAN, &is_all, false},
     };
     if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)) ||
-        (app[0] && !policy1_check_app(call, app)) || (account[0] && !policy1_check_account(call, account)))
+        (app[0] && !policy1_check_app(call, app)) || (account[0] && !policy1_check_account(call, account)) ||
+        !policy1_check_owner(call, owner))
         return;
     struct list_exposure *l = calloc(1, sizeof(*l));
     if (!l) {
@@ -247,6 +259,7 @@ static void begin_list_exposure(struct call *call)
     }
     l->call = call;
     l->is_all = is_all;
+    l->filter.is_device = owner[0] != '\0';
     (void)snprintf(l->filter.app, sizeof(l->filter.app), "%s", app);
     (void)snprintf(l->filter.account, sizeof(l->filter.account), "%s", account);
     call->state = l;

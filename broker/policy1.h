@@ -10,6 +10,7 @@
 /* Answers InvalidArgument and returns false for what names no app, and no account. */
 bool policy1_check_app(struct call *call, const char *app);
 bool policy1_check_account(struct call *call, const char *account);
+bool policy1_check_owner(struct call *call, const char *owner); /* "" or device */
 
 struct account;
 /* Whether the account is the caller's own, and not locked. */

@@ -139,7 +139,30 @@ static int run_default(const struct command *command, const struct arguments *ar
     return r == CTL_OK ? say("", arguments->operands[1], " is now the default account.\n") : r;
 }
 
-/* The tokens of the account that apps hold, as far as the caller may know; else NULL. */
+/* Of an account that the caller can remove. */
+static bool is_devices(struct bus *bus, const char *account)
+{
+    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
+    _cleanup_json_ struct json_object *accounts = NULL;
+    if (bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_ACCOUNTS, "List", &call) != CTL_OK)
+        return false;
+    struct writer w;
+    writer_begin(&w, call);
+    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
+    writer_close(&w);
+    if (writer_end(&w) == 0)
+        reply = bus_try(bus, call, "aa{sv}");
+    if (!reply || values_from_message(reply, 0, VALUES_EXACT, &accounts) != 0)
+        return false;
+    for (size_t i = 0; i < values_count(accounts); i++) {
+        struct json_object *row = values_item(accounts, i);
+        if (strcmp(values_text(row, "id"), account) == 0)
+            return strcmp(values_text(row, "owner"), "device") == 0;
+    }
+    return false;
+}
+
+/* The tokens of the account that apps hold, if the caller may know all of them; else NULL. */
 static struct json_object *exposure_of(const struct arguments *arguments, const char *account)
 {
     _cleanup_bus_ struct bus bus = {NULL};
@@ -152,6 +175,8 @@ static struct json_object *exposure_of(const struct arguments *arguments, const 
     writer_begin(&w, call);
     writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_string(&w, "account", account);
+    if (is_devices(&bus, account))
+        writer_entry_string(&w, "owner", "device");
     writer_close(&w);
     if (writer_end(&w) == 0)
         reply = bus_try(&bus, call, "aa{sv}");

@@ -366,14 +366,18 @@ def test_revoke_asks_at_a_terminal(bus, broker, answer, code):
 
 def test_removing_an_account_tells_which_tokens_are_out(bus, broker):
     broker.replies["ListExposure"] = rows(token())
+    broker.replies["List"] = lambda _: ("aa{sv}", ([{"id": ("s", "main"), "owner": ("s", "alice")},
+                                                    {"id": ("s", "tv"), "owner": ("s", "device")}],))
     broker.replies["Remove"] = lambda *_: ("", ())
     r = run(bus, "accounts", "remove", "main", "--yes", "--interactive")
     text = r.stdout.decode()
     assert r.returncode == 0 and "Removed main" in text and re.search(r"t7 +in 30 min +%s profile\n" % LIBRARY, text), text
     assert "TOLD" not in text, "they are told in a moment"
     assert text.count("https://amazon.com/ap/adam") == 1
-    assert [c[0] for c in broker.calls] == ["ListExposure", "Remove"]
+    assert [c[0] for c in broker.calls] == ["List", "ListExposure", "Remove"]
     assert broker.last("ListExposure")[1:] == (({"account": ("s", "main")},), False), "no prompt for a mere list"
+    run(bus, "accounts", "remove", "tv", "--yes")
+    assert broker.last("ListExposure")[1] == ({"account": ("s", "tv"), "owner": ("s", "device")},), "of all users' apps"
 
 
 @pytest.mark.parametrize("answer", ["refused", "malformed"])

@@ -163,6 +163,7 @@ def test_removal_tells_what_is_left(linked):  # noqa: F811
     lwactl(linked, "musicd", "token", LIBRARY)
     text = lwactl(linked, "root", "accounts", "remove", "device", "--yes").stdout
     assert "Removed device" in text
+    assert re.search(r"^user:musicd +musicd +device +\S+ +in \d+ min +music::library$", text, re.M), text
     log_in(linked, "profile")
     lwactl(linked, "alice", "token", "profile")
     text = lwactl(linked, "alice", "accounts", "remove", "main", "--yes").stdout

@@ -907,6 +907,20 @@ def test_exposure_says_who_was_told(managed):
     assert [row["told"] for row in list_exposure(managed.root(), all=True, app="user:musicd")] == [False]
 
 
+def test_exposure_of_the_device(managed):
+    """Of all users, for who may manage policy; what users hold of their own is not in it."""
+    link_device(managed, [LIBRARY])
+    link(managed, "alice", ["profile"])
+    take(managed.client("musicd"), [LIBRARY])
+    take(managed.client("alice"), ["profile"])
+    for options in ({"owner": "device"}, {"owner": "device", "account": "device"}):
+        (row,) = list_exposure(managed.root(), **options)
+        assert (row["app"], row["owner"]) == ("user:musicd", "device")
+        assert error_of(list_exposure, managed.client("alice"), **options).short in ("AccessDenied", "ConsentRequired")
+    assert list_exposure(managed.root(), owner="device", account="main") == []
+    assert error_of(list_exposure, managed.root(), owner="alice").short == "InvalidArgument"
+
+
 def test_exposure_ends_when_the_token_does(managed):
     managed.sim.set(token_lifetime=3)
     link(managed, "alice", [LIBRARY])
