@@ -15,6 +15,7 @@
 All of them end with their `with`, at the latest with the world.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -170,7 +171,7 @@ for line in sys.stdin:
     word, value = line.rstrip("\\n").split(" ", 1)
     if word == "enter":
         os.fchdir(home)
-        os.chroot(value)
+        os.chroot(value.lstrip("/") or ".")  # not below the root that it has
     elif word == "become":
         os.setresuid(int(value), int(value), int(value))
     elif word == "exit":
@@ -215,7 +216,7 @@ class Roamer:
 FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_INIT, FUSE_INTERRUPT, FUSE_BATCH_FORGET = 1, 2, 3, 26, 36, 42
 FUSE_HEADER, FUSE_OUT = struct.Struct("=IIQQIIIHH"), struct.Struct("=IiQ")
 S_IFDIR = 0o040000
-MNT_DETACH = 2
+MS_BIND, MNT_DETACH = 4096, 2
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -285,6 +286,16 @@ class SilentRoot:
             held, self.held = self.held, []
         for unique in held:
             self.reply(unique, -error)
+
+    @contextlib.contextmanager
+    def mounted_again(self, path):
+        os.mkdir(path)
+        if libc.mount(self.path.encode(), path.encode(), None, MS_BIND, None) != 0:
+            raise WorldError(f"no bind mount: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield path
+        finally:
+            libc.umount2(path.encode(), MNT_DETACH)
 
     def end(self):
         """Whoever hangs in it is let go by the end of the file system; nothing else would."""

@@ -412,6 +412,18 @@ def test_root_is_swapped_meanwhile(identd, world, silent):
     assert identd.ask(roamer.pid, "alice").status == OK
 
 
+def test_root_is_swapped_for_another_mount_of_it(identd, world, silent):
+    """The same folder, but what is mounted in it can be another thing."""
+    roamer = Roamer(world, "alice")
+    number = hang(identd, silent, roamer)
+    with silent.mounted_again(world.path("again")) as again:
+        roamer.enter(again)
+        silent.answer()
+        assert identd.wait(number).status == UNREADABLE
+        assert identd.ask(roamer.pid, "alice").status == OK
+        roamer.enter(".")
+
+
 def test_process_ends_meanwhile(identd, world, silent):
     roamer = Roamer(world, "alice")
     number = hang(identd, silent, roamer)
