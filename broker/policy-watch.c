@@ -10,6 +10,7 @@
 #include "broker/limits.h"
 #include "broker/timer.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/log.h"
 
 #include <string.h>
@@ -56,19 +57,12 @@ static void note_change(struct policy_watch *w)
     wait_to_read(w, left < quiet ? left : quiet);
 }
 
-static bool has_suffix(const char *name, const char *suffix)
-{
-    size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && strcmp(name + n - m, suffix) == 0;
-}
-
 /* A change of the folder itself comes with its own name, or with none. */
 static void on_event(uv_fs_event_t *handle, const char *name, int events _unused_, int status)
 {
     struct policy_watch *w = handle->data;
     bool is_folder = handle == &w->watches[0];
-    if (status < 0 || !name || strcmp(name, w->name) == 0 ||
-        (is_folder && name[0] != '.' && has_suffix(name, ".conf")))
+    if (status < 0 || !name || strcmp(name, w->name) == 0 || (is_folder && file_is_listed(name, ".conf")))
         note_change(w);
 }
 

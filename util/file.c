@@ -117,11 +117,11 @@ static void closedirp(DIR **d)
         (void)closedir(*d);
 }
 
-static bool has_suffix(const char *name, const char *suffix)
+bool file_is_listed(const char *name, const char *suffix)
 {
     size_t n = strlen(name);
     size_t m = strlen(suffix);
-    return n >= m && strcmp(name + n - m, suffix) == 0;
+    return name[0] != '.' && n >= m && strcmp(name + n - m, suffix) == 0;
 }
 
 static int add_path(struct strv *paths, const char *dir, const char *name)
@@ -146,7 +146,7 @@ static int read_names(DIR *d, const char *dir, const char *suffix, size_t max, s
         const struct dirent *entry = readdir(d);
         if (!entry)
             return -errno;
-        if (entry->d_name[0] == '.' || !has_suffix(entry->d_name, suffix))
+        if (!file_is_listed(entry->d_name, suffix))
             continue;
         if (n++ >= max)
             return -E2BIG;

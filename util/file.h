@@ -22,6 +22,8 @@ int file_read_trusted(const char *path, size_t max, char **ret_text, size_t *ret
  * such names. A missing directory has none. As file_read_trusted(), -EPERM for a directory that is not
  * root's, or that others can write: who can remove a file from it can take a denial away. */
 int file_list(const char *dir, const char *suffix, size_t max, struct strv *paths) _must_check_;
+/* Whether it would list an entry of this name. */
+bool file_is_listed(const char *name, const char *suffix);
 
 /* Makes a memfd (CLOEXEC) that holds the n bytes and is sealed against every change. Owned by the caller. */
 int file_new_sealed(const char *name, const void *bytes, size_t n, int *ret_fd) _must_check_;
