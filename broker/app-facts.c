@@ -3,6 +3,7 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "policy/app-name.h"
 
 #include <string.h>
 
@@ -133,7 +134,7 @@ bool app_facts_find(struct broker *broker, const struct identity *caller, const 
     }
     struct identity *id = &ret->identity;
     (void)snprintf(id->app, sizeof(id->app), "%s", app);
-    id->kind = (enum subject_kind)subject_kind_from_app(app);
+    id->kind = (enum subject_kind)app_kind_from_name(app);
     id->strength = strength_of(id->kind);
     id->is_pinned = true;
     id->uid = SOME_SYSTEM_UID;

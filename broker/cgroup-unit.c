@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/cgroup-unit.h"
 
+#include "policy/app-name.h"
+
 #include <string.h>
 
 /* A path, as a piece of the text. */
@@ -9,40 +11,13 @@ struct piece {
     size_t n;
 };
 
-/* Units of the other types have no processes. */
-static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
-
-/* --- names --------------------------------------------------------------------------------------------- */
+/* --- paths --------------------------------------------------------------------------------------------- */
 
 static bool has_suffix(const char *s, size_t n, const char *suffix)
 {
     size_t m = strlen(suffix);
     return n > m && memcmp(s + n - m, suffix, m) == 0;
 }
-
-static bool is_unit(const char *s, size_t n)
-{
-    static const char others[] = ":_.\\-@";
-    bool has_type = false;
-    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-        has_type |= has_suffix(s, n, suffixes[i]);
-    if (!has_type || n >= CGROUP_UNIT_SIZE || s[0] == '@' || s[0] == '.')
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_word && (c == '\0' || !strchr(others, c)))
-            return false;
-    }
-    return true;
-}
-
-bool cgroup_unit_is_valid(const char *name)
-{
-    return is_unit(name, strnlen(name, CGROUP_UNIT_SIZE));
-}
-
-/* --- paths --------------------------------------------------------------------------------------------- */
 
 /* Takes the next component off the path: false at its end. */
 static bool take_component(struct piece *path, struct piece *ret)
@@ -100,10 +75,12 @@ static void find_unit(struct piece path, char ret_unit[static CGROUP_UNIT_SIZE])
         is_there = take_component(&path, &component);
         unescape(&component);
     } while (is_there && has_suffix(component.start, component.n, ".slice"));
-    if (!is_there || !is_unit(component.start, component.n))
+    if (!is_there || component.n >= CGROUP_UNIT_SIZE)
         return;
     memcpy(ret_unit, component.start, component.n);
     ret_unit[component.n] = '\0';
+    if (!app_unit_is_valid(ret_unit))
+        ret_unit[0] = '\0';
 }
 
 /* --- text ---------------------------------------------------------------------------------------------- */

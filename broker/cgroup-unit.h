@@ -18,6 +18,3 @@ enum { CGROUP_UNIT_E_MALFORMED = 1 };
  * is none or nobody uses it, that of v2 (`0::`). From within a cgroup namespace paths beyond its root
  * begin with `/..`, as often as it takes: what follows must be /system.slice all the same. */
 int cgroup_unit_parse(const char *text, size_t n, char ret_unit[static CGROUP_UNIT_SIZE]) _must_check_;
-
-/* A name that systemd would give a unit that has processes. */
-bool cgroup_unit_is_valid(const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/flatpak-info.h"
 
+#include "policy/app-name.h"
 #include "util/utf8.h"
 
 #include <string.h>
@@ -13,48 +14,6 @@ struct reader {
     const char *name; /* in the text, n_name bytes */
     size_t n_name;
 };
-
-/* --- ids ----------------------------------------------------------------------------------------------- */
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_element(const char *s, size_t n, bool is_last)
-{
-    if (n == 0 || is_digit(s[0]))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!is_letter(s[i]) && !is_digit(s[i]) && !(is_last && s[i] == '-'))
-            return false;
-    return true;
-}
-
-bool flatpak_id_is_valid(const char *id)
-{
-    size_t n = strnlen(id, FLATPAK_ID_SIZE);
-    unsigned n_periods = 0;
-    if (n == FLATPAK_ID_SIZE)
-        return false;
-    for (const char *element = id;;) {
-        const char *period = strchr(element, '.');
-        size_t length = period ? (size_t)(period - element) : strlen(element);
-        if (!is_element(element, length, !period))
-            return false;
-        if (!period)
-            return n_periods >= 2;
-        n_periods++;
-        element = period + 1;
-    }
-}
-
-/* --- text ---------------------------------------------------------------------------------------------- */
 
 static bool is_plain(const char *text, size_t n)
 {
@@ -135,7 +94,7 @@ int flatpak_info_parse(const char *text, size_t n, char ret_id[static FLATPAK_ID
         return FLATPAK_INFO_E_MALFORMED;
     memcpy(id, r.name, r.n_name);
     id[r.n_name] = '\0';
-    if (!flatpak_id_is_valid(id))
+    if (!app_flatpak_is_valid(id))
         return FLATPAK_INFO_E_MALFORMED;
     memcpy(ret_id, id, r.n_name + 1);
     return 0;

@@ -15,7 +15,3 @@ enum { FLATPAK_INFO_E_MALFORMED = 1 };
  * nothing in `ret_id`: not UTF-8, a NUL or other control character, a line that is neither group, key nor
  * comment, a second [Application] or name, none of them, or an id that Flatpak would not accept. */
 int flatpak_info_parse(const char *text, size_t n, char ret_id[static FLATPAK_ID_SIZE]) _must_check_;
-
-/* As Flatpak has it: at least two periods; elements begin with a letter or `_` and go on with these and
- * digits; `-` is for the last element only. At most 255 bytes. */
-bool flatpak_id_is_valid(const char *id);

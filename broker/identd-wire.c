@@ -3,6 +3,7 @@
 
 #include "broker/cgroup-unit.h"
 #include "broker/flatpak-info.h"
+#include "policy/app-name.h"
 #include "util/utf8.h"
 
 #include <string.h>
@@ -34,8 +35,8 @@ bool identd_answer_is_valid(const struct identd_answer *a)
         return true;
     return a->is_foreign <= 1 && a->is_pinned <= 1 && ends(a->flatpak, sizeof(a->flatpak)) &&
            ends(a->unit, sizeof(a->unit)) && ends(a->exe, sizeof(a->exe)) &&
-           (!a->flatpak[0] || flatpak_id_is_valid(a->flatpak)) &&
-           (!a->unit[0] || cgroup_unit_is_valid(a->unit)) && (!a->exe[0] || identd_exe_is_valid(a->exe));
+           (!a->flatpak[0] || app_flatpak_is_valid(a->flatpak)) &&
+           (!a->unit[0] || app_unit_is_valid(a->unit)) && (!a->exe[0] || identd_exe_is_valid(a->exe));
 }
 
 void identd_answer_fail(struct identd_answer *answer, enum identd_status status)

@@ -12,6 +12,7 @@
 #include "broker/permit.h"
 #include "broker/policy1.h"
 #include "broker/verdict.h"
+#include "policy/app-name.h"
 #include "policy/plan.h"
 
 #include <string.h>
@@ -67,11 +68,11 @@ static bool may_be_owners(const struct plan_input *in, const struct table_sectio
     (void)snprintf(number, sizeof(number), "%u", (unsigned)in->owner.uid);
     (void)snprintf(user, sizeof(user), "user:%s", in->owner.name);
     (void)snprintf(uid, sizeof(uid), "uid:%s", number);
-    bool is_user = subject_kind_from_app(s->app) == SUBJECT_USER;
+    bool is_user = app_kind_from_name(s->app) == SUBJECT_USER;
     if (is_user && strcmp(s->app, user) != 0 && strcmp(s->app, uid) != 0)
         return false;
     if (s->users->n == 0)
-        return subject_kind_from_app(s->app) != SUBJECT_SYSTEM_UNIT || subject_is_system_uid(in->owner.uid);
+        return app_kind_from_name(s->app) != SUBJECT_SYSTEM_UNIT || subject_is_system_uid(in->owner.uid);
     return strv_contains(s->users, in->owner.name) || strv_contains(s->users, number);
 }
 

@@ -12,6 +12,7 @@
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/permit.h"
+#include "policy/app-name.h"
 
 #include <string.h>
 
@@ -19,7 +20,7 @@
 
 bool policy1_check_app(struct call *call, const char *app)
 {
-    if (subject_kind_from_app(app) >= 0)
+    if (app_kind_from_name(app) >= 0)
         return true;
     call_fail(call, BUS_E_INVALID_ARGUMENT,
               "An app is named as flatpak:ID, snap:NAME.APP, unit:NAME.service, user:NAME or uid:NUMBER; see "

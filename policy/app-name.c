@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
-/* The rules are those of broker/flatpak-info.c, cgroup-unit.c, snap-label.c and identity-user.c, which form
- * the names; tests/unit/test-app-name.c holds them against each other. */
-
 #include "policy/app-name.h"
 
 #include "util/cleanup.h"
@@ -74,7 +70,8 @@ bool app_user_is_valid(const char *user)
 
 /* --- units --------------------------------------------------------------------------------------------- */
 
-static bool is_unit(const char *name)
+/* Units of the other types have no processes. */
+bool app_unit_is_valid(const char *name)
 {
     static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
     size_t n = strlen(name);
@@ -97,7 +94,7 @@ static bool is_element(struct piece element, bool is_last)
            !strchr(DIGITS, element.s[0]);
 }
 
-static bool is_flatpak(const char *id)
+bool app_flatpak_is_valid(const char *id)
 {
     struct piece rest = piece_of(id), element;
     unsigned periods = 0;
@@ -134,28 +131,32 @@ static bool is_snap_name(struct piece piece)
     return !has_key || (key.n <= SNAP_KEY_BYTES_MAX && consists_of(key, LOWER DIGITS));
 }
 
-static bool is_snap(const char *text)
+bool app_snap_is_valid(const char *name)
 {
-    struct piece app = piece_of(text), name;
-    return cut(&app, '.', &name) && is_snap_name(name) && app.n <= SNAP_APP_BYTES_MAX &&
+    struct piece app = piece_of(name), snap;
+    return cut(&app, '.', &snap) && is_snap_name(snap) && app.n <= SNAP_APP_BYTES_MAX &&
            is_hyphenated(app, LOWER UPPER DIGITS);
 }
 
 /* --- all ----------------------------------------------------------------------------------------------- */
 
-bool app_name_is_valid(const char *app)
+int app_kind_from_name(const char *app)
 {
     static const struct {
         const char *prefix;
         bool (*is_valid)(const char *name);
+        enum subject_kind kind;
     } kinds[] = {
-        {"user:", is_user},       {"uid:", is_uid},   {"unit:", is_unit},
-        {"flatpak:", is_flatpak}, {"snap:", is_snap},
+        {"user:", is_user, SUBJECT_USER},
+        {"uid:", is_uid, SUBJECT_USER},
+        {"unit:", app_unit_is_valid, SUBJECT_SYSTEM_UNIT},
+        {"flatpak:", app_flatpak_is_valid, SUBJECT_FLATPAK},
+        {"snap:", app_snap_is_valid, SUBJECT_SNAP},
     };
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t n = strlen(kinds[i].prefix);
         if (strncmp(app, kinds[i].prefix, n) == 0)
-            return kinds[i].is_valid(app + n);
+            return kinds[i].is_valid(app + n) ? (int)kinds[i].kind : -1;
     }
-    return false;
+    return -1;
 }

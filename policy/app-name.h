@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The names that apps can have, of each kind as what vouches for them forms it. A section of grants.d with
- * another name would never fit anyone: it is a typing error, perhaps in a denial. Pure code. */
+/* The names that apps can have, of each kind: the one place with these rules, for the names that are found in
+ * /proc and for those that people write. A section of grants.d with another name would never fit anyone: it
+ * is a typing error, perhaps in a denial. Pure code. */
 
-#include <stdbool.h>
+#include "policy/subject.h"
 
-#define APP_NAME_BYTES_MAX 263 /* "flatpak:" and 255 */
-
-/* One of
+/* Which kind of app is named so; -1 for what names no app: one in an unknown sandbox has no name. One of
  *   user:NAME     letters, digits, `.`, `_`, `-`; at most 63
  *   uid:NUMBER    without leading zeros, at most 4294967294
  *   unit:NAME     as systemd has it, of a type that has processes: ".service", ".scope", ".socket", ".mount",
@@ -17,7 +16,12 @@
  *                 the last one only
  *   snap:NAME.APP as snapd has it
  */
-bool app_name_is_valid(const char *app);
+int app_kind_from_name(const char *app);
+
+/* The same without the kind: "org.example.Player", "musicd.service", "player.app". */
+bool app_flatpak_is_valid(const char *id);
+bool app_unit_is_valid(const char *name);
+bool app_snap_is_valid(const char *name);
 
 /* The name or number of a user, as the key `user` has it; a name of digits only is a number. */
 bool app_user_is_valid(const char *user);

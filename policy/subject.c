@@ -33,32 +33,6 @@ int subject_strength_from_name(const char *name)
     return -1;
 }
 
-int subject_kind_from_app(const char *app)
-{
-    static const char digits[] = "0123456789";
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    static const char unit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:@\\";
-    static const struct {
-        const char *prefix;
-        const char *can;
-        size_t longest;
-        enum subject_kind kind;
-    } forms[] = {
-        {"user:", letters, 63, SUBJECT_USER},      {"uid:", digits, 10, SUBJECT_USER},
-        {"unit:", unit, 255, SUBJECT_SYSTEM_UNIT}, {"flatpak:", letters, 255, SUBJECT_FLATPAK},
-        {"snap:", letters, 255, SUBJECT_SNAP},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-        size_t n = strlen(forms[i].prefix);
-        if (strncmp(app, forms[i].prefix, n) != 0)
-            continue;
-        size_t length = strlen(app + n);
-        bool fits = length >= 1 && length <= forms[i].longest && strspn(app + n, forms[i].can) == length;
-        return fits ? (int)forms[i].kind : -1;
-    }
-    return -1;
-}
-
 /* login.defs: SYS_UID_MAX is 999; systemd.exec(5), DynamicUser: 61184 to 65519. */
 bool subject_is_system_uid(uid_t uid)
 {

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define SUBJECT_APP_BYTES_MAX 263 /* "flatpak:" and 255 bytes */
-
 enum subject_kind {
     SUBJECT_USER,
     SUBJECT_SYSTEM_UNIT,
@@ -36,9 +34,6 @@ struct subject {
     bool is_pinned; /* the process looked at is surely the one that connected */
 };
 
-/* What kind of app is named so: "flatpak:", "snap:", "unit:", "user:" or "uid:" and what can stand there, at
- * most SUBJECT_APP_BYTES_MAX bytes. -1 for what names no app: one in an unknown sandbox has no name. */
-int subject_kind_from_app(const char *app);
 /* "user", "unit", "flatpak", "snap", "unknown" */
 const char *subject_kind_name(enum subject_kind kind);
 /* "asserted", "uid", "sandbox", "unit", "label" */

@@ -75,7 +75,7 @@ static int take_head(struct reading *r, const struct ini_entry *entry, struct in
         if (!is_exe(exe))
             return ini_refuse(problem, "\"%.80s\" is no absolute path in its shortest form", exe);
     }
-    if (!app_name_is_valid(app))
+    if (app_kind_from_name(app) < 0)
         return ini_refuse(problem,
                           "\"%.60s\" does not name an app: user:NAME, uid:NUMBER, unit:NAME.service, "
                           "flatpak:ID or snap:NAME.APP",

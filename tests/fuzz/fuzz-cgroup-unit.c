@@ -3,6 +3,7 @@
 /* The text of /proc/PID/cgroup, in which users name some of the folders (broker/cgroup-unit.h). */
 
 #include "broker/cgroup-unit.h"
+#include "policy/app-name.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     }
     require_printable(unit, sizeof(unit));
-    require(unit[0] == '\0' || (cgroup_unit_is_valid(unit) && memmem(exact, n, unit, strlen(unit)) &&
+    require(unit[0] == '\0' || (app_unit_is_valid(unit) && memmem(exact, n, unit, strlen(unit)) &&
                                 memmem(exact, n, "/system.slice/", strlen("/system.slice/"))));
     return 0;
 }

@@ -3,6 +3,7 @@
 /* A /.flatpak-info that whoever made the sandbox wrote (broker/flatpak-info.h). */
 
 #include "broker/flatpak-info.h"
+#include "policy/app-name.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     }
     require_printable(id, sizeof(id));
-    require(flatpak_id_is_valid(id));
+    require(app_flatpak_is_valid(id));
     /* It stands there as it is, and once more would be too often. */
     char line[FLATPAK_ID_SIZE + 32];
     (void)snprintf(line, sizeof(line), "\n[Application]\nname=%s\n", id);

@@ -119,7 +119,7 @@ static void check_sections(const struct table *t)
         table_get_section(t, i, &section);
         require(strcmp(before, section.app) <= 0);
         before = section.app;
-        require(app_name_is_valid(section.app) && section.place.line > 0);
+        require(app_kind_from_name(section.app) >= 0 && section.place.line > 0);
         require(section.exe[0] == '\0' || section.exe[0] == '/');
         require(utf8_is_valid(section.description, strlen(section.description)));
         require(section.expires_sec >= 0 &&

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "broker/cgroup-unit.h"
+#include "policy/app-name.h"
 
 #include <string.h>
 
@@ -110,7 +111,7 @@ static void test_length(void **state _unused_)
         char name[300], text[400], unit[CGROUP_UNIT_SIZE];
         memset(name, 'a', n - 8);
         memcpy(name + n - 8, ".service", sizeof(".service"));
-        assert_int_equal(cgroup_unit_is_valid(name), n <= 255);
+        assert_int_equal(app_unit_is_valid(name), n <= 255);
         int size = snprintf(text, sizeof(text), "0::/system.slice/%s\n", name);
         assert_int_equal(cgroup_unit_parse(text, (size_t)size, unit), 0);
         assert_string_equal(unit, n <= 255 ? name : "");

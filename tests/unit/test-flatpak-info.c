@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "broker/flatpak-info.h"
+#include "policy/app-name.h"
 
 #include <string.h>
 
@@ -104,10 +105,10 @@ static void test_ids(void **state _unused_)
         "..",      "...",     "a.b.c:d",  "a.b.c\\", "org.example.Player;name=x",
     };
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-        if (!flatpak_id_is_valid(good[i]))
+        if (!app_flatpak_is_valid(good[i]))
             fail_msg("refused: %s", good[i]);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        if (flatpak_id_is_valid(bad[i]))
+        if (app_flatpak_is_valid(bad[i]))
             fail_msg("taken: %s", bad[i]);
 }
 
@@ -118,7 +119,7 @@ static void test_length(void **state _unused_)
         char long_id[300] = "a.b.";
         memset(long_id + 4, 'c', n - 4);
         long_id[n] = '\0';
-        assert_int_equal(flatpak_id_is_valid(long_id), n <= 255);
+        assert_int_equal(app_flatpak_is_valid(long_id), n <= 255);
         int size = snprintf(text, sizeof(text), "[Application]\nname=%s\n", long_id);
         assert_int_equal(flatpak_info_parse(text, (size_t)size, id), n <= 255 ? 0 : FLATPAK_INFO_E_MALFORMED);
         if (n <= 255)
