@@ -29,6 +29,8 @@ Running; Ctrl-C stops it all. In other terminals, in {tree}:
     ./dev as alice lwactl accounts
     ./dev as alice lwactl status
     ./dev as root lwactl audit
+    ./dev as root lwactl explain user:weatherd music::library:read
+    ./dev as root lwactl plan --device
 
   The other ways to log in; the browser shows the simulator's page, and no page at https://app.example:
     ./dev as alice lwactl login --browser --port 8123 music::library:read       (a browser of alice's or root's)
@@ -58,11 +60,12 @@ Running; Ctrl-C stops it all. In other terminals, in {tree}:
     curl -X POST http://127.0.0.1:{control}/clear-faults
 
   To change: {conf}/broker.conf and grants.d/*.conf, then
-    kill -HUP {broker}
+    ./dev as root lwactl policy check
+    ./dev as root lwactl reload
   polkit rules: {rules}/*.rules (taken up at once). Logs: {logs}/
 """
 
-GRANTS = """# What the apps of this playground may have; edit, then send the broker SIGHUP.
+GRANTS = """# What the apps of this playground may have; edit, then: ./dev as root lwactl reload
 [user:alice]
 allow = profile music::library:read
 
@@ -101,7 +104,6 @@ def play(stage, tree):
         conf=world.path("conf"),
         rules=world.path("polkit/rules"),
         logs=world.path("log"),
-        broker=world.broker.pid,
         tree=tree,
         **world.sim.ports(),
     )

@@ -17,8 +17,8 @@ from world import wait_until
 REAL_API = "https://api.music.amazon.dev/v1"
 
 
-def readme():
-    with open(os.path.join(os.environ["LWA_SRC_DIR"], "README.md"), encoding="utf-8") as file:
+def readme(name="README.md"):
+    with open(os.path.join(os.environ["LWA_SRC_DIR"], name), encoding="utf-8") as file:
         return file.read()
 
 
@@ -105,11 +105,13 @@ def test_commands_of_dev():
                 assert command == "help" or re.search(rf"^  {command}\b", told, re.MULTILINE), command
 
 
-def test_links_and_paths_exist():
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_and_paths_exist(document):
     """What the documents point at is there."""
     root = os.environ["LWA_SRC_DIR"]
-    text = readme()
+    text = readme(document)
     names = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    names += re.findall(r"man -l ([\w./-]+)", text)
     names += re.findall(r"`((?:broker|client|dbus|policy|tests|util)/[\w./-]*)`", text)
     missing = [name for name in names if not os.path.exists(os.path.join(root, name))]
     assert names and not missing
