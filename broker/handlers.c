@@ -35,6 +35,19 @@ bool handlers_read_options(struct call *call, unsigned index, struct reader_opti
     return false;
 }
 
+static void fail_unlisted(struct call *call, const char *name)
+{
+    const char *nearest = catalogue_nearest(call->broker->catalogue, name);
+    if (nearest)
+        call_fail(call, BUS_E_INVALID_SCOPE,
+                  "The scope %s is in no catalogue; the nearest is %s. An administrator can add scopes in "
+                  "scopes.d.",
+                  name, nearest);
+    else
+        call_fail(call, BUS_E_INVALID_SCOPE,
+                  "The scope %s is in no catalogue; an administrator can add it in scopes.d.", name);
+}
+
 static bool find_scopes(struct call *call, const struct strv *names, struct scope_set *ret)
 {
     struct broker *broker = call->broker;
@@ -50,8 +63,7 @@ static bool find_scopes(struct call *call, const struct strv *names, struct scop
         }
         int index = catalogue_find(broker->catalogue, name);
         if (index < 0) {
-            call_fail(call, BUS_E_INVALID_SCOPE,
-                      "The scope %s is in no catalogue; an administrator can add it in scopes.d.", name);
+            fail_unlisted(call, name);
             return false;
         }
         scope_set_add(&set, index);

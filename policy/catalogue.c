@@ -9,6 +9,8 @@
 
 #include "policy/catalogue.h"
 
+#include "util/edit-distance.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -143,6 +145,21 @@ int catalogue_find(const struct catalogue *c, const char *name)
 {
     int index = find_any(c, name);
     return index >= 0 && c->entries[index]->info.listed ? index : -1;
+}
+
+const char *catalogue_nearest(const struct catalogue *c, const char *name)
+{
+    const char *nearest = NULL;
+    /* A scope that differs in more than a third is another one, and no typing error. */
+    size_t least = strlen(name) / 3 + 1;
+    for (unsigned i = 0; i < c->n; i++) {
+        size_t distance = edit_distance(c->entries[i]->info.name, name);
+        if (c->entries[i]->info.listed && distance < least) {
+            least = distance;
+            nearest = c->entries[i]->info.name;
+        }
+    }
+    return nearest;
 }
 
 unsigned catalogue_count(const struct catalogue *c)

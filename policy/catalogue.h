@@ -61,6 +61,9 @@ struct scope_set catalogue_listed(const struct catalogue *c);
 /* The number of a listed scope, or -1. */
 int catalogue_find(const struct catalogue *c, const char *name);
 
+/* The listed scope that a name is likely to have meant; NULL if none is like it. */
+const char *catalogue_nearest(const struct catalogue *c, const char *name);
+
 /* The number of any scope ever met; a name that is new gets a number and is not listed (a grant may carry a
  * scope that no catalogue lists: it counts as carried and nothing allows it). -EINVAL for an invalid token,
  * -ENOSPC when all numbers are taken. */

@@ -93,12 +93,23 @@ static int take_head(struct reading *r, const struct ini_entry *entry, struct in
 
 /* --- values --------------------------------------------------------------------------------------------- */
 
+static int refuse_scope(const struct reading *r, const char *name, struct ini_problem *problem)
+{
+    const char *nearest = catalogue_nearest(r->c, name);
+    if (name[0] == '#')
+        return ini_refuse(problem,
+                          "\"#\" begins a comment only at the start of a line; within one \";\" does");
+    if (nearest)
+        return ini_refuse(problem, "scope \"%s\" is in no catalogue; the nearest is \"%s\"", name, nearest);
+    return ini_refuse(problem, "scope \"%s\" is in no catalogue", name);
+}
+
 static int add_entry(struct reading *r, enum verdict key, const struct ini_entry *from, const char *name,
                      struct ini_problem *problem)
 {
     int scope = catalogue_find(r->c, name);
     if (scope < 0)
-        return ini_refuse(problem, "scope \"%s\" is in no catalogue", name);
+        return refuse_scope(r, name, problem);
     struct section *s = r->section;
     struct entry *entries = reallocarray(s->entries, s->n_entries + 1, sizeof(*entries));
     if (!entries)

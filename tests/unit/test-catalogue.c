@@ -195,6 +195,10 @@ static void test_shipped_file(void **state)
     assert_set(c, catalogue_expand(c, set_of(c, "music::library profile")),
                "music::library music::library:read profile profile:user_id");
     assert_true(catalogue_get(c, catalogue_find(c, "alexa:all"))->scope_data[0] == '{');
+    assert_string_equal(catalogue_nearest(c, "music:library"), "music::library");
+    assert_string_equal(catalogue_nearest(c, "music::libary:read"), "music::library:read");
+    assert_null(catalogue_nearest(c, "all"));
+    assert_null(catalogue_nearest(c, "#"));
     /* Nothing that only looks narrower by its name is implied. */
     assert_set(c, catalogue_expand(c, set_of(c, "alexa:all")), "alexa:all");
 }

@@ -471,6 +471,7 @@ static void test_refused(void **state)
     } cases[] = {
         {"alow = y", 2, "unknown key \"alow\"; the nearest is \"allow\""},
         {"account = main", 2, "the nearest is \"accounts\""},
+        {"allow = y # why", 2, "\"#\" begins a comment only at the start of a line"},
         {"require_strenght = uid", 2, "the nearest is \"require_strength\""},
         {"Allow = y", 2, "the nearest is \"allow\""},
         {"accounts = Main", 2, "\"Main\" is no account's id"},
