@@ -90,9 +90,9 @@ static int advise_denied(const struct explain *e, int scope, struct strv *ret)
 {
     struct table_finding f;
     if (is_denied_by_owner(e, scope))
-        return say(ret,
-                   "The owner of the account denied this to %s; to take that back: lwactl consent revoke %s",
-                   e->app, e->app);
+        return say(
+            ret, "The owner of the account denied this to %s; to take that back: lwactl consent revoke %s%s",
+            e->app, e->app, is_device(e) ? " --device" : "");
     explain_find(e, scope, &f);
     return advise_table(e, scope, &f, ret);
 }

@@ -89,7 +89,7 @@ static void explain_others(struct call *call)
         explain_run(e);
     else
         call_fail(call, BUS_E_INVALID_ARGUMENT,
-                  "The broker has not met this user; say with `uid` what the user's number is.");
+                  "The broker does not know this user; the option `uid` says what the user's number is.");
 }
 
 static void authorize(struct call *call)

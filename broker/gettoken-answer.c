@@ -108,8 +108,8 @@ static void fail_refusal(struct get_token *g, const struct authorize_answer *ans
     char after[512];
     bool is_device = g->account && g->account->owner.device;
     (void)snprintf(after, sizeof(after),
-                   "; `lwactl consent revoke %s` takes that back. `lwactl explain` says more.",
-                   g->peer->identity.app);
+                   "; `lwactl consent revoke %s%s` takes that back. `lwactl explain` says more.",
+                   g->peer->identity.app, is_device ? " --device" : "");
     get_token_fail_scopes(g, BUS_E_ACCESS_DENIED, answer->decided_by, answer->refused,
                           is_device ? "An administrator keeps this app from "
                                     : "The owner of the account keeps this app from ",

@@ -72,7 +72,11 @@ static int run_list(const struct command *command, const struct arguments *argum
     else if (values_count(consents) > 0)
         r = print_table(consents);
     else
-        (void)printf("No answer is remembered.\n");
+        (void)printf(
+            arguments->given[OPTION_ALL]
+                ? "No answer is remembered.\n"
+                : "No answer about your accounts is remembered; an administrator sees those about the "
+                  "device's with --all.\n");
     return r < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
 }
 

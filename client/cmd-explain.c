@@ -21,6 +21,25 @@ static bool find_user(const struct arguments *arguments, uint32_t *ret_uid)
     return user != NULL;
 }
 
+/* The broker asks for a number that only lwactl can find, and could not. */
+static void hint_at_user(const struct arguments *arguments)
+{
+    uint32_t uid;
+    const char *app = arguments->operands[0];
+    if ((arguments->values[OPTION_USER] || strncmp(app, "user:", 5) == 0) && !find_user(arguments, &uid))
+        report_hint(
+            "there is no such user here; `getent passwd` lists the users, `lwactl who --all` the apps");
+}
+
+/* Root asks about the apps of others, and the answer is about its own. */
+static void hint_at_root(const struct arguments *arguments, struct json_object *chain)
+{
+    const char *app = arguments->operands[0];
+    if (*values_text(chain, "user") && values_number(chain, "uid") == 0 && !arguments->values[OPTION_USER] &&
+        (strncmp(app, "flatpak:", 8) == 0 || strncmp(app, "snap:", 5) == 0))
+        report_hint("this is the app as root runs it; --user NAME asks about it as NAME does");
+}
+
 static int run(const struct command *command, const struct arguments *arguments)
 {
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
@@ -39,11 +58,16 @@ static int run(const struct command *command, const struct arguments *arguments)
                                      .takes_options = true,
                                      .uid = find_user(arguments, &uid) ? &uid : NULL,
                                      .signature = "a{sv}"};
-    if (r == CTL_OK)
-        r = policy_call(&call, arguments, &chain);
+    if (r != CTL_OK)
+        return r;
+    r = policy_call(&call, arguments, &chain);
+    if (r == CTL_USAGE)
+        hint_at_user(arguments);
     if (r != CTL_OK)
         return r;
     r = arguments->given[OPTION_JSON] ? values_print(chain, true, stdout) : chain_print(chain);
+    if (!arguments->given[OPTION_JSON])
+        hint_at_root(arguments, chain);
     return r < 0 ? report(CTL_FAILED, "out of memory") : chain_code(chain);
 }
 

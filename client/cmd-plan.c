@@ -99,9 +99,9 @@ static int show(struct json_object *logins)
     (void)putchar('\n');
     print_missing(logins);
     if (n_unneeded > 0)
-        (void)printf(n_unneeded == 1 ? "One login serves no app of the table; `lwactl status` shows it.\n"
-                                     : "%zu logins serve no app of the table; `lwactl status` shows them.\n",
-                     n_unneeded);
+        (void)printf(n_unneeded == 1 ? "One login is not needed%s; `lwactl status` shows it.\n"
+                                     : "%2$zu logins are not needed%1$s; `lwactl status` shows them.\n",
+                     count(logins, is_missing) > 0 ? " once these are there" : "", n_unneeded);
     if (n > n_unneeded)
         (void)printf(count(logins, is_greedy) == 0
                          ? "Fewer logins cannot serve these apps (exact).\n"

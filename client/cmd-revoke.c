@@ -34,7 +34,7 @@ static int tell(const struct arguments *arguments)
                  "Revoked: %s gets no token of %s%s%s%s any more. `lwactl consent list --app %s%s` shows the "
                  "denial, and `lwactl consent revoke %s --account %s%s%s` takes it back.",
                  app, account ? "account " : "the accounts", account ? account : "", user ? " of " : "",
-                 user ? user : "", app, user ? " --all" : "", app, account ? account : "ID",
+                 user ? user : "", app, user || geteuid() == 0 ? " --all" : "", app, account ? account : "ID",
                  user ? " --user " : "", user ? user : "") < 0)
         text = NULL; /* asprintf() leaves it undefined */
     if (!text || !(safe = text_safe(text)))

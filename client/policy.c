@@ -160,7 +160,7 @@ int policy_show_problems(struct json_object *problems, bool as_json, const char 
         else
             (void)report(CTL_CONFIGURATION,
                          "%zu mistake%s: what such a file of grants.d would have granted is "
-                         "denied.",
+                         "denied. Each file is searched up to its first mistake.",
                          n, n == 1 ? "" : "s");
     }
     return n == 0 ? CTL_OK : CTL_CONFIGURATION;

@@ -206,7 +206,8 @@ def test_consent_list(bus, broker):
     assert [c["by"] for c in json.loads(r.stdout)] == ["alice", HOSTILE, "alice"]
     assert_harmless(r.stdout)
     broker.replies["ListConsents"] = rows()
-    assert run(bus, "consent").stdout == b"No answer is remembered.\n"
+    assert run(bus, "consent", "--all").stdout == b"No answer is remembered.\n"
+    assert b"about your accounts" in run(bus, "consent").stdout
     assert json.loads(run(bus, "consent", "--json").stdout) == []
 
 
@@ -269,7 +270,7 @@ def test_plan(bus, broker):
     assert re.search(r"^missing +music::0 .* user:x +consent$", text, re.M)
     assert re.search(r"^not needed +profile +-", text, re.M)
     assert "One login is missing:\n  lwactl login --device " + " ".join(long) + "\n" in text
-    assert "One login serves no app of the table" in text and "(exact)" in text
+    assert "One login is not needed once these are there;" in text and "(exact)" in text
     with Terminal(bus, "plan", columns=60) as t:
         assert t.finish() == 0
     lines = lines_of(t)
@@ -342,7 +343,7 @@ def test_revoke(bus, broker):
     text = r.stdout.decode()
     assert r.returncode == 0 and broker.last("RevokeApp")[1] == (PLAYER, {})
     assert text.startswith(f"Revoked: {PLAYER} gets no token of the accounts any more.")
-    assert f"`lwactl consent list --app {PLAYER}`" in text and "in 30 min" in text
+    assert f"`lwactl consent list --app {PLAYER} --all`" in text and "in 30 min" in text
     assert "no revocation" in text and "https://amazon.com/ap/adam" in text
     text = run(bus, "revoke", PLAYER, "--yes", "--account", "main", "--user", "bob").stdout.decode()
     assert broker.last("RevokeApp")[1] == (PLAYER, {"account": ("s", "main"), "user": ("s", "bob")})

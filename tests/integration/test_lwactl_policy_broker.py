@@ -61,6 +61,22 @@ def test_explain_of_others(linked):  # noqa: F811
     assert_refused(lwactl(linked, "bob", "explain", "user:musicd", LIBRARY, status=CONSENT), ".")
     assert_refused(lwactl(linked, "bob", "explain", "musicd", LIBRARY, status=USAGE), ".")
     assert_refused(lwactl(linked, "bob", "explain", "user:bob", "no:such", status=USAGE), ".")
+    assert "the nearest is music::library." in lwactl(linked, "bob", "explain", "user:bob", "music:library", status=USAGE).stderr
+    assert "no such user here" in lwactl(linked, "root", "explain", "user:nobodyhere", LIBRARY, status=USAGE).stderr
+    assert "as root runs it" in lwactl(linked, "root", "explain", "flatpak:org.example.Player", LIBRARY, status=DENIED).stderr
+    whose = lwactl(linked, "root", "explain", "flatpak:org.example.Player", LIBRARY, "--user", "alice", status=CONSENT)
+    assert whose.stderr == ""
+
+
+def test_revoke_tells_root_where_the_denial_is(linked):  # noqa: F811
+    text = lwactl(linked, "root", "revoke", "user:bob", "--yes").stdout
+    look, _ = commands(" ".join(text.split()))
+    assert "every scope" in lwactl(linked, "root", *look).stdout
+    lwactl(linked, "bob", "token", LIBRARY, status=DENIED)
+    why = " ".join(lwactl(linked, "root", "explain", "user:bob", LIBRARY, status=DENIED).stdout.split())
+    undo = re.search(r"take that back: lwactl (consent revoke user:bob --device)$", why)[1].split()
+    lwactl(linked, "root", *undo)
+    lwactl(linked, "bob", "token", LIBRARY, status=CONSENT)
 
 
 def test_plan_names_the_login_that_is_missing(linked):  # noqa: F811
