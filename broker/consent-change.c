@@ -149,6 +149,25 @@ static bool is_replaced(const struct consent_op *op, const struct consent *c)
     return false;
 }
 
+/* As the store does it. */
+static bool outlasts(const struct consent *old, const struct consent *made)
+{
+    if (!old->denies || !made->denies || strcmp(old->scope, made->scope) != 0 || made->lasts != CONSENT_UNTIL)
+        return false;
+    return old->lasts == CONSENT_UNTIL_LOGOUT || old->until_sec > made->until_sec;
+}
+
+static void keep_longer_denials(const struct consents_of_app *of, struct consent_op *op)
+{
+    const struct consent *c;
+    LIST_FOREACH (c, &of->answers, node) {
+        struct consent *made, *next;
+        LIST_FOREACH_SAFE (made, next, &op->made, node)
+            if (outlasts(c, made))
+                remove_answer(made);
+    }
+}
+
 static void drop_answers(struct account *account, const struct consent_op *op)
 {
     struct consents_of_app *of, *after;
@@ -200,6 +219,9 @@ static void on_changed(struct store_reply *reply, void *userdata)
     _cleanup_(op_freep) struct consent_op *op = userdata;
     struct account *account = account_find_row(op->broker, op->account);
     if (reply->r == 0 && account) {
+        const struct consents_of_app *of = find_of(account, op->app);
+        if (of)
+            keep_longer_denials(of, op);
         drop_answers(account, op);
         if (!list_is_empty(&op->made))
             give_answers(account, op);
@@ -255,14 +277,14 @@ static void choose_drops(struct consent_op *op, const struct consent_change *cha
     bool is_every = !change->scopes;
     op->answer = change->answer;
     op->drops_all_allow = is_every && change->answer != CONSENT_ALLOW;
-    op->drops_all_deny = is_every && change->answer == CONSENT_FORGET;
+    op->drops_all_deny = is_every && change->answer == CONSENT_FORGET && !change->keeps_denials;
     if (is_every)
         return;
     if (change->answer == CONSENT_ALLOW)
         op->drops_deny = catalogue_expand(catalogue, *change->scopes);
     else
         op->drops_allow = catalogue_expand_up(catalogue, *change->scopes);
-    if (change->answer == CONSENT_FORGET)
+    if (change->answer == CONSENT_FORGET && !change->keeps_denials)
         op->drops_deny = *change->scopes;
 }
 

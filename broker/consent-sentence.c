@@ -54,8 +54,12 @@ int consent_sentence_make(const struct catalogue *c, const struct consent_senten
     print_app(out, s);
     fputs(" wants to use ", out);
     print_account(out, s);
-    fputs(" to: ", out);
-    print_scopes(out, c, s->scopes);
+    if (scope_set_is_empty(s->scopes)) {
+        fputs(" again, for what the policy of this device allows", out);
+    } else {
+        fputs(" to: ", out);
+        print_scopes(out, c, s->scopes);
+    }
     fputs(".", out);
     bool is_whole = !ferror(out);
     if (fclose(out) != 0 || !is_whole)

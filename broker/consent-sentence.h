@@ -15,7 +15,7 @@ struct consent_sentence {
     const char *description; /* what the administrator calls it; NULL or "" without */
     const char *account;     /* its id, where the owner has several; else NULL */
     bool is_device;
-    struct scope_set scopes;
+    struct scope_set scopes; /* empty: a denial of every scope is to be taken back */
 };
 
 enum { CONSENT_SENTENCE_E_TOO_LONG = 1 };

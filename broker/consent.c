@@ -104,6 +104,21 @@ const struct consent *consents_find(const struct account *account, const char *a
     return allow;
 }
 
+bool consents_has_denial(const struct account *account, const char *app, const struct scope_set *scopes,
+                         int64_t now_sec)
+{
+    const struct consents_of_app *of = find(account, app);
+    const struct consent *c;
+    if (!of)
+        return false;
+    LIST_FOREACH (c, &of->answers, node) {
+        bool is_meant = !scopes || (c->index >= 0 && scope_set_has(scopes, c->index));
+        if (c->denies && is_meant && consent_counts(c, now_sec))
+            return true;
+    }
+    return false;
+}
+
 void consents_foreach(const struct account *account, const char *app, consent_visitor visitor, void *userdata)
 {
     const struct consents_of_app *of;

@@ -8,6 +8,7 @@
  * - A later answer takes the place of an earlier one. Besides, an allow takes back denials of what the scopes
  *   imply, and a denial the allows of what implies the scopes: an answer that has no effect is not kept, to
  *   come to life when another one is forgotten.
+ * - A denial that would end sooner than the one that is there leaves that in its place.
  * - A denial of every scope takes back the app's allows, and nothing is allowed beside it.
  * - Forgetting a scope takes back what was allowed that implies it, too.
  * - The answer for a scope that left the catalogue stays, and does not count.
@@ -71,6 +72,10 @@ void consents_get(const struct account *account, const char *app, int64_t now_se
 const struct consent *consents_find(const struct account *account, const char *app, int scope,
                                     int64_t now_sec);
 
+/* Whether to forget these scopes, or with NULL every one, would take a denial back that counts now. */
+bool consents_has_denial(const struct account *account, const char *app, const struct scope_set *scopes,
+                         int64_t now_sec);
+
 typedef void (*consent_visitor)(const struct consent *c, void *userdata);
 /* All that is kept, about one app or with NULL about all. */
 void consents_foreach(const struct account *account, const char *app, consent_visitor visitor,
@@ -84,6 +89,7 @@ struct consent_change {
     enum consent_answer answer;
     const char *app;                /* "" to forget those about every app */
     const struct scope_set *scopes; /* NULL for every scope: not to be allowed */
+    bool keeps_denials;             /* of forget: only what was allowed is forgotten */
     enum consent_lasts lasts;       /* of allow and deny */
     int64_t until_sec;
     enum consent_how how;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Policy1.ListConsents and SetConsent: what the owners of accounts answered about apps. An owner always may
- * deny and forget; to allow is polkit's .consent, as in a prompt, since any program of the owner's could call
- * this. About the device's accounts an administrator answers. */
+ * deny, and forget what was allowed; to allow, and to forget what was denied, is polkit's .consent, as in a
+ * prompt, since any program of the owner's could call this. About the device's accounts an administrator
+ * answers. */
 
 #include "broker/account.h"
 #include "broker/app-facts.h"
@@ -134,7 +135,8 @@ struct set_consent {
     bool is_device;                /* an account of the device's is meant */
     char user[IDENTITY_USER_SIZE]; /* one of this user's is, by name or number; "" for the caller */
     uint32_t days;
-    int64_t account; /* row: the answer is about this one, whatever is called so later */
+    bool is_permitted; /* more than to deny, and to forget what was allowed */
+    int64_t account;   /* row: the answer is about this one, whatever is called so later */
     struct peer stand_in;
     struct consent_op *op;
     struct store_op *query;
@@ -179,6 +181,8 @@ static void change(struct call *call)
         .answer = s->answer,
         .app = s->filter.app,
         .scopes = s->is_every ? NULL : &s->scopes,
+        /* Also one that is only being written, which was not asked about. */
+        .keeps_denials = !s->is_permitted,
         .lasts = s->lasts,
         .until_sec = s->lasts == CONSENT_UNTIL ? wall_sec() + (int64_t)s->days * 86400 : 0,
         .how = CONSENT_BY_COMMAND,
@@ -188,6 +192,13 @@ static void change(struct call *call)
     int r = consent_change(account, &change, on_changed, s, &s->op);
     if (r < 0)
         policy1_fail_consent(call, r, s->filter.app, s->filter.account);
+}
+
+static void change_permitted(struct call *call)
+{
+    struct set_consent *s = call->state;
+    s->is_permitted = true;
+    change(call);
 }
 
 /* The app that is spoken of, for the facts and the sentence of a prompt. */
@@ -219,7 +230,13 @@ static void ask_consent(struct call *call, const struct account *account)
         return;
     }
     permit_ask_for(&s->permit, call, &s->stand_in, consent_prompt_action(account),
-                   "let an app use the account", &question, text, change);
+                   "let an app use the account", &question, text, change_permitted);
+}
+
+static bool lifts_denial(const struct set_consent *s, const struct account *account)
+{
+    return s->answer == CONSENT_FORGET &&
+           consents_has_denial(account, s->filter.app, s->is_every ? NULL : &s->scopes, wall_sec());
 }
 
 /* The account is found: what is left to be asked is asked about it. */
@@ -233,10 +250,12 @@ static void decide_about(struct call *call, const struct account *account, bool 
     s->account = account->row;
     memcpy(s->filter.account, account->id, sizeof(account->id));
     s->filter.uid = account->owner.device ? (uid_t)-1 : account->owner.uid;
-    if (!is_permitted && s->answer == CONSENT_ALLOW)
+    if (is_permitted)
+        change_permitted(call);
+    else if (s->answer == CONSENT_ALLOW || (!account->owner.device && lifts_denial(s, account)))
         ask_consent(call, account);
-    else if (!is_permitted && account->owner.device)
-        permit_manage(&s->permit, call, "decide about the device's account", change);
+    else if (account->owner.device)
+        permit_manage(&s->permit, call, "decide about the device's account", change_permitted);
     else
         change(call);
 }

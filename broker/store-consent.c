@@ -49,7 +49,10 @@ static int give_one(struct store_db *db, const struct store_consent *c, const ch
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, app, scope) DO UPDATE SET"
         " answer = excluded.answer, lasts = excluded.lasts, given_sec = excluded.given_sec,"
         " until_sec = excluded.until_sec, how = excluded.how, by_uid = excluded.by_uid,"
-        " by_name = excluded.by_name");
+        " by_name = excluded.by_name"
+        /* A denial is not shortened by another. */
+        " WHERE consent.answer <> 'deny' OR excluded.answer <> 'deny' OR excluded.lasts <> 'until'"
+        " OR (consent.lasts = 'until' AND consent.until_sec <= excluded.until_sec)");
     statement_int(&st, c->account);
     statement_text(&st, c->app);
     statement_text(&st, scope);

@@ -235,7 +235,7 @@ const struct command command_consent = {
         "An answer is the account owner's, for one app and one account; for the device's account it is\n"
         "an administrator's. Where the policy says `ask`, `allow` is enough for the app to get its\n"
         "token without a prompt. `deny` without scopes denies every scope, whatever the policy allows.\n"
-        "`revoke` forgets the answers.\n",
+        "`revoke` forgets the answers; of a denial polkit asks the owner, as of what is allowed.\n",
     .options = options,
     .n_options = ARRAY_SIZE(options),
     .run = run,

@@ -52,6 +52,8 @@ static void test_sentences(void **state)
           "user:alice wants to use your Amazon account main-2 to: play music.");
     check((struct consent_sentence){.app = "user:kiosk", .is_device = true}, "play",
           "user:kiosk wants to use the Amazon account of this device to: play music.");
+    check((struct consent_sentence){.app = "user:alice"}, "",
+          "user:alice wants to use your Amazon account again, for what the policy of this device allows.");
 }
 
 static void test_nothing_is_put_in_by_polkit(void **state)
