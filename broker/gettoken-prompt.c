@@ -149,7 +149,8 @@ static bool take_turn(struct get_token *g)
     if (r == PROMPT_TURN_E_PAUSED)
         get_token_fail_scopes(
             g, BUS_E_CONSENT_REQUIRED, "prompt", g->answer.challenged,
-            "This app was told no a moment ago, so it is not asked again whether it may hold ",
+            "This app was told no a moment ago, or left its questions again and again, so it is not asked "
+            "again whether it may hold ",
             "; call again in a minute, or answer it with `lwactl consent`.");
     else if (r < 0)
         authorize_fail(g->call, r);

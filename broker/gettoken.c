@@ -24,6 +24,7 @@
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/verdict.h"
+#include "util/clock.h"
 
 #include <string.h>
 
@@ -33,6 +34,8 @@ void get_token_deinit(struct get_token *g)
     renewal_wait_drop(g->renewal_wait);
     disclosure_wait_drop(g->disclosure_wait);
     prompt_wait_drop(g->turn_wait);
+    if (g->turn && (g->prompt || g->check))
+        prompt_turn_leave(g->turn, boottime_usec());
     consent_prompt_drop(g->prompt);
     polkit_check_drop(g->check);
     prompt_turn_drop(g->turn);

@@ -85,6 +85,7 @@
 #define LIMIT_CONSENTS_PER_CALL 2     /* prompts for consent: the login may be another after the first */
 #define LIMIT_TURNS_PER_CALL 8        /* times that a call waits for a question of another call of its app */
 #define LIMIT_PROMPT_PAUSE_SEC 60     /* after a no, before the app may ask again */
+#define LIMIT_PROMPTS_LEFT 3          /* questions left unanswered in that time, before it is as after a no */
 #define LIMIT_PROMPT_PAUSES 64        /* apps that were told no and wait; the oldest goes first */
 #define LIMIT_PROMPT_PAUSES_PER_UID 8 /* when so many of a user's apps wait, so do all of them */
 #define LIMIT_PROMPT_NAME_BYTES 100   /* of what the table calls the app */

@@ -34,11 +34,11 @@ static bool is_paused(const struct prompt_turns *t, const struct identity *who, 
         const struct prompt_pause *p = &t->pauses[i];
         if (p->until_usec <= now || p->uid != who->uid)
             continue;
-        if (strcmp(p->app, who->app) == 0)
+        if (p->n_left >= LIMIT_PROMPTS_LEFT && strcmp(p->app, who->app) == 0)
             return true;
-        n++;
+        n += p->n_left;
     }
-    return n >= LIMIT_PROMPT_PAUSES_PER_UID;
+    return n >= LIMIT_PROMPT_PAUSES_PER_UID * LIMIT_PROMPTS_LEFT;
 }
 
 static struct prompt_turn *find(const struct prompt_turns *t, const struct identity *who)
@@ -84,14 +84,33 @@ int prompt_turn_take(struct prompt_turns *t, const struct identity *who, uint64_
     return PROMPT_TURN_TAKEN;
 }
 
-void prompt_turn_pause(struct prompt_turn *turn, uint64_t now_usec)
+/* That of the app, else the one that is over first. */
+static struct prompt_pause *find_place(const struct prompt_turn *turn, uint64_t now)
 {
     struct prompt_pause *pauses = turn->turns->pauses, *place = &pauses[0];
-    for (size_t i = 0; i < LIMIT_PROMPT_PAUSES; i++)
+    for (size_t i = 0; i < LIMIT_PROMPT_PAUSES; i++) {
+        if (pauses[i].until_usec > now && pauses[i].uid == turn->uid && strcmp(pauses[i].app, turn->app) == 0)
+            return &pauses[i];
         if (pauses[i].until_usec < place->until_usec)
             place = &pauses[i];
+    }
     memcpy(place->app, turn->app, sizeof(place->app));
     place->uid = turn->uid;
+    place->n_left = 0;
+    return place;
+}
+
+void prompt_turn_pause(struct prompt_turn *turn, uint64_t now_usec)
+{
+    struct prompt_pause *place = find_place(turn, now_usec);
+    place->n_left = LIMIT_PROMPTS_LEFT;
+    place->until_usec = now_usec + LIMIT_PROMPT_PAUSE_SEC * USEC_PER_SEC;
+}
+
+void prompt_turn_leave(struct prompt_turn *turn, uint64_t now_usec)
+{
+    struct prompt_pause *place = find_place(turn, now_usec);
+    place->n_left++;
     place->until_usec = now_usec + LIMIT_PROMPT_PAUSE_SEC * USEC_PER_SEC;
 }
 

@@ -95,6 +95,48 @@ static void test_pause(void **state)
     assert_true(may_ask("user:alice", 1000, SECOND + PAUSE, false));
 }
 
+/* Takes a turn and leaves it. */
+static bool leave(const char *app, uid_t uid, uint64_t now)
+{
+    struct prompt_turn *turn;
+    struct prompt_wait *wait;
+    if (take(app, uid, now, &turn, &wait) != PROMPT_TURN_TAKEN)
+        return false;
+    prompt_turn_leave(turn, now);
+    prompt_turn_drop(turn);
+    return true;
+}
+
+static void test_questions_that_are_left(void **state)
+{
+    (void)state;
+    prompt_turns_init(&turns);
+    for (unsigned i = 0; i < LIMIT_PROMPTS_LEFT; i++)
+        assert_true(leave("user:alice", 1000, SECOND * (i + 1)));
+    uint64_t end = SECOND * LIMIT_PROMPTS_LEFT + PAUSE;
+    assert_false(may_ask("user:alice", 1000, end - 1, false));
+    assert_true(may_ask("flatpak:a.b.C", 1000, end - 1, false));
+    assert_true(may_ask("user:alice", 1001, end - 1, false));
+    assert_true(may_ask("user:alice", 1000, end, false));
+    /* Now and then is none too many. */
+    for (unsigned i = 0; i < 10; i++)
+        assert_true(leave("user:alice", 1000, end + PAUSE * i));
+    /* One that is left and one that is refused are one pause. */
+    assert_true(leave("flatpak:a.b.C", 1000, end + PAUSE * 20));
+    assert_true(may_ask("flatpak:a.b.C", 1000, end + PAUSE * 20, true));
+    assert_false(may_ask("flatpak:a.b.C", 1000, end + PAUSE * 20, false));
+    /* Nor do many names help. */
+    prompt_turns_init(&turns);
+    char app[32];
+    unsigned n = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)snprintf(app, sizeof(app), "flatpak:a.b.C%u", i);
+        n += leave(app, 1000, SECOND);
+    }
+    assert_int_equal(n, LIMIT_PROMPT_PAUSES_PER_UID * LIMIT_PROMPTS_LEFT);
+    assert_true(may_ask("flatpak:a.b.C1", 1001, SECOND, false));
+}
+
 static void test_many_names_are_one_user(void **state)
 {
     (void)state;
@@ -116,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_who_waits_takes_the_next),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_questions_that_are_left),
         cmocka_unit_test(test_many_names_are_one_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
