@@ -547,6 +547,19 @@ def test_table_asks_before_the_token_is_there(authenticated):
     assert [question.action for question in agent.asked] == ["org.lwabroker.scope.music.library.read", CONSENT]
 
 
+def test_what_was_agreed_to_is_for_that_account(linked):
+    """A yes that counts for one call and is remembered nowhere: not for the account that the call goes on to."""
+    linked.write_rule("20-test", rule(f'action.id == "{CONSENT}"', "AUTH_SELF_KEEP"))
+    linked.broker.restart()  # forgets the token that the login was proven with
+    client = linked.client("alice")
+    agent = Agent(linked, client, "yes", "no")
+    serial = ask_slowly(linked, client)
+    linked.client("alice").call(apps.ACCOUNTS, "Remove", "s", ("main",))
+    with refused("AccessDenied", READ):
+        client.wait(serial, 30 * linked.slowness)
+    assert [question.action for question in agent.asked] == [CONSENT, CONSENT_DEVICE]
+
+
 def test_account_is_another_meanwhile(linked):
     """One that has the same name is not what was agreed to, nor remembered for."""
     client = linked.client("alice")
