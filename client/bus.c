@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-/* libdbus' own 25 s would end a call while a person still types, or while the broker waits for Amazon (its
- * request_timeout is 60 s, its prompt_timeout 120 s). */
+/* libdbus' own 25 s would end a call while the broker waits for Amazon (its request_timeout is 60 s). Where a
+ * person may be asked, perhaps several questions one after another, the broker ends each by its
+ * prompt_timeout, which is the administrator's to choose: to leave earlier would take the question away. */
 #define TIMEOUT_MSEC 90000
-#define TIMEOUT_INTERACTIVE_MSEC 150000
 
 static void error_freep(DBusError *error)
 {
@@ -170,7 +170,7 @@ int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const st
     _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
     dbus_message_set_allow_interactive_authorization(call, bus->interactive);
     _cleanup_message_ DBusMessage *reply = dbus_connection_send_with_reply_and_block(
-        bus->connection, call, bus->interactive ? TIMEOUT_INTERACTIVE_MSEC : TIMEOUT_MSEC, &error);
+        bus->connection, call, bus->interactive ? DBUS_TIMEOUT_INFINITE : TIMEOUT_MSEC, &error);
     if (!reply)
         return report_error(bus, error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
     if (!dbus_message_has_signature(reply, signature))
