@@ -560,6 +560,21 @@ def test_what_was_agreed_to_is_for_that_account(linked):
     assert [question.action for question in agent.asked] == [CONSENT, CONSENT_DEVICE]
 
 
+def test_revoke_meanwhile(linked):
+    """What was asked before is refused, too: the person only says who it is."""
+    grants(linked, f"[user:alice]\nallow = {READ} {PLAYBACK}\n")
+    linked.write_rule("20-test", scope_rule(READ, "AUTH_SELF"))
+    client = linked.client("alice")
+    agent = Agent(linked, client, "never")
+    serial = ask(client)
+    question = agent.wait_asked()
+    assert linked.client("alice").call(POLICY, "RevokeApp", "sa{sv}", ("user:alice", {})) == []
+    agent.answer(question, "yes")
+    with refused("AccessDenied", READ):
+        client.wait(serial, 20 * linked.slowness)
+    assert not trail(linked, "token-disclosed")
+
+
 def test_account_is_another_meanwhile(linked):
     """One that has the same name is not what was agreed to, nor remembered for."""
     client = linked.client("alice")
