@@ -194,6 +194,11 @@ struct store_op {
 /* Takes the record and the token in every case; NULL without memory. */
 struct store_op *store_op_new(struct audit_record *record, struct secret *token) _must_check_;
 void store_op_free(struct store_op *op);
+/* Keeps a copy of the text (NULL: "") with the operation. */
+int store_op_copy(struct store_op *op, const char *text, const char **ret) _must_check_;
+/* Queues the operation, which is taken whatever comes of it. */
+int store_op_submit(struct store *s, struct store_op *op, store_callback callback, void *userdata,
+                    struct store_op **ret_op) _must_check_;
 void store_op_set_callback(struct store_op *op, store_callback callback, void *userdata,
                            struct store_op **ret_op);
 /* Calls back, unless it was dropped, and frees it. */
