@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 
 from client import App, Client
-from sandbox import PYTHON, Bubblewrap, flatpak_info
+from sandbox import PYTHON, ROAMING, Bubblewrap, flatpak_info
 from world import NAME, WorldError, wait_until
 
 SERVE = """
@@ -45,21 +45,13 @@ def serve(fd, path, others={}):
 """
 BOXED = SERVE + "serve(int(sys.argv[1]), sys.argv[2])"
 
-# With alice's user and every capability, so that it can change its root as it likes. What it needs of its old one it
-# has open or in memory by then.
-ROAMING = (
+# What it needs of its old root it has open or in memory by the time that it has another.
+ROAM = (
     SERVE
+    + ROAMING
     + """
-import ctypes, encodings.idna, os
-NO_SETUID_FIXUP, PR_SET_SECUREBITS = 4, 28
-assert ctypes.CDLL(None).prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0) == 0
-uid, home = int(sys.argv[3]), os.open("/", os.O_PATH)
-os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
-
-def enter(path):
-    os.fchdir(home)
-    os.chroot(path)
-
+import encodings.idna
+roam_as(int(sys.argv[3]))
 serve(int(sys.argv[1]), sys.argv[2], {"enter": enter})
 """
 )
@@ -91,7 +83,7 @@ class RoamingApp(App):
     def __init__(self, world, user):
         self.user = user
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        argv = [PYTHON, "-c", ROAMING, theirs.fileno(), world.bus_path, pwd.getpwnam(user).pw_uid]
+        argv = [PYTHON, "-c", ROAM, theirs.fileno(), world.bus_path, pwd.getpwnam(user).pw_uid]
         self.process = world.spawn_as("root", argv, pass_fds=[theirs.fileno()], stderr=None)
         theirs.close()
         self.pid = self.process.pid

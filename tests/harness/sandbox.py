@@ -158,26 +158,40 @@ class Unit(Cgroup):
         super().__init__(f"{below}/{self.name}")
 
 
-# In a process of its own, which then has alice's user and every capability: so that it can change its root as it
-# is looked at. It does not touch a file once it has its own root.
-ROAM = """
-import ctypes, os, sys
+# For a process of its own: it then has alice's user and every capability, so that it can change its root as it is
+# looked at.
+ROAMING = """
+import ctypes, os
 NO_SETUID_FIXUP, PR_SET_SECUREBITS = 4, 28
-assert ctypes.CDLL(None).prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0) == 0
-uid, home = int(sys.argv[1]), os.open("/", os.O_PATH)
-os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+home = os.open("/", os.O_PATH)
+
+def roam_as(uid):
+    assert ctypes.CDLL(None).prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0) == 0
+    os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+
+def enter(path):
+    os.fchdir(home)
+    os.chroot(path.lstrip("/") or ".")  # not below the root that it has
+"""
+
+# It does not touch a file once it has its own root.
+ROAM = (
+    ROAMING
+    + """
+import sys
+roam_as(int(sys.argv[1]))
 print("ready", flush=True)
 for line in sys.stdin:
     word, value = line.rstrip("\\n").split(" ", 1)
     if word == "enter":
-        os.fchdir(home)
-        os.chroot(value.lstrip("/") or ".")  # not below the root that it has
+        enter(value)
     elif word == "become":
         os.setresuid(int(value), int(value), int(value))
     elif word == "exit":
         os._exit(0)
     print("done", flush=True)
 """
+)
 
 
 class Roamer:
@@ -210,7 +224,7 @@ class Roamer:
 
     def exit(self):
         self.tell("exit 0")
-        self.process.wait(10)
+        self.process.wait(10 * self.world.slowness)
 
 
 FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_INIT, FUSE_INTERRUPT, FUSE_BATCH_FORGET = 1, 2, 3, 26, 36, 42

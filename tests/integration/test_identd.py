@@ -536,7 +536,7 @@ def test_ends_while_look_ups_hang(bus_world, silent):
         bob = spawn(bus_world, "bob")
         assert another.ask(bob.pid, "bob").status == OK
     silent.end()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in stuck), 10, "the children to end")
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in stuck), 10 * bus_world.slowness, "the children to end")
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -575,7 +575,7 @@ def test_stuck_look_ups_are_given_up(identd, world, silent):
     assert not identd.has_answered()
     silent.answer()
     assert identd.wait(waiting).status == OK
-    wait_until(lambda: not identd.children(), 10, "the children to end")
+    wait_until(lambda: not identd.children(), 10 * world.slowness, "the children to end")
 
 
 def test_waiting_is_bounded(identd, world, silent):
@@ -629,7 +629,7 @@ def test_nothing_leaks(identd, world):
     assert set(before) == {0, 1, 2} and before[1] == "/dev/null"
     for i in range(200):
         identd.ask(process.pid, "alice", pidfd=pidfd if i % 2 else None, connected=boottime_usec())
-    wait_until(lambda: not identd.children(), 10, "the children to end")
+    wait_until(lambda: not identd.children(), 10 * world.slowness, "the children to end")
     assert identd.descriptors() == before
     os.close(pidfd)
 
@@ -666,7 +666,7 @@ def test_nonsense_ends_it(bus_world):
     for nonsense in (b"x", b"x" * (REQUEST.size + 1)):
         with Identd(bus_world) as identd:
             identd.pair.send(nonsense)
-            assert identd.process.wait(10) == 0
+            assert identd.process.wait(10 * bus_world.slowness) == 0
 
 
 def test_descriptor_that_is_missing(identd, world):
@@ -741,5 +741,5 @@ def test_ends_with_the_daemon(running, number):
     pid = identd_of(running)
     running.broker.signal(number)
     running.broker.wait_end()
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "lwa-identd to end")
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10 * running.slowness, "lwa-identd to end")
     running.broker.start()
