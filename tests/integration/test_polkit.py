@@ -4,6 +4,7 @@ gone, misconfigured or impersonated."""
 
 import os
 import re
+import sys
 import time
 
 import pytest
@@ -238,8 +239,8 @@ def test_details_of_a_scope(linked):
         "app": "user:alice",
         "app_kind": "user",
         "strength": "uid",
-        "pinned": "no",
-        "exe": "",
+        "pinned": "yes",
+        "exe": os.path.realpath(sys.executable),
         "account": "main",
         "owner": "alice",
         "consent": "none",
@@ -286,7 +287,7 @@ def test_details_without_an_account(linked):
         ("app", "user:alice"),
         ("app_kind", "user"),
         ("strength", "uid"),
-        ("pinned", "no"),
+        ("pinned", "yes"),
         ("account", "main"),
         ("owner", "alice"),
         ("scope", SCOPE),
