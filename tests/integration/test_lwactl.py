@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""lwactl against a broker that says what the test wants. LWACTL names the program (default build/lwactl)."""
+"""lwactl against a broker that says what the test wants."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from fake_broker import NAME, PATH, REQUEST, Broker, Bus, BusError, send_signal, token_fd  # noqa: E402
 from jeepney.io.blocking import open_dbus_connection  # noqa: E402
 
-LWACTL = os.path.abspath(os.environ.get("LWACTL", "build/lwactl"))
+LWACTL = os.path.abspath(os.path.join(os.environ.get("LWA_BUILD", "build"), "lwactl"))
 LIBRARY = "music::library:read"
 TOKEN = b"Atza|IwEBIP-token.with_all+sorts/of=marks"
 HOSTILE = "evil\x1b]0;owned\x07\x1b[2J\n\r\x7f\u009b31m\u202etxt\u200b"

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-LWACTL = os.path.abspath(os.environ.get("LWACTL", "build/lwactl"))
+LWACTL = os.path.abspath(os.path.join(os.environ.get("LWA_BUILD", "build"), "lwactl"))
 CLIENT = os.path.join(os.path.dirname(__file__), "..", "..", "client")
 
 
