@@ -62,7 +62,7 @@ int consent_sentence_make(const struct catalogue *c, const struct consent_senten
     }
     fputs(".", out);
     bool is_whole = !ferror(out);
-    if (fclose(out) != 0 || !is_whole)
+    if (fclose(out) != 0 || !is_whole || !text) /* glibc says nothing when the text's last move fails */
         return -ENOMEM;
     if (n > LIMIT_PROMPT_SENTENCE_BYTES)
         return CONSENT_SENTENCE_E_TOO_LONG;

@@ -103,7 +103,7 @@ static int add_json(struct output *o, int fd, struct json_object *info)
     if (!memory)
         return -errno;
     int r = values_print(info, false, memory);
-    if (fclose(memory) != 0 || r < 0)
+    if (fclose(memory) != 0 || r < 0 || !rest) /* glibc says nothing when the text's last move fails */
         return r < 0 ? r : -ENOMEM;
 
     bool has_more = json_object_object_length(info) > 0;

@@ -7,96 +7,19 @@ no token goes out without its record. With the sanitizers the shim has no hold o
 collected there; `./dev test --all` runs them on the plain build.
 """
 
-import time
-
 import pytest
 
-from logins import LIBRARY, Login, link_device, settle, status, take, trail
-from shim import SANITIZED, Shim
-from world import Client, DBusError, wait_until
+from agent import Agent
+from logins import LIBRARY, Login, link, link_device, rows, settle, status, take
+from ordeal import HONEST, NO_MEMORY, Ordeal
+from shim import SANITIZED
+from world import NAME, NO_RATES, Client, DBusError
 
 pytestmark = pytest.mark.slow
 if SANITIZED:
     __test__ = False
 
-PEER = "org.freedesktop.DBus.Peer"
-NO_MEMORY = "org.freedesktop.DBus.Error.NoMemory"
-# What may be said instead: of a part that ran out, which fails closed. Never that somebody else could help.
-HONEST = ("AccessDenied", "AuditUnavailable", "ProviderUnavailable", "RateLimited", "StoreUnavailable")
-N_MAX = 20000
 DAY = 86400
-
-
-def nothing():
-    pass
-
-
-class Ordeal:
-    """Runs an operation again and again, each time with another allocation failing, until it needs no more."""
-
-    def __init__(self, world):
-        self.world = world
-        self.shim = Shim(world)
-        world.broker.stop()
-        world.broker.start(env=self.shim.environment())
-        self.outcomes = {}
-        self.tokens = set()
-
-    def settle_down(self):
-        """The base that every round must come back to."""
-        self.watcher = self.world.client("bob")
-        self.base = self.figures()
-
-    def figures(self):
-        found = status(self.watcher)
-        return {name: found[name] for name in ("connections", "calls", "logins")}
-
-    def describe(self, n):
-        try:
-            return f"n={n}: " + " < ".join(f"{name}+{at:#x}" for name, at in self.shim.stack())
-        except OSError:
-            return f"n={n}: the broker is gone"
-
-    def run(self, operation, recover, before=nothing, after=nothing, without_tls=False, stride=1):
-        """operation() gives a word for how it ended; recover() must make the same thing work again."""
-        n = 1
-        while n < N_MAX:
-            before()
-            self.shim.arm(n, without_tls)
-            try:
-                outcome = operation()
-                failed = self.shim.failed
-                self.shim.disarm()
-                self.check_round(outcome, recover, after)
-            except BaseException as error:
-                raise AssertionError(f"{self.describe(n)}: {error!r}") from error
-            if not failed:
-                print(self.outcomes, "rounds", n)
-                return n
-            n += stride
-        raise AssertionError("it never ends")
-
-    def check_round(self, outcome, recover, after):
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        self.watcher.call(PEER, "Ping", timeout=5)
-        if outcome != "ok":
-            recover()
-        after()
-        wait_until(lambda: self.figures() == self.base, 5, f"{self.base} again")
-
-    def attempt(self, client):
-        """A GetToken: "ok" or the name of its error, which must be one that callers know."""
-        try:
-            text, _ = take(client)
-            self.tokens.add(text)
-            return "ok"
-        except DBusError as error:
-            assert error.name == NO_MEMORY or error.short in HONEST, error
-            return error.short
-
-    def check_records(self, app):
-        records = [r for r in trail(self.world.root(), "token-disclosed") if r["app"] == app]
-        assert len(records) >= len(self.tokens)
 
 
 @pytest.fixture
@@ -211,3 +134,158 @@ def test_whole_login(ordeal):
     rounds = ordeal.run(log_in, recover)
     assert rounds > 800
     take(alice)
+
+
+# --- who may have what --------------------------------------------------------------------------------------
+
+ASKING = "[user:alice]\nask = music::library\n[user:musicd]\nallow = music::library\n"
+POLICY = "org.lwabroker.Policy1"
+APP = "user:alice"
+AGREEING = """
+polkit.addRule(function(action, subject) {
+    if (action.id === "org.lwabroker.consent" && subject.user === "alice")
+        return polkit.Result.YES;
+});
+"""
+
+
+@pytest.fixture
+def asked(ordeal):
+    """alice's app has to ask her, who agrees to everything."""
+    world = ordeal.world
+    world.write_rule("16-agreeing", AGREEING)
+    world.write_grants("people", ASKING)
+    world.write_config(limits=NO_RATES)
+    world.reload()
+    link(world, "alice", [LIBRARY])
+    return ordeal
+
+
+def set_consent(client, answer, scopes=(LIBRARY,)):
+    client.call(POLICY, "SetConsent", "ssassa{sv}", (APP, "", list(scopes), answer, {}))
+
+
+def forget_all(client):
+    if verdict(client) != "ask":
+        set_consent(client, "forget", [])
+
+
+def try_call(call):
+    try:
+        call()
+        return "ok"
+    except DBusError as error:
+        assert error.name == NO_MEMORY or error.short in HONEST, error
+        return error.short
+
+
+def verdict(client):
+    return client.call(NAME, "CheckScopes", "asa{sv}", ([LIBRARY], {}))[LIBRARY]
+
+
+CHANGES = {
+    "allow": (None, lambda alice: set_consent(alice, "allow"), "allow"),
+    "deny": ("allow", lambda alice: set_consent(alice, "deny", []), "deny"),
+    "forget": ("allow", lambda alice: set_consent(alice, "forget"), "ask"),
+    "revoke": ("allow", lambda alice: alice.call(POLICY, "RevokeApp", "sa{sv}", (APP, {})), "deny"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_consent_changes(asked, name):
+    """What is answered as done is done. What fails may have become durable before, and then it is in force, too."""
+    world, alice = asked.world, asked.world.client("alice")
+    begin, change, end = CHANGES[name]
+    start = begin or "ask"
+    status(alice)
+    asked.settle_down()
+
+    def before():
+        forget_all(alice)
+        if begin:
+            set_consent(alice, begin)
+        assert verdict(alice) == start
+
+    def attempt():
+        outcome = try_call(lambda: change(alice))
+        asked.shim.disarm()
+        found = verdict(alice)
+        assert found == end if outcome == "ok" else found in (start, end), (outcome, found)
+        kept = rows(world, "SELECT scope, answer FROM consent")
+        assert kept == {"ask": [], "allow": [(LIBRARY, "allow")], "deny": [("", "deny")]}[found], (outcome, found)
+        return outcome
+
+    def recover():
+        if verdict(alice) != end:
+            change(alice)
+
+    rounds = asked.run(attempt, recover, before=before)
+    assert rounds > 30
+
+
+def test_prompted_consent(asked):
+    """What runs out is no answer of the person: she can be asked again at once."""
+    world = asked.world
+    world.write_rule("16-agreeing", None)
+    app = world.client("alice")
+    agent = Agent(world, app, "yes")
+    status(app)
+    asked.settle_down()
+
+    def ask():
+        try:
+            app.get_token([LIBRARY], interactive=True).close()
+            return "ok"
+        except DBusError as error:
+            assert error.name == NO_MEMORY or error.short in HONEST, error
+            return error.short
+
+    def recover():
+        assert ask() == "ok"
+
+    rounds = asked.run(ask, recover, before=lambda: forget_all(app))
+    assert rounds > 50 and agent.asked
+
+
+def explain(client):
+    return client.call(POLICY, "Explain", "sasa{sv}", (APP, [LIBRARY], {}))
+
+
+QUESTIONS = {
+    "explain": explain,
+    "plan": lambda client: client.call(POLICY, "Plan", "a{sv}", ({},)),
+    "consents": lambda client: client.call(POLICY, "ListConsents", "a{sv}", ({},)),
+    "apps": lambda client: client.call(POLICY, "ListApps", "a{sv}", ({},)),
+    "exposure": lambda client: client.call(POLICY, "ListExposure", "a{sv}", ({},)),
+    "check": lambda client: client.call(NAME, "CheckScopes", "asa{sv}", ([LIBRARY, "profile"], {})),
+    "status": status,
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_questions(asked, name):
+    """A whole answer, or none: never one that leaves something out."""
+    client = asked.world.client("alice")
+    set_consent(client, "allow")
+    take(client)
+    asked.settle_down()
+    whole = QUESTIONS[name](client)
+
+    def attempt():
+        answers = []
+        outcome = try_call(lambda: answers.append(QUESTIONS[name](client)))
+        assert not answers or same(answers[0], whole), (answers, whole)
+        return outcome
+
+    rounds = asked.run(attempt, lambda: QUESTIONS[name](client))
+    assert rounds > 3
+
+
+def same(answer, whole):
+    """Without what goes by the clock or counts."""
+    passing = ("uptime", "expires_in", "age", "since", "calls", "connections", "loop")
+    if isinstance(whole, dict):
+        return set(answer) == set(whole) and all(k in passing or same(answer[k], whole[k]) for k in whole)
+    if isinstance(whole, (list, tuple)):
+        return len(answer) == len(whole) and all(map(same, answer, whole))
+    return answer == whole
