@@ -69,13 +69,14 @@ def run(world, user, language, text):
 
 def test_blocks_can_be_run(installed):
     status = installed.root().call("org.lwabroker.Status1", "Get")
-    assert status["problems"] == [] and status["table_sections"] == 2
+    assert status["problems"] == [] and status["table_sections"] == 3
     outputs = [run(installed, marks["as"], kind, text) for kind, marks, text in blocks() if "as" in marks]
     shell, python, tools = outputs[1:4]
     assert "Morning walk" in shell and "Morning walk" in python
     assert len(re.findall(r'"token_id" s "\w+"|\'token_id\': <\'\w+\'>', tools)) == 2
     assert 'string "token_id"' in tools and "file descriptor" in tools
     rest = "".join(outputs[4:])
+    assert re.search(r"unit:musicd\.service user:musicd", rest), "the device's login serves the service and its user"
     for words in ("token-disclosed", "would get a token", "No app holds a token", "Agreed", "until logout|ends in", "Revoked"):
         assert re.search(words, rest), (words, rest)
 
