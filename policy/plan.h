@@ -4,13 +4,16 @@
 /* The fewest logins that serve every app of the table, as pure code. A token is as wide as its login (I1), so
  * one wide login serves no app that may hold less.
  *
- * An app makes up to two demands: what it is plainly allowed, served by a login that carries all of that and
- * nothing else; and what it may be asked for, served by a login that carries all of that and nothing that is
- * denied. Equal demands are one. A demand is thus a pair must <= expand(login) <= may, and a group of demands
- * is served by one login if, and only if, the union of their musts is within each may: the login is then that
- * union, in its canonical form. The plan is the partition into the fewest groups; of those one that leaves
- * the fewest to log in for, beside the grants there are; of those the one with the fewest scopes. It is
- * exact up to PLAN_EXACT_MAX distinct demands, and greedy above. */
+ * An app makes up to two demands: what it is plainly allowed, served by a login that carries all of that
+ * and nothing else; and what it may be asked for, served by a login that carries all of that and nothing
+ * that is denied. An app that asks in one call for something of both kinds needs a login with both: the
+ * plan has none made for that alone, since each demand that could only be met by all an app may hold
+ * would cost the person one more login; GetToken then names the scopes to log in with. Equal demands are
+ * one. A demand is thus a pair must <= expand(login) <= may, and a group of demands is served by one
+ * login if, and only if, the union of their musts is within each may: the login is then that union, in
+ * its canonical form. The plan is the partition into the fewest groups; of those one that leaves the
+ * fewest to log in for, beside the grants there are; of those the one with the fewest scopes. It is exact
+ * up to PLAN_EXACT_MAX distinct demands, and greedy above. */
 
 #include "policy/catalogue.h"
 

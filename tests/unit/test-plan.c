@@ -48,6 +48,7 @@ static const struct {
      {{"read play", ""}, {"read", "play"}},
      {0},
      "play read<0,1?; read<1"},
+    {"no login for the sake of both in one token", {{"read", "play"}}, {0}, "read<0; play<0?"},
     {"but brings nothing that is denied", {{"read play", ""}, {"", "play"}}, {0}, "play read<0; play<1?"},
     {"two that may be asked for share the union",
      {{"", "read play"}, {"", "play read"}},
