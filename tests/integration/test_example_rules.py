@@ -8,6 +8,7 @@ import re
 import pytest
 
 import apps
+from agent import Agent
 from apps import ACCOUNTS, AUDIT, begin_login, grants, refused, take, why_refused
 from boxed import flatpak
 from sandbox import Unit
@@ -16,6 +17,7 @@ READ = "music::library:read"
 PLAYBACK = "music::playback"
 DASH = "dash:replenish"
 PLAYER = "org.example.Player"
+CONSENT_DEVICE = "org.lwabroker.consent.device"
 
 
 def example(world, name, **names):
@@ -28,6 +30,13 @@ def example(world, name, **names):
     world.write_rule(name, text)
     wrong = [line for line in world.polkitd.log().splitlines() if f"{name}.rules" in line]
     assert not wrong, wrong
+
+
+def agree(client, app, scopes, interactive=False):
+    """Consent given beforehand, for the device's account."""
+    args = (app, "", scopes, "allow", {"owner": ("s", "device")})
+    serial = client.send("org.lwabroker.Policy1", "SetConsent", "ssassa{sv}", args, interactive=interactive)
+    return client.wait(serial, 30)
 
 
 def test_examples_are_all_tested(shared_world):
@@ -61,6 +70,18 @@ def test_kiosk_gives_what_is_plainly_allowed(kiosk):
         player.get_token([PLAYBACK], interactive=True)
     with refused("AccessDenied"):
         kiosk.client("bob").get_token([READ])
+
+
+def test_kiosk_gives_what_was_agreed_to_beforehand(kiosk):
+    player = flatpak(kiosk, "bob", PLAYER)
+    with refused("AccessDenied"):
+        agree(kiosk.client("alice"), f"flatpak:{PLAYER}", [PLAYBACK])
+    with refused("AccessDenied", PLAYBACK):
+        player.get_token([PLAYBACK])
+    agree(kiosk.root(), f"flatpak:{PLAYER}", [PLAYBACK])
+    assert take(player, [PLAYBACK]).info["account"] == "device"
+    with refused("AccessDenied", PLAYBACK):
+        flatpak(kiosk, "bob", "org.example.Game").get_token([PLAYBACK])
 
 
 def test_kiosk_uses_the_account_of_the_device_only(kiosk):
@@ -119,6 +140,34 @@ def test_desktop_keeps_children_from_what_is_delicate(desktop):
         alice.get_token([DASH])
     with refused("AccessDenied", DASH):
         bob.get_token([DASH])
+
+
+def test_desktop_wants_the_users_own_password_for_what_is_delicate(desktop):
+    """Each time, and a wrong one or an administrator's command does not do."""
+    alice = desktop.client("alice")
+    agent = Agent(desktop, alice, "yes", "yes", "no")
+    for n in (1, 2):
+        serial = alice.send(apps.BROKER, "GetToken", "asa{sv}", ([DASH], {}), interactive=True)
+        os.close(alice.wait(serial, 30 * desktop.slowness)[0])
+        assert len(agent.asked) == n and agent.asked[-1].identities == [f"uid:{agent.uid()}"]
+    with refused("AccessDenied", DASH):
+        alice.wait(alice.send(apps.BROKER, "GetToken", "asa{sv}", ([DASH], {}), interactive=True), 30 * desktop.slowness)
+    with refused("ConsentRequired", DASH):
+        alice.get_token([DASH])
+
+
+def test_desktop_lets_parents_agree_for_the_device(desktop):
+    """With their own password; of whoever else an administrator's is wanted."""
+    apps.link_all(desktop, [("root", [PLAYBACK], "carol", {"owner": "device"})])
+    alice, carol = desktop.client("alice"), desktop.client("carol")
+    for client, expected in ((alice, "own"), (carol, "uid:0")):
+        with refused("ConsentRequired"):
+            agree(client, f"flatpak:{PLAYER}", [PLAYBACK])
+        agent = Agent(desktop, client, "yes")
+        agree(client, f"flatpak:{PLAYER}", [PLAYBACK], interactive=True)
+        (question,) = agent.asked
+        assert question.action == CONSENT_DEVICE
+        assert question.identities == [f"uid:{agent.uid()}" if expected == "own" else expected]
 
 
 def test_desktop_lets_children_not_log_in(desktop):
@@ -190,6 +239,22 @@ def test_fleet_is_provisioned_and_watched_by_its_units(fleet):
         music.call(AUDIT, "Query", "a{sv}tu", ({}, 0, 100))
     provisioning.call(ACCOUNTS, "Remove", "s", ("device",))
     assert why_refused(music, [READ]) == "LoginRequired"
+
+
+def test_fleet_goes_by_the_image_and_no_consent(fleet):
+    """Given beforehand by root, it makes an app hold no more on this device than on the others."""
+    music, provisioning, _ = fleet.fleet
+    log_in(fleet, provisioning, [PLAYBACK])
+    with refused("AccessDenied", PLAYBACK):
+        music.get_token([PLAYBACK])
+    apps_now = fleet.root().call("org.lwabroker.Policy1", "ListApps", "a{sv}", ({"all": ("b", True)},))
+    (unit,) = [row["app"] for row in apps_now if row["connection"] == music.name]
+    assert unit.startswith("unit:")
+    agree(fleet.root(), unit, [PLAYBACK])
+    (row,) = fleet.root().call("org.lwabroker.Policy1", "ListConsents", "a{sv}", ({"all": ("b", True)},))
+    assert (row["app"], row["scope"], row["answer"]) == (unit, PLAYBACK, "allow")
+    with refused("AccessDenied", PLAYBACK):
+        music.get_token([PLAYBACK], interactive=True)
 
 
 def test_fleet_gives_to_units_what_the_table_plainly_allows(fleet):
