@@ -526,6 +526,22 @@ def test_plan_of_the_device_and_of_others(managed):
     assert row["grant"] > 0 and row["serves"] == ["user:musicd"]
 
 
+def test_plan_makes_no_login_for_both_kinds_in_one_token(asking):
+    """What is plainly allowed and what was agreed to come from two logins; who wants both at once is told the login."""
+    alice = asking.client("alice")
+    asking.write_grants("people", f"[user:alice]\nallow = profile\nask = {LIBRARY}\n")
+    asking.reload()
+    link(asking, "alice", ["profile"], account="main")
+    assert [(row["grant"] > 0, row["serves"], row["unneeded"]) for row in plan(alice)] == [(True, ["user:alice"], False)] * 2
+    set_consent(alice, "user:alice", "allow", [LIBRARY])
+    take(alice, ["profile"])
+    take(alice, [LIBRARY])
+    error = error_of(take, alice, ["profile", LIBRARY])
+    assert error.short == "LoginRequired" and all(scope in error.message for scope in ("lwactl login ", "profile", LIBRARY))
+    link(asking, "alice", ["profile", LIBRARY], account="main")
+    take(alice, ["profile", LIBRARY])
+
+
 def test_plan_of_a_large_table(managed):
     """Each section is compared with each, so there is an end to how many; those for other accounts do not count."""
     alice = managed.client("alice")
