@@ -45,6 +45,20 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
         "error",
         "http://127.0.0.1:4000/",
         arguments_word,
+        "user:alice",
+        "user:bob",
+        "flatpak:org.example.Player",
+        "allow",
+        "deny",
+        "forget",
+        "lasts",
+        "days",
+        "once",
+        "logout",
+        "until",
+        "app",
+        "user",
+        "alice",
     };
     uint8_t choice = input_byte(in);
     _cleanup_free_ char *text = NULL;

@@ -7,12 +7,13 @@
  *
  * Whatever the sequence: a sandboxed caller has no answer but errors of what is closed to sandboxes, unless
  * polkit has let it in, and an unknown sandbox none at all; every call is answered once, by an error of the
- * contract or by what its interface says; who is denied by the table holds no token; another user's token
- * reaches nobody (I8); no refresh token is on the bus (I2) or at another address than its own; and when all
- * callers have left, nothing of them is left. */
+ * contract or by what its interface says; who is denied by the table or the owner holds no token; another
+ * user's token reaches nobody (I8); no refresh token is on the bus (I2) or at another address than its own;
+ * and when all callers have left, nothing of them is left. */
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/consent.h"
 #include "broker/handlers.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -108,12 +109,18 @@ static void check_scopes(DBusMessageIter *info, const struct caller *caller)
 {
     _cleanup_strv_ struct strv names = STRV_EMPTY;
     struct verdicts verdicts;
+    const char *id;
     require(reader_find(info, "scopes", DBUS_TYPE_ARRAY, &names) == 0 && names.n > 0);
+    require(reader_find(info, "account", DBUS_TYPE_STRING, &id) == 0);
+    const struct account *account = account_find(&broker, caller->uid, id);
     decide_for(broker.table, broker.catalogue, caller->app, VERDICT_ASK, &verdicts);
     for (size_t i = 0; i < names.n; i++) {
         struct scope_set set = SCOPE_SET_EMPTY;
         scope_set_add(&set, catalogue_find(broker.catalogue, names.items[i]));
         require(verdicts_least(&verdicts, catalogue_expand(broker.catalogue, set)) != VERDICT_DENY);
+        const struct consent *c =
+            consents_find(account, caller->app, catalogue_find(broker.catalogue, names.items[i]), wall_sec());
+        require(!c || !c->denies);
     }
 }
 
@@ -397,8 +404,8 @@ static const struct method properties_methods[] = {
 };
 
 static const struct method *const tables[] = {
-    broker1_methods, login1_methods,  login1_request_methods, accounts1_methods,
-    audit1_methods,  policy1_methods, status1_methods,        properties_methods,
+    broker1_methods, login1_methods,  login1_request_methods, accounts1_methods, audit1_methods,
+    policy1_methods, status1_methods, properties_methods,     keys1_methods,
 };
 
 static const struct method *choose_method(void)
@@ -430,7 +437,7 @@ static bool is_outside(const struct method *m)
 {
     return strcmp(m->interface, LWA_INTERFACE_LOGIN) == 0 ||
            strcmp(m->interface, LWA_INTERFACE_ACCOUNTS) == 0 ||
-           strcmp(m->interface, LWA_INTERFACE_AUDIT) == 0 ||
+           strcmp(m->interface, LWA_INTERFACE_AUDIT) == 0 || strcmp(m->interface, LWA_INTERFACE_KEYS) == 0 ||
            strcmp(m->interface, LWA_INTERFACE_POLICY) == 0 || strcmp(m->interface, LWA_INTERFACE_STATUS) == 0;
 }
 
