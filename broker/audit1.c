@@ -94,8 +94,9 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
     struct query *q = userdata;
     q->check = NULL;
     const char *action = q->is_own ? ACTION_READ_OWN : ACTION_READ;
-    const char *what = q->is_own ? "read the audit trail of own accounts"
-                                 : "read the audit trail of all accounts (with `own`: of own accounts)";
+    const char *what = q->is_own
+                           ? "read the audit trail of own accounts"
+                           : "read the audit trail of all accounts (`lwactl audit --own`: of own accounts)";
     if (!authorize_answer_action(q->call, answer, action, what))
         return;
     uid_t uid_only = q->is_own ? q->call->peer->identity.uid : (uid_t)-1;

@@ -368,7 +368,9 @@ def test_audit(linked):
     assert [record["sequence"] for record in records] == sorted(record["sequence"] for record in records)
     assert len(lwactl(linked, "root", "audit", "--json", "--last", "2").stdout.splitlines()) == 2
     lwactl(linked, "alice", "audit", "--own")
-    assert_refused(lwactl(linked, "alice", "audit", status=CONSENT), ".")
+    refused = lwactl(linked, "alice", "audit", status=CONSENT)
+    assert_refused(refused, ".")
+    assert "`lwactl audit --own`" in refused.stderr
     everything = text + json.dumps(records)
     assert not any(token in everything for kind in linked.sim.tokens().values() for token in kind)
 
