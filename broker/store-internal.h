@@ -3,7 +3,8 @@
 
 /* What the files of the store share; nobody else includes it.
  *
- *   store.c         the calls, their arguments copied into operations, completions on the loop's thread
+ *   store.c         operations, the queue to the worker, completions on the loop's thread
+ *   store-calls.c   the calls, their arguments copied into operations
  *   store-queries.c queries of the trail, in libuv's workers
  *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
  *   store-rows.c    what each operation does in the database
