@@ -203,6 +203,20 @@ static int add(struct server *s, const struct identd_request *request, int pidfd
     return 0;
 }
 
+/* The one descriptor, or -1. Others, for which alignment may leave room, are closed. */
+static int take_descriptor(struct msghdr *message)
+{
+    int fds[CMSG_SPACE(sizeof(int)) / sizeof(int)];
+    const struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+        return -1;
+    size_t n = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(fds, CMSG_DATA(head), n * sizeof(int));
+    for (size_t i = 1; i < n; i++)
+        close_fd(fds[i]);
+    return n == 1 ? fds[0] : n > 1 ? close_fd(fds[0]) : -1;
+}
+
 /* 1: a request; 0: none there; or a negative errno, -EPIPE when the daemon is gone. A pidfd that did not come
  * through, because there was no descriptor free, leaves *ret_fd at -1. */
 static int receive(const struct server *s, struct identd_request *ret, int *ret_fd)
@@ -221,11 +235,7 @@ static int receive(const struct server *s, struct identd_request *ret, int *ret_
     ssize_t n = recvmsg(s->socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    *ret_fd = -1;
-    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-        head->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
+    *ret_fd = take_descriptor(&message);
     if (n == (ssize_t)sizeof(*ret) && !(message.msg_flags & MSG_TRUNC))
         return 1;
     *ret_fd = close_fd(*ret_fd);

@@ -634,6 +634,21 @@ def test_nothing_leaks(identd, world):
     os.close(pidfd)
 
 
+def test_more_descriptors_than_one(identd, world):
+    """There is room for a second one, by alignment."""
+    process = spawn(world, "alice")
+    uid, before = pwd.getpwnam("alice").pw_uid, identd.descriptors()
+    pidfd = os.pidfd_open(process.pid)
+    for n in (2, 3, 10):
+        identd.last += 1
+        message = REQUEST.pack(identd.last, 0, uid, process.pid, 1, 0)
+        socket.send_fds(identd.pair, [message], [pidfd] * n)
+        assert identd.wait(identd.last).status == BUSY
+    os.close(pidfd)
+    assert identd.descriptors() == before
+    assert identd.ask(process.pid, "alice").status == OK
+
+
 def check_privileges(pid):
     fields = status_of(pid)
     assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == CAPABILITIES, fields
