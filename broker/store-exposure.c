@@ -3,22 +3,21 @@
 
 #include <string.h>
 
-/* Who holds a token that has not run out: the trail has it, since none is handed out without its record. The
- * records of a token's life are the newest ones, so the trail is read from its end. How far is told by their
- * times, which were wrong while the clock was: a thousand records that are too old by them end the search,
- * and not the first. */
+/* Who holds a token that has not run out: the trail has it, since none is handed out without its record.
+ * Found by their end, through an index of the disclosures: whoever may ask chooses how often, and the trail
+ * is long. A record that says it is from tomorrow was written while the clock was wrong, and its end means
+ * nothing: it counts while it is among the newest. */
 
 #define LIFETIME_SEC_MAX 86400 /* of a token: lwa.h */
-#define OLD_RECORDS 1000
+#define NEWEST_RECORDS 1000
 
 static const char text[] =
     "SELECT sequence, time_sec, uid, owner_uid, grant_row, expires_sec, fingerprint, app, account, owner, "
     "carried"
-    " FROM audit WHERE sequence > coalesce((SELECT sequence FROM audit WHERE time_sec < ?1 - ?2"
-    "                                       ORDER BY sequence DESC LIMIT 1 OFFSET ?3), 0)"
-    " AND expires_sec > ?1 AND event = ?4 AND (?5 < 0 OR uid = ?5 OR owner_uid = ?5) AND (?6 = '' OR app = "
-    "?6)"
-    " ORDER BY sequence DESC LIMIT ?7";
+    " FROM audit WHERE event = 'token-disclosed' AND expires_sec > ?1 AND time_sec >= ?1 - ?2"
+    " AND (time_sec <= ?1 + ?2 OR sequence > (SELECT max(sequence) FROM audit) - ?3)"
+    " AND (?4 < 0 OR uid = ?4 OR owner_uid = ?4) AND (?5 = '' OR app = ?5)"
+    " ORDER BY +sequence DESC LIMIT ?6" /* not by it, to be found by their end */;
 
 static uid_t get_uid(struct statement *st, int column)
 {
@@ -64,8 +63,7 @@ int store_exposure_read(struct store_db *db, const struct store_query *query, st
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, text);
     statement_int(&st, query->exposed_after_sec);
     statement_int(&st, LIFETIME_SEC_MAX);
-    statement_int(&st, OLD_RECORDS);
-    statement_text(&st, audit_event_name(AUDIT_TOKEN_DISCLOSED));
+    statement_int(&st, NEWEST_RECORDS);
     statement_int(&st, query->uid_only == (uid_t)-1 ? -1 : (int64_t)query->uid_only);
     statement_text(&st, query->app);
     statement_int(&st, query->limit);

@@ -58,7 +58,8 @@ static const char *const migrations[] = {
     " by_name TEXT NOT NULL, UNIQUE (account, app, scope)) STRICT;"
     "ALTER TABLE audit ADD COLUMN chain TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE audit ADD COLUMN unit TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE audit ADD COLUMN program TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE audit ADD COLUMN program TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX audit_exposed ON audit (expires_sec) WHERE event = 'token-disclosed';",
 };
 
 _Static_assert(ARRAY_SIZE(migrations) == STORE_SCHEMA, "one migration for each version");
