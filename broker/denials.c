@@ -8,12 +8,18 @@
 
 #include <string.h>
 
-static bool is_same(const struct denial *d, const struct peer *peer, const struct authorize_question *q,
-                    enum bus_error error)
+/* What one record is about. */
+struct kind {
+    struct authorize_question question; /* about nothing: of the app or the user all the rest */
+    const char *app;                    /* "": all the rest of the user */
+    enum bus_error error;
+};
+
+static bool is_same(const struct denial *d, const struct peer *peer, const struct kind *kind)
 {
-    return d->since_usec && d->error == error && d->uid == peer->identity.uid &&
-           strcmp(d->app, peer->identity.app) == 0 && strcmp(d->account, q->account) == 0 &&
-           scope_set_equal(d->asked, q->asked);
+    return d->since_usec && d->error == kind->error && d->uid == peer->identity.uid &&
+           strcmp(d->app, kind->app) == 0 && strcmp(d->account, kind->question.account) == 0 &&
+           scope_set_equal(d->asked, kind->question.asked);
 }
 
 static void on_recorded(struct store_reply *reply, void *userdata)
@@ -52,12 +58,12 @@ static bool is_recent(const struct denial *d, uint64_t now)
     return d->since_usec && now - d->since_usec <= LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC;
 }
 
-static struct denial *find_recent(struct peer *peer, const struct authorize_question *q, enum bus_error error)
+static struct denial *find_recent(struct peer *peer, const struct kind *kind)
 {
     uint64_t now = boottime_usec();
     for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
         struct denial *d = &peer->broker->denials.recent[i];
-        if (is_recent(d, now) && is_same(d, peer, q, error))
+        if (is_recent(d, now) && is_same(d, peer, kind))
             return d;
     }
     return NULL;
@@ -75,50 +81,66 @@ static unsigned count_recent(const struct broker *broker, uid_t uid)
 }
 
 /* The refusal itself stands whether or not it can be recorded. */
-static void record(struct peer *peer, const struct authorize_question *q, enum bus_error error,
-                   const char *decided_by, const char *detail, const struct chain *chain)
+static void record(struct peer *peer, const struct kind *kind, const char *decided_by, const char *detail,
+                   const struct chain *chain)
 {
+    const struct authorize_question *q = &kind->question;
     char text[CHAIN_SIZE] = "";
-    if (chain)
+    if (chain && !detail)
         chain_print(chain, text);
     struct broker *broker = peer->broker;
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
-    memcpy(d->app, peer->identity.app, sizeof(d->app));
+    (void)snprintf(d->app, sizeof(d->app), "%s", kind->app);
     memcpy(d->account, q->account, sizeof(d->account));
     d->asked = q->asked;
-    d->error = error;
+    d->error = kind->error;
     d->since_usec = boottime_usec();
     const struct trail_facts facts = {
-        .peer = peer,
+        .peer = kind->app[0] ? peer : NULL,
         .account = q->account,
         .owner = q->account[0] ? &q->owner : NULL,
         .asked = &q->asked,
-        .verdict = bus_error_short_name(error),
+        .verdict = bus_error_short_name(kind->error),
         .decided_by = decided_by,
         .detail = detail,
         .chain = text,
     };
     struct audit_record *denied = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
+    if (denied)
+        denied->uid = peer->identity.uid;
     if (!denied || store_audit(broker->store, denied, on_recorded, d, &d->op) < 0)
         d->since_usec = 0;
+}
+
+/* Of a user with many records already it is one of those that count the rest: of each app as far as there are
+ * not many of these either, since whoever runs programs of that user can call them what he likes. */
+static const char *choose_kind(const struct peer *peer, struct kind *kind)
+{
+    unsigned n = count_recent(peer->broker, peer->identity.uid);
+    if (n < LIMIT_DENIALS_PER_UID)
+        return NULL;
+    authorize_question_init(&kind->question);
+    if (n < 2 * LIMIT_DENIALS_PER_UID)
+        return "many-kinds";
+    kind->app = "";
+    return "many-apps";
 }
 
 bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by, const struct chain *chain)
 {
-    struct denial *d = find_recent(peer, question, error);
-    struct authorize_question rest;
-    bool is_rest = !d && count_recent(peer->broker, peer->identity.uid) >= LIMIT_DENIALS_PER_UID;
-    if (is_rest) {
-        authorize_question_init(&rest);
-        d = find_recent(peer, &rest, error);
+    struct kind kind = {*question, peer->identity.app, error};
+    struct denial *d = find_recent(peer, &kind);
+    const char *detail = NULL;
+    if (!d) {
+        detail = choose_kind(peer, &kind);
+        d = detail ? find_recent(peer, &kind) : NULL;
     }
     if (d)
         d->repeats++;
     else
-        record(peer, is_rest ? &rest : question, error, decided_by, is_rest ? "many-kinds" : NULL,
-               is_rest ? NULL : chain);
+        record(peer, &kind, decided_by, detail, chain);
     return !d;
 }
 

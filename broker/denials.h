@@ -3,7 +3,8 @@
 
 /* Records refusals on the trail. An app that asks for the same again and again is one record whose count is
  * written lazily; and when the apps of one user ask for ever different things, one record of each app and
- * error (detail: many-kinds) counts all the rest. So a refused app cannot fill the disk with its refusals
+ * error (detail: many-kinds) counts all the rest, and when these are many too, one of the user and the error
+ * (many-apps, which names no app). So a refused app cannot fill the disk with its refusals
  * (I9). */
 
 #include "broker/authorize.h"
@@ -17,7 +18,7 @@ struct peer;
 
 struct denial {
     uid_t uid;
-    char app[IDENTITY_APP_SIZE];
+    char app[IDENTITY_APP_SIZE]; /* "": many */
     char account[LWA_ACCOUNT_ID_BYTES_MAX + 1];
     struct scope_set asked;
     enum bus_error error;
