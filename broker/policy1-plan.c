@@ -89,7 +89,7 @@ static int collect_sections(struct plan_input *in)
     int64_t now_sec = verdict_now_sec(in->broker);
     if (n > LIMIT_PLAN_TABLE_SECTIONS)
         return -E2BIG;
-    in->sections = calloc(LIMIT_PLAN_SECTIONS, sizeof(*in->sections));
+    in->sections = reallocarray(NULL, LIMIT_PLAN_SECTIONS, sizeof(*in->sections));
     if (!in->sections)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
