@@ -52,7 +52,7 @@ struct broker {
     struct policy_watch *policy_watch;
     struct config_problem
         config_problem;    /* for which the last reload took no configuration; file NULL: none */
-    uint64_t polkit_epoch; /* grows whenever polkit's rules may have changed */
+    uint64_t polkit_epoch; /* grows whenever polkit may answer otherwise */
     struct recheck *recheck;
     uint64_t policy_epoch; /* grows whenever a remembered decision may have become wrong */
 

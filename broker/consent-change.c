@@ -38,11 +38,9 @@ static void op_free(struct consent_op *op)
 {
     if (!op)
         return;
-    while (!list_is_empty(&op->made)) {
-        struct consent *c = LIST_ENTRY(op->made.next, struct consent, node);
-        list_remove(&c->node);
+    struct consent *c, *after;
+    LIST_FOREACH_SAFE (c, after, &op->made, node)
         free(c);
-    }
     free(op->spare);
     free(op);
 }

@@ -208,7 +208,11 @@ static void name_again(struct peer *peer, void *userdata _unused_)
 {
     if (!peer->is_known)
         return;
+    char before[IDENTITY_APP_SIZE];
+    memcpy(before, peer->identity.app, sizeof(before));
     identity_name(&peer->identity, peer->broker->table);
+    if (strcmp(before, peer->identity.app) != 0)
+        peer->broker->polkit_epoch++; /* what polkit has said was about the other name */
     quota_rename(&peer->quota, &peer->identity, boottime_usec());
 }
 
