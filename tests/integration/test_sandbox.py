@@ -476,6 +476,19 @@ def test_table_that_is_read_anew_names_anew(linked):
         assert sorted(names) == sorted(["user:musicd", f"unit:{unit.name}"])  # the second time is no new one
 
 
+def test_polkit_is_asked_about_the_new_name(linked):
+    """The verdict is the same, but what polkit has allowed, it has allowed to another app."""
+    with Unit("musicd") as unit:
+        linked.write_rule("20-test", rule(f'd("app") == "unit:{unit.name}"', "NO"))
+        as_user, as_unit = f"[user:musicd]\nallow = {SCOPE}\n", f"[unit:{unit.name}]\nuser = musicd\nallow = {SCOPE}\n"
+        grants(linked, as_user)
+        link_each(linked, "musicd")
+        client = in_unit(linked, "musicd", unit)
+        take(client, [SCOPE])
+        grants(linked, as_user + as_unit)
+        assert why_refused(client, [SCOPE]) == "AccessDenied"
+
+
 # --- whether it is the process that connected ---
 
 
