@@ -427,13 +427,14 @@ def test_nobody_reads_the_log(linked, kind):
         os.close(writer)
         wait_until(lambda: linked.has_owner(NAME), 10 * linked.slowness, "the broker")
         alice = linked.client("alice")
-        for _ in range(120):
+        for _ in range(200):
             broker.send_signal(signal.SIGHUP)
             status(alice)
         # polkit was asked so often that it takes a moment.
         wait_until(lambda: ask(alice) == "ok", 10 * linked.slowness, "a token")
         kept = os.read(reader, 1 << 20).decode()
-        assert 3 < kept.count("\n") < 120 and "configuration re-read" in kept
+        # Each time it says two lines, for which there is no room in the pipe.
+        assert 3 < kept.count("\n") < 300 and "configuration re-read" in kept
     finally:
         broker.terminate()
         status_of_end = broker.wait(20)

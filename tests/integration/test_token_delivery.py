@@ -295,7 +295,14 @@ def test_table_that_denies_revokes(linked):
     assert revoked(alice) == [("TokenRevoked", ids["profile"], "policy")]
     assert report(alice, ids["profile"]) is False and revoked(other) == []
     apps.grants(linked, f"[user:alice]\nask = {SCOPE}\n")
-    assert revoked(alice) == [], "polkit may still say yes"
+    assert revoked(alice) == [("TokenRevoked", ids[SCOPE], "policy")], "the table alone had given it"
+    linked.write_rule(
+        "20-yes",
+        'polkit.addRule(function(a) { if (a.id.indexOf("org.lwabroker.scope.") == 0) return polkit.Result.YES; });',
+    )
+    assert take(alice, [SCOPE]).info["token_id"] == ids[SCOPE]
+    apps.grants(linked, f"[user:alice]\nask = {SCOPE} profile\n")
+    assert revoked(alice) == [], "polkit has said yes, and may still"
     apps.grants(linked, f"[user:alice]\ndeny = {SCOPE}\n")
     assert revoked(alice) == [("TokenRevoked", ids[SCOPE], "policy")]
 
