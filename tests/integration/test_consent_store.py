@@ -69,6 +69,7 @@ def outcome(client):
 # --- a store of version 1 ---
 
 VERSION_1 = """
+DROP INDEX audit_exposed;
 DROP TABLE consent;
 ALTER TABLE audit DROP COLUMN chain;
 ALTER TABLE audit DROP COLUMN unit;
