@@ -194,11 +194,12 @@ def test_full_disk(world, disk):
     wait_until(lambda: try_take(weatherd), 10 * world.slowness, "the trail to be written again")
     wait_until(lambda: status(root)["store"] == "ok", 10, "the store to be well")
     wait_until(lambda: refreshes(world) > before, 10 * world.slowness, "the renewal")
-    wait_until(lambda: take(musicd)[0] != text, 10 * world.slowness, "a new token")
+    served = []
+    wait_until(lambda: served.append(take(musicd)[0]) or served[-1] != text, 10 * world.slowness, "a new token")
     world.broker.restart()
     take(world.client("musicd"))
     disclosed = [r for r in trail(world.client("root"), "token-disclosed") if r["app"] == "user:musicd"]
-    assert disclosed[0]["repeats"] == 6
+    assert disclosed[0]["repeats"] == 6 + served.count(text)
     assert [r["app"] for r in trail(world.client("root"), "token-disclosed")].count("user:weatherd") == 1
 
 
