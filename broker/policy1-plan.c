@@ -104,30 +104,53 @@ static int collect_sections(struct plan_input *in)
     return 0;
 }
 
-/* One app, or one program of it, has what all sections for it add up to. */
-static void add_up(const struct plan_input *in, const struct table_section *head, struct plan_app *ret)
+/* Somebody for whom all conditions of the section are met. */
+static struct subject subject_of(const struct plan_input *in, const struct table_section *s)
 {
-    struct scope_set deny = SCOPE_SET_EMPTY;
-    *ret = (struct plan_app){SCOPE_SET_EMPTY, SCOPE_SET_EMPTY};
-    for (size_t i = 0; i < in->n_sections; i++) {
-        const struct table_section *s = &in->sections[i];
-        if (strcmp(s->app, head->app) != 0 || (s->exe[0] && strcmp(s->exe, head->exe) != 0))
-            continue;
-        deny = scope_set_union(deny, s->deny);
-        ret->ask = scope_set_union(ret->ask, s->ask);
-        ret->allow = scope_set_union(ret->allow, s->allow);
-    }
-    ret->ask = scope_set_minus(ret->ask, deny);
-    ret->allow = scope_set_minus(scope_set_minus(ret->allow, deny), ret->ask);
+    struct subject subject = {
+        .app = s->app,
+        .user = in->owner.name,
+        .exe = s->exe,
+        .uid = in->owner.uid,
+        .kind = (enum subject_kind)app_kind_from_name(s->app),
+        .strength = STRENGTH_LABEL,
+        .is_pinned = true,
+    };
+    if (!in->owner.device)
+        return subject;
+    const char *user = s->users->n > 0 ? s->users->items[0] : "";
+    bool is_number = user[0] && user[strspn(user, "0123456789")] == '\0';
+    subject.user = is_number ? "" : user;
+    if (is_number)
+        subject.uid = (uid_t)strtoul(user, NULL, 10);
+    else if (!user[0] && subject.kind == SUBJECT_SYSTEM_UNIT)
+        subject.uid = 0; /* what it is for where it names nobody: a user of the system's */
+    return subject;
+}
+
+/* What the table says, and not the default: by that every app would want everything. */
+static struct plan_app decide(const struct plan_input *in, const struct table_section *s)
+{
+    const struct table_query query = {
+        .subject = subject_of(in, s),
+        .account = in->id,
+        .now_sec = verdict_now_sec(in->broker),
+        .fallback = VERDICT_DENY,
+    };
+    struct verdicts verdicts;
+    table_decide(in->broker->table, in->broker->catalogue, &query, &verdicts);
+    return (struct plan_app){.allow = verdicts.allow, .ask = verdicts.ask};
 }
 
 static int add_app(struct plan_input *in, const struct table_section *s)
 {
     char name[1024];
     (void)snprintf(name, sizeof(name), "%s%s%s", s->app, s->exe[0] ? " exe:" : "", s->exe);
-    if (strv_contains(&in->names, name))
+    /* On the device's account an app of one user may have what that of another has not. */
+    bool is_of_a_user = in->owner.device && s->users->n > 0;
+    if (!is_of_a_user && strv_contains(&in->names, name))
         return 0;
-    add_up(in, s, &in->apps[in->names.n]);
+    in->apps[in->names.n] = decide(in, s);
     return strv_add(&in->names, name);
 }
 

@@ -542,6 +542,26 @@ def test_plan_makes_no_login_for_both_kinds_in_one_token(asking):
     take(alice, ["profile", LIBRARY])
 
 
+def test_plan_goes_by_the_verdicts(managed):
+    """Which scope implies which counts as it does for a token, over all sections of an app."""
+    alice, read = managed.client("alice"), "music::library:read"
+    managed.write_grants(
+        "people",
+        f"[user:alice]\nallow = {read}\nask = {LIBRARY}\n"
+        f"[flatpak:org.example.Player]\nallow = {LIBRARY} profile\n"
+        f"[flatpak:org.example.Player]\ndeny = {read}\n"
+        "[flatpak:org.example.Strict]\nallow = postal_code\nrequire_strength = label\nrequire_pinned = yes\n",
+    )
+    managed.reload()
+    rows = {(*row["serves"], row["consent"]): row["scopes"] for row in plan(alice)}
+    assert rows == {
+        ("user:alice", False): [read],
+        ("user:alice", True): [LIBRARY],
+        ("flatpak:org.example.Player", False): ["profile"],
+        ("flatpak:org.example.Strict", False): ["postal_code"],
+    }
+
+
 def test_plan_of_a_large_table(managed):
     """Each section is compared with each, so there is an end to how many; those for other accounts do not count."""
     alice = managed.client("alice")
