@@ -45,10 +45,6 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     return r;
 }
 
-#define COLUMNS                                                                                              \
-    "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
-    " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program"
-
 static uid_t get_uid(struct statement *st, int column)
 {
     if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
@@ -82,7 +78,7 @@ static int get_texts(struct statement *st, struct audit_record *record)
     return st->r;
 }
 
-static int get_record(struct statement *st, struct audit_record **ret)
+int store_audit_get(struct statement *st, struct audit_record **ret)
 {
     int event = audit_event_from_name(statement_get_text(st, 2));
     if (event < 0)
@@ -111,12 +107,13 @@ static int get_record(struct statement *st, struct audit_record **ret)
 static const char *query_text(const struct store_query *query)
 {
     if (query->uid_only == (uid_t)-1)
-        return query->newest ? "SELECT " COLUMNS
+        return query->newest ? "SELECT " STORE_AUDIT_COLUMNS
                                " FROM audit WHERE sequence > ? ORDER BY sequence DESC LIMIT ?"
-                             : "SELECT " COLUMNS " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?";
-    return query->newest ? "SELECT " COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
+                             : "SELECT " STORE_AUDIT_COLUMNS
+                               " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?";
+    return query->newest ? "SELECT " STORE_AUDIT_COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
                            " ORDER BY sequence DESC LIMIT ?2"
-                         : "SELECT " COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
+                         : "SELECT " STORE_AUDIT_COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
                            " ORDER BY sequence LIMIT ?2";
 }
 
@@ -147,7 +144,7 @@ int store_audit_read(struct store_db *db, const struct store_query *query, struc
             reply->next = reply->records[query->limit - 1]->sequence;
             return 0;
         }
-        r = get_record(&st, &reply->records[reply->n_records]);
+        r = store_audit_get(&st, &reply->records[reply->n_records]);
         if (r < 0)
             return r;
         reply->n_records++;

@@ -311,6 +311,11 @@ int store_rows_seal_into(struct store_db *db, const char *sql, const struct secr
 
 int store_audit_insert(struct store_db *db, const struct audit_record *record,
                        int64_t *ret_sequence) _must_check_;
+/* What a query for records selects, and the record of its present row. */
+#define STORE_AUDIT_COLUMNS                                                                                  \
+    "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
+    " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program"
+int store_audit_get(struct statement *st, struct audit_record **ret) _must_check_;
 /* Fills the reply's records and next. */
 int store_audit_read(struct store_db *db, const struct store_query *query,
                      struct store_reply *reply) _must_check_;
