@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/account.h"
 #include "broker/broker.h"
-#include "broker/consent.h"
+#include "broker/consent-record.h"
 #include "broker/limits.h"
 #include "broker/timer.h"
 #include "broker/token.h"
-#include "broker/trail.h"
 #include "util/clock.h"
 
 #include <string.h>
@@ -62,54 +61,6 @@ void consent_op_drop(struct consent_op *op)
 {
     if (op)
         op->callback = NULL;
-}
-
-/* --- the trail --------------------------------------------------------------------------------------- */
-
-static char *kind_of(const char *app)
-{
-    size_t n = strcspn(app, ":");
-    return n == 3 && memcmp(app, "uid", 3) == 0 ? strdup("user") : strndup(app, n);
-}
-
-static struct audit_record *new_record(const struct account *account, enum audit_event event, const char *app,
-                                       struct trail_facts facts)
-{
-    facts.account = account->id;
-    facts.owner = &account->owner;
-    _cleanup_(audit_record_freep) struct audit_record *record = trail_new(account->broker, event, &facts);
-    if (!record)
-        return NULL;
-    record->app = strdup(app);
-    record->kind = kind_of(app);
-    return record->app && record->kind ? TAKE_PTR(record) : NULL;
-}
-
-static struct audit_record *record_change(const struct account *account, const struct consent_change *change)
-{
-    static const enum audit_event events[] = {
-        [CONSENT_ALLOW] = AUDIT_CONSENT_GIVEN,
-        [CONSENT_DENY] = AUDIT_CONSENT_REFUSED,
-        [CONSENT_FORGET] = AUDIT_CONSENT_REVOKED,
-    };
-    static const char *const verdicts[] = {"allow", "deny", NULL};
-    char detail[64];
-    const char *lasts = change->answer == CONSENT_FORGET ? "" : consent_lasts_name(change->lasts);
-    (void)snprintf(detail, sizeof(detail), "%s%s%s", lasts, lasts[0] && !change->scopes ? ", " : "",
-                   change->scopes ? "" : "every scope");
-    struct audit_record *record = new_record(account, events[change->answer], change->app,
-                                             (struct trail_facts){
-                                                 .asked = change->scopes,
-                                                 .verdict = verdicts[change->answer],
-                                                 .decided_by = consent_how_name(change->how),
-                                                 .detail = detail,
-                                             });
-    if (record) {
-        record->uid = change->by_uid;
-        record->expires_sec =
-            change->answer != CONSENT_FORGET && change->lasts == CONSENT_UNTIL ? change->until_sec : 0;
-    }
-    return record;
 }
 
 /* --- the rule, in memory ----------------------------------------------------------------------------- */
@@ -342,7 +293,7 @@ int consent_change(struct account *account, const struct consent_change *change,
     choose_drops(op, change);
     op->callback = callback;
     op->userdata = userdata;
-    struct audit_record *record = record_change(account, change);
+    struct audit_record *record = consent_record_change(account, change);
     int r = record ? submit_change(op, change, now_sec, record) : -ENOMEM;
     if (r < 0)
         return r;
@@ -444,8 +395,8 @@ static int submit_expiry(struct account *account, struct consents_of_app *of)
         return -ENOMEM;
     struct scope_set over = collect_over(of, &op->over_sec);
     struct audit_record *record =
-        new_record(account, AUDIT_CONSENT_EXPIRED, of->app,
-                   (struct trail_facts){.asked = &over, .decided_by = "time", .detail = "until"});
+        consent_record_new(account, AUDIT_CONSENT_EXPIRED, of->app,
+                           (struct trail_facts){.asked = &over, .decided_by = "time", .detail = "until"});
     if (!record)
         return -ENOMEM;
     record->expires_sec = op->over_sec;
