@@ -3,6 +3,7 @@
 
 #include "autoconf.h"
 #include "broker/identd-seccomp.h"
+#include "tests/unit/confined.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -18,33 +19,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* Each try is made in a child that has confined itself as lwa-identd does. A call that is let through fails
- * for its arguments, or does no harm: what is seen to fail here is the filter. */
-
-enum { WORKED = 0, FAILED = 100, NOT_CONFINED = 101, KILLED = 1000 };
-
-#define NOBODY 65534
+static int confine(void)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : identd_confine();
+}
 
 static int run_confined(int (*try)(void))
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        const struct rlimit none = {0, 0};
-        (void)setrlimit(RLIMIT_CORE, &none);
-        if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)) /* lwa-identd is never root */
-            _exit(NOT_CONFINED);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || identd_confine() < 0)
-            _exit(NOT_CONFINED);
-        _exit(try());
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-        return KILLED;
-    assert_true(WIFEXITED(status));
-    assert_int_not_equal(WEXITSTATUS(status), NOT_CONFINED);
-    return WEXITSTATUS(status);
+    return run_after(confine, try);
 }
 
 /* --- what must not work ------------------------------------------------------------------------------ */

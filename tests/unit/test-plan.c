@@ -2,20 +2,9 @@
 #include "tests/unit/unit.h"
 
 #include "policy/plan.h"
+#include "tests/unit/catalogue.h"
 
 #include <string.h>
-
-#define D "description = d\n"
-
-static struct catalogue *make_catalogue(const char *text)
-{
-    struct catalogue *c = NULL;
-    struct ini_problem problem;
-    assert_int_equal(catalogue_new(NULL, &c), 0);
-    assert_int_equal(catalogue_add_text(c, text, strlen(text), true, &problem), 0);
-    assert_int_equal(catalogue_seal(c, &problem), 0);
-    return c;
-}
 
 static struct scope_set set_of(struct catalogue *c, const char *names)
 {
@@ -27,8 +16,7 @@ static struct scope_set set_of(struct catalogue *c, const char *names)
 /* --- by hand ----------------------------------------------------------------------------------------------
  */
 
-/* lib implies read; the others stand alone. */
-static const char scopes[] = "[read]\n" D "[lib]\n" D "implies = read\n[play]\n" D "[hist]\n" D "[prof]\n" D;
+static const char scopes[] = FEW_SCOPES;
 
 static const struct {
     const char *what;

@@ -4,6 +4,7 @@
 #include "autoconf.h"
 #include "broker/seccomp.h"
 #include "broker/secret.h"
+#include "tests/unit/confined.h"
 #include "util/file.h"
 
 #include <fcntl.h>
@@ -24,38 +25,21 @@
 #include <sys/wait.h>
 #include <uv.h>
 
-/* Each try is made in a child that has confined itself as the daemon does. A call that is let through fails
- * for its arguments, harmlessly: what is seen to fail here is the filter. */
-
-enum { WORKED = 0, FAILED = 100, NOT_CONFINED = 101, KILLED = 1000 };
-
-#define NOBODY 65534
-
 /* What a system call said: 0, or the errno, which fits into an exit code. */
 static int said(long result)
 {
     return result < 0 ? errno : WORKED;
 }
 
+static int confine(void)
+{
+    seccomp_preload_names();
+    return seccomp_confine();
+}
+
 static int run_confined(int (*try)(void))
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        const struct rlimit none = {0, 0};
-        (void)setrlimit(RLIMIT_CORE, &none);
-        if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)) /* the daemon is never root */
-            _exit(NOT_CONFINED);
-        seccomp_preload_names();
-        _exit(seccomp_confine() < 0 ? NOT_CONFINED : try());
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-        return KILLED;
-    assert_true(WIFEXITED(status));
-    assert_int_not_equal(WEXITSTATUS(status), NOT_CONFINED);
-    return WEXITSTATUS(status);
+    return run_after(confine, try);
 }
 
 /* --- what must not work ------------------------------------------------------------------------------ */

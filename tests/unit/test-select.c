@@ -2,27 +2,15 @@
 #include "tests/unit/unit.h"
 
 #include "policy/select.h"
+#include "tests/unit/catalogue.h"
 #include "tests/unit/decide.h"
 #include "util/clock.h"
 
 #include <string.h>
 
-#define D "description = d\n"
-
 /* --- by hand: every rule of the header ------------------------------------------------------------------ */
 
-/* lib implies read; the others stand alone. */
-static const char scopes[] = "[read]\n" D "[lib]\n" D "implies = read\n[play]\n" D "[hist]\n" D "[prof]\n" D;
-
-static struct catalogue *make_catalogue(const char *text)
-{
-    struct catalogue *c = NULL;
-    struct ini_problem problem;
-    assert_int_equal(catalogue_new(NULL, &c), 0);
-    assert_int_equal(catalogue_add_text(c, text, strlen(text), true, &problem), 0);
-    assert_int_equal(catalogue_seal(c, &problem), 0);
-    return c;
-}
+static const char scopes[] = FEW_SCOPES;
 
 static struct scope_set set_of(struct catalogue *c, const char *names)
 {
