@@ -505,6 +505,7 @@ def begin(scene, n):
     scene.disk.fail(FULL, at=n)
     world = scene.world
     start = len(world.broker.log())
+    before = starts(scene)
     world.broker.start(wait=False)
     serves = wait_until(lambda: world.has_owner("org.lwabroker.Broker1") or not world.broker.alive(), 10, "a start")
     if not world.broker.alive():
@@ -512,12 +513,19 @@ def begin(scene, n):
         world.broker.process = None
         assert "broker.db: " in world.broker.log()[start:] and "No space left" in world.broker.log()[start:]
     assert serves
+    # It serves before its start is written down.
+    if world.broker.alive():
+        wait_until(lambda: scene.disk.failed or starts(scene) > before, 10, "the disk to be met, or not to be")
     was_reached = scene.disk.failed
     scene.disk.heal()
     if not world.broker.alive():
         world.broker.start()
     scene.alice, scene.bob = world.client("alice"), world.client("bob")
     return "started" if was_reached else None
+
+
+def starts(scene):
+    return rows(scene.world, "SELECT count(*) FROM audit WHERE event = 'broker-started'")
 
 
 KINDS = {
