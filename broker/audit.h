@@ -10,13 +10,19 @@
 #include <sys/types.h>
 
 #define AUDIT_FINGERPRINT_BYTES 16
+#define AUDIT_BOOT_ID_BYTES 16
+#define AUDIT_HASH_BYTES 32 /* links a record to the one before */
+#define AUDIT_SEAL_BYTES 16 /* proves it to who has the verification secret */
 
 enum audit_event {
     AUDIT_BROKER_STARTED,
     AUDIT_BROKER_STOPPED,
+    AUDIT_BROKER_CRASHED, /* found at the next start */
     AUDIT_LOGIN_BEGUN,
     AUDIT_LOGIN_FINISHED,
     AUDIT_LOGIN_FAILED,
+    AUDIT_GRANT_ADDED,
+    AUDIT_GRANT_REMOVED,
     AUDIT_GRANT_DIED,
     AUDIT_GRANT_INTERRUPTED, /* a refresh was under way when the broker died: its answer may be lost */
     AUDIT_TOKEN_DISCLOSED,
@@ -24,9 +30,13 @@ enum audit_event {
     AUDIT_TOKEN_REFRESHED,
     AUDIT_TOKEN_REFRESH_FAILED,
     AUDIT_TOKEN_REJECTED, /* an app reported that the API refused it */
+    AUDIT_TOKEN_RELEASED, /* an app is done with what it held */
+    AUDIT_ACCOUNT_ADDED,
     AUDIT_ACCOUNT_REMOVED,
-    AUDIT_ACCOUNT_CHANGED,
+    AUDIT_ACCOUNT_RENAMED, /* the new label may be a person's name, and is not told */
+    AUDIT_ACCOUNT_CHANGED, /* another default */
     AUDIT_POLICY_LOADED,
+    AUDIT_POLICY_REJECTED, /* detail: file and line */
     AUDIT_KEY_CREATED,
     AUDIT_KEY_ROTATED, /* detail: the new key's id */
     /* Of the app that the answer is about; the uid is that of who answered. decided_by: prompt or command;
@@ -35,6 +45,11 @@ enum audit_event {
     AUDIT_CONSENT_REFUSED,
     AUDIT_CONSENT_REVOKED, /* the answers to these scopes are forgotten */
     AUDIT_CONSENT_EXPIRED,
+    /* Of the trail itself. */
+    AUDIT_TRAIL_KEY_CREATED, /* first of a new chain of keys; detail: how it came to it, and the key's id */
+    AUDIT_TRAIL_SEALED,      /* last of its epoch */
+    AUDIT_TRAIL_PRUNED,      /* detail: up to which record */
+    AUDIT_TRAIL_DAMAGED,     /* found at start: records are missing at its end, or were altered */
     AUDIT_EVENT_COUNT
 };
 
@@ -43,8 +58,10 @@ const char *audit_event_name(enum audit_event event); /* "token-disclosed" */
 int audit_event_from_name(const char *name);
 
 struct audit_record {
-    int64_t sequence; /* given by the store */
-    int64_t time_sec; /* wall clock; given by the store when 0 */
+    int64_t sequence;                           /* given by the store */
+    int64_t time_sec;                           /* wall clock; given by the store when 0 */
+    uint64_t boot_usec;                         /* CLOCK_BOOTTIME; given by the store when 0 */
+    unsigned char boot_id[AUDIT_BOOT_ID_BYTES]; /* of the kernel's run that boot_usec counts in */
     enum audit_event event;
     uid_t uid;       /* of the caller; (uid_t)-1 where there is none */
     char *app;       /* identity string, e.g. user:musicd */
@@ -61,11 +78,20 @@ struct audit_record {
     char *decided_by;    /* what decided: table, default, polkit, ... */
     char *chain;         /* in short, all that led to the verdict, step by step */
     char *detail;        /* a word or two from our own tables, e.g. why a grant died */
+    char *request;       /* names the call that it came of, the same for all records of it; "" for none */
     int64_t grant;       /* row of the grant; 0 for none */
     int64_t expires_sec; /* of the token; 0 for none */
     uint64_t repeats;    /* later deliveries of the same token to the same app; read only */
     bool has_fingerprint;
     unsigned char fingerprint[AUDIT_FINGERPRINT_BYTES];
+
+    /* Given by the store: audit-chain.h. A record of before the trail was chained has no hash. */
+    uint64_t epoch;
+    bool has_hash;
+    unsigned char hash[AUDIT_HASH_BYTES];
+    unsigned char seal[AUDIT_SEAL_BYTES];
+    uint64_t repeats_epoch; /* when `repeats` was sealed; 0: it is 0 */
+    unsigned char repeats_seal[AUDIT_SEAL_BYTES];
 };
 
 /* A zeroed record of this event, both uids -1. NULL: out of memory. Its texts are malloc'ed, and freed with

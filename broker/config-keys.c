@@ -28,6 +28,7 @@ enum kind {
     KIND_SECONDS,
     KIND_COUNT,
     KIND_VERDICT,
+    KIND_FORWARD,
 };
 
 struct config_key {
@@ -100,6 +101,19 @@ static const struct config_key keys[] = {
      "Key file that the logins were sealed with before."},
     {"store", "previous_key_credential", KIND_CREDENTIAL, FIELD(previous_key_credential), "",
      "Systemd credential that the logins were sealed with before."},
+    {"audit", "keep_days", KIND_COUNT, FIELD(audit_keep_days), "365",
+     "Days that records of the audit trail are kept; 0 for ever.", 0, 36500},
+    {"audit", "max_megabytes", KIND_COUNT, FIELD(audit_max_megabytes), "256",
+     "Size of the database, in MiB, above which the oldest records are removed earlier; 0 for no bound.", 0,
+     1048576},
+    {"audit", "epoch_seconds", KIND_SECONDS, FIELD(audit_epoch_sec), "900",
+     "Seconds after which what was recorded is sealed for good: who takes over the machine later cannot "
+     "alter it "
+     "unnoticed.",
+     10, 86400},
+    {"audit", "forward", KIND_FORWARD, FIELD(audit_forward), "auto",
+     "Where each record also goes: journal, syslog, auto (the journal where there is one, else syslog) or "
+     "none."},
 #define LIMIT_KEY(name, value, least, most, meaning)                                                         \
     {"limits", #name, KIND_COUNT, FIELD(limits.name), #value, meaning, least, most},
     LIMITS_CONFIGURED(LIMIT_KEY)
@@ -303,6 +317,18 @@ static const char *check_credential(const char *text)
     return NULL;
 }
 
+static int find_forward(const char *text)
+{
+    static const char *const names[] = {[AUDIT_FORWARD_AUTO] = "auto",
+                                        [AUDIT_FORWARD_JOURNAL] = "journal",
+                                        [AUDIT_FORWARD_SYSLOG] = "syslog",
+                                        [AUDIT_FORWARD_NONE] = "none"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(names[i], text) == 0)
+            return (int)i;
+    return -1;
+}
+
 static const char *check_text(enum kind kind, const char *text)
 {
     switch (kind) {
@@ -327,6 +353,8 @@ static const char *check_text(enum kind kind, const char *text)
         return strcmp(text, "yes") == 0 || strcmp(text, "no") == 0 ? NULL : "must be yes or no";
     case KIND_VERDICT:
         return strcmp(text, "ask") == 0 || strcmp(text, "deny") == 0 ? NULL : "must be ask or deny";
+    case KIND_FORWARD:
+        return find_forward(text) >= 0 ? NULL : "must be auto, journal, syslog or none";
     case KIND_SECONDS:
     case KIND_COUNT:
         return NULL;
@@ -358,7 +386,7 @@ static int set_string(char **field, const char *text)
 
 static bool is_string(enum kind kind)
 {
-    return kind != KIND_BOOL && kind != KIND_VERDICT && !is_number(kind);
+    return kind != KIND_BOOL && kind != KIND_VERDICT && kind != KIND_FORWARD && !is_number(kind);
 }
 
 int config_key_set(struct config *c, const struct config_key *key, const char *text,
@@ -375,6 +403,8 @@ int config_key_set(struct config *c, const struct config_key *key, const char *t
         *(bool *)field = strcmp(text, "yes") == 0;
     else if (key->kind == KIND_VERDICT)
         *(enum verdict *)field = strcmp(text, "ask") == 0 ? VERDICT_ASK : VERDICT_DENY;
+    else if (key->kind == KIND_FORWARD)
+        *(enum audit_forward *)field = (enum audit_forward)find_forward(text);
     else if (!parse_number(key, text, field))
         return ini_refuse(problem, "%s must be a whole number %sfrom %u to %u", key->key,
                           key->kind == KIND_SECONDS ? "of seconds " : "", key->min, key->max);

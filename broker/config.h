@@ -19,6 +19,14 @@ struct config_limits {
 #undef CONFIG_LIMIT
 };
 
+/* Where each record of the trail also goes. */
+enum audit_forward {
+    AUDIT_FORWARD_AUTO, /* the journal where there is one, else syslog */
+    AUDIT_FORWARD_JOURNAL,
+    AUDIT_FORWARD_SYSLOG,
+    AUDIT_FORWARD_NONE,
+};
+
 struct config {
     /* [provider] */
     char *region; /* na, eu, fe */
@@ -53,6 +61,11 @@ struct config {
     char *key_credential; /* name of a systemd credential; "" for none */
     char *previous_key_file;
     char *previous_key_credential;
+    /* [audit] */
+    unsigned audit_keep_days;     /* 0: for ever */
+    unsigned audit_max_megabytes; /* 0: no bound */
+    unsigned audit_epoch_sec;
+    enum audit_forward audit_forward;
     /* [limits] */
     struct config_limits limits;
 };

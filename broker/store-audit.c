@@ -17,8 +17,9 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     _cleanup_statement_ struct statement st = statement_open(
         db, SLOT_AUDIT_INSERT,
         "INSERT INTO audit (time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked,"
-        " carried, verdict, decided_by, detail, chain, unit, program, grant_row, expires_sec, fingerprint)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " carried, verdict, decided_by, detail, chain, unit, program, grant_row, expires_sec, fingerprint,"
+        " request, boot_usec, boot_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     statement_int(&st, record->time_sec);
     statement_text(&st, audit_event_name(record->event));
     bind_uid(&st, record->uid);
@@ -39,6 +40,9 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     statement_int(&st, record->grant);
     statement_int(&st, record->expires_sec);
     statement_blob(&st, record->has_fingerprint ? record->fingerprint : NULL, sizeof(record->fingerprint));
+    statement_text(&st, record->request);
+    statement_int(&st, (int64_t)record->boot_usec);
+    statement_blob(&st, record->boot_id, sizeof(record->boot_id));
     int r = statement_run(&st);
     if (r == 0)
         *ret_sequence = sqlite3_last_insert_rowid(db->sqlite);
@@ -75,7 +79,28 @@ static int get_texts(struct statement *st, struct audit_record *record)
     record->chain = get_copy(st, 19);
     record->unit = get_copy(st, 20);
     record->program = get_copy(st, 21);
+    record->request = get_copy(st, 22);
     return st->r;
+}
+
+/* False: there is none, or of another size. */
+static bool get_blob(struct statement *st, int column, unsigned char *ret, size_t n)
+{
+    if ((size_t)sqlite3_column_bytes(st->stmt, column) != n)
+        return false;
+    memcpy(ret, sqlite3_column_blob(st->stmt, column), n);
+    return true;
+}
+
+static void get_chain(struct statement *st, struct audit_record *record)
+{
+    record->boot_usec = (uint64_t)statement_get_int(st, 23);
+    (void)get_blob(st, 24, record->boot_id, sizeof(record->boot_id));
+    record->epoch = (uint64_t)statement_get_int(st, 25);
+    record->has_hash = get_blob(st, 26, record->hash, sizeof(record->hash));
+    (void)get_blob(st, 27, record->seal, sizeof(record->seal));
+    record->repeats_epoch = (uint64_t)statement_get_int(st, 28);
+    (void)get_blob(st, 29, record->repeats_seal, sizeof(record->repeats_seal));
 }
 
 int store_audit_get(struct statement *st, struct audit_record **ret)
@@ -94,10 +119,8 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
     record->grant = statement_get_int(st, 5);
     record->expires_sec = statement_get_int(st, 6);
     record->repeats = (uint64_t)statement_get_int(st, 7);
-    if (sqlite3_column_bytes(st->stmt, 8) == AUDIT_FINGERPRINT_BYTES) {
-        memcpy(record->fingerprint, sqlite3_column_blob(st->stmt, 8), AUDIT_FINGERPRINT_BYTES);
-        record->has_fingerprint = true;
-    }
+    record->has_fingerprint = get_blob(st, 8, record->fingerprint, sizeof(record->fingerprint));
+    get_chain(st, record);
     int r = get_texts(st, record);
     if (r == 0)
         *ret = TAKE_PTR(record);

@@ -30,7 +30,7 @@
 #include <sqlite3.h>
 
 #define STORE_APPLICATION_ID 0x4c574142 /* "LWAB" */
-#define STORE_SCHEMA 2
+#define STORE_SCHEMA 3
 #define STORE_SEAL_SCHEMA 1 /* in the associated data; changes only when everything is sealed anew */
 #define STORE_OWNER_TEXT_SIZE (OWNER_NAME_MAX + 24)
 
@@ -240,6 +240,8 @@ struct store {
     int health;         /* what the loop knows of `reported` */
     bool is_damaged;    /* a query has found it so */
     struct list queries;
+    store_record_callback on_record;
+    void *on_record_userdata;
 
     /* the worker's: */
     struct store_db db; /* closed while it could not be opened anew */
@@ -314,7 +316,8 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record,
 /* What a query for records selects, and the record of its present row. */
 #define STORE_AUDIT_COLUMNS                                                                                  \
     "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
-    " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program"
+    " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program,"          \
+    " request, boot_usec, boot_id, epoch, hash, seal, repeats_epoch, repeats_seal"
 int store_audit_get(struct statement *st, struct audit_record **ret) _must_check_;
 /* Fills the reply's records and next. */
 int store_audit_read(struct store_db *db, const struct store_query *query,

@@ -467,6 +467,7 @@ int store_rows_run(struct store_db *db, const struct secret *master, struct stor
         op->record->grant = op->names_grant ? op->row : 0;
     int64_t sequence;
     r = store_audit_insert(db, op->record, &sequence);
+    op->record->sequence = r == 0 ? sequence : 0;
     if (r == 0 && (!op->run || op->names_record))
         op->reply.row = sequence;
     return r;

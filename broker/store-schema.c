@@ -60,6 +60,27 @@ static const char *const migrations[] = {
     "ALTER TABLE audit ADD COLUMN unit TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE audit ADD COLUMN program TEXT NOT NULL DEFAULT '';"
     "CREATE INDEX audit_exposed ON audit (expires_sec) WHERE event = 'token-disclosed';",
+
+    /* 2 -> 3. The trail is chained: audit-chain.h. What is there keeps a hash of NULL and an epoch of 0.
+     * Every way to ask for records has its index. audit_base says what was before the first record that is
+     * left. */
+    "ALTER TABLE audit DROP COLUMN previous_hash;"
+    "ALTER TABLE audit ADD COLUMN boot_usec INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit ADD COLUMN boot_id BLOB;"
+    "ALTER TABLE audit ADD COLUMN request TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE audit ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit ADD COLUMN seal BLOB;"
+    "ALTER TABLE audit ADD COLUMN repeats_epoch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit ADD COLUMN repeats_seal BLOB;"
+    "CREATE INDEX audit_by_token ON audit (fingerprint) WHERE fingerprint IS NOT NULL;"
+    "CREATE INDEX audit_by_account ON audit (account) WHERE account <> '';"
+    "CREATE INDEX audit_by_uid ON audit (uid) WHERE uid IS NOT NULL;"
+    "CREATE INDEX audit_by_event ON audit (event);"
+    "CREATE INDEX audit_by_time ON audit (time_sec);"
+    "CREATE TABLE audit_base ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " epoch INTEGER NOT NULL, time_sec INTEGER NOT NULL, removed INTEGER NOT NULL,"
+    " seal_epoch INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;",
 };
 
 _Static_assert(ARRAY_SIZE(migrations) == STORE_SCHEMA, "one migration for each version");

@@ -50,6 +50,8 @@ struct store_op *store_op_new(struct audit_record *record, struct secret *token)
     op->now_sec = wall_sec();
     if (record && record->time_sec == 0)
         record->time_sec = op->now_sec;
+    if (record && record->boot_usec == 0)
+        record->boot_usec = boottime_usec();
     return op;
 }
 
@@ -126,6 +128,12 @@ static struct store_op *pop_done(struct store *s)
     return op;
 }
 
+void store_on_record(struct store *s, store_record_callback callback, void *userdata)
+{
+    s->on_record = callback;
+    s->on_record_userdata = userdata;
+}
+
 static void deliver(struct store *s)
 {
     uv_mutex_lock(&s->mutex);
@@ -134,6 +142,8 @@ static void deliver(struct store *s)
     store_set_health(s, s->is_damaged ? -EUCLEAN : reported);
     struct store_op *op;
     while ((op = pop_done(s))) {
+        if (op->reply.r == 0 && op->record && s->on_record)
+            s->on_record(op->record, s->on_record_userdata);
         store_op_finish(op);
         count_pending(s, -1);
     }

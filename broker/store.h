@@ -62,6 +62,11 @@ enum store_key_event store_key_event(const struct store *s) _must_check_;
  * is logged when it changes, and found out without being asked when it is over. */
 const char *store_health(const struct store *s) _must_check_;
 
+/* Is told of every record once it is durable, the store's own among them, in the order of the trail, on the
+ * loop's thread and before the callback of its operation. NULL: nobody. */
+typedef void (*store_record_callback)(const struct audit_record *record, void *userdata);
+void store_on_record(struct store *s, store_record_callback callback, void *userdata);
+
 /* What is in it, for start-up; blocks. The pointers are good during the call only. A visitor's negative
  * return ends the load and is handed up. Accounts come first, then grants, then consents. */
 struct store_account {

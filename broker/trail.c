@@ -67,7 +67,7 @@ struct audit_record *trail_new(struct broker *broker, enum audit_event event, co
         !set(&record->account, facts->account) || !set_scopes(broker, &record->asked, facts->asked) ||
         !set_scopes(broker, &record->carried, facts->carried) || !set(&record->verdict, facts->verdict) ||
         !set(&record->decided_by, facts->decided_by) || !set(&record->detail, facts->detail) ||
-        !set(&record->chain, facts->chain))
+        !set(&record->chain, facts->chain) || !set(&record->request, facts->request))
         return NULL;
     return TAKE_PTR(record);
 }

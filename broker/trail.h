@@ -22,7 +22,8 @@ struct trail_facts {
     const char *verdict;
     const char *decided_by;
     const char *detail;
-    const char *chain; /* in short, all that led to the verdict */
+    const char *chain;   /* in short, all that led to the verdict */
+    const char *request; /* of the call that it came of; NULL for none */
     int64_t grant;
     const struct token *token; /* its fingerprint and expiry */
 };

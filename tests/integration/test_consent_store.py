@@ -69,6 +69,20 @@ def outcome(client):
 # --- a store of version 1 ---
 
 VERSION_1 = """
+DROP TABLE audit_base;
+DROP INDEX audit_by_token;
+DROP INDEX audit_by_account;
+DROP INDEX audit_by_uid;
+DROP INDEX audit_by_event;
+DROP INDEX audit_by_time;
+ALTER TABLE audit ADD COLUMN previous_hash BLOB;
+ALTER TABLE audit DROP COLUMN boot_usec;
+ALTER TABLE audit DROP COLUMN boot_id;
+ALTER TABLE audit DROP COLUMN request;
+ALTER TABLE audit DROP COLUMN epoch;
+ALTER TABLE audit DROP COLUMN seal;
+ALTER TABLE audit DROP COLUMN repeats_epoch;
+ALTER TABLE audit DROP COLUMN repeats_seal;
 DROP INDEX audit_exposed;
 DROP TABLE consent;
 ALTER TABLE audit DROP COLUMN chain;

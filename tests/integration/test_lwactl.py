@@ -275,7 +275,7 @@ def test_no_broker_and_no_bus(bus):
     (["token", "a", "--interactive", "--no-interactive"], b"exclude"),
     (["token"] + ["s%d" % i for i in range(33)], b"more than 32"),
     (["audit", "--last", "0"], b"1 to 1000"), (["audit", "--last", "99999999999"], b"1 to 1000"),
-    (["audit", "--last", "5", "--all"], b"exclude"), (["audit", "x"], b"no operand"),
+    (["audit", "--last", "5", "--all"], b"exclude"), (["audit", "x"], b"unknown audit command"),
     (["accounts", "renme"], b"did you mean `rename`?"), (["accounts", "rename", "x"], b"LABEL"),
     (["accounts", "remove", "x"], b"--yes"), (["accounts", "default", "x", "--json"], b"list only"),
     (["login"], b"no scope"), (["login", "a", "--scope-data", "[1"], b"no JSON"), (["help", "x", "y"], b"one"),

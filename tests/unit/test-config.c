@@ -229,7 +229,7 @@ static void test_refused_values(void **state)
         {CLIENT, "refresh_margin = 1", "nearest is \"refresh_margin\" in [tokens]"},
         {CLIENT, "[providers]", "nearest is [provider]"},
         {CLIENT, "[plicy]", "nearest is [policy]"},
-        {CLIENT, "[audit]", "unknown section [audit]"},
+        {CLIENT, "[archive]", "unknown section [archive]"},
         {CLIENT, "[limit]", "nearest is [limits]"},
         {"[limits]\n\n", "calls = 15", "a whole number from 16 to 65536"},
         {"[limits]\n\n", "calls = 65537", "from 16 to 65536"},

@@ -49,7 +49,7 @@ static const struct {
               " refreshed_sec"},
     {"audit",
      "sequence, time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked, carried,"
-     " verdict, decided_by, detail, grant_row, expires_sec, repeats, fingerprint, previous_hash, hash"},
+     " verdict, decided_by, detail, grant_row, expires_sec, repeats, fingerprint, hash"},
 };
 
 static void run(sqlite3 *db, const char *sql)
@@ -102,7 +102,7 @@ static void assert_all_there(struct fixture *f)
     struct loaded l = load(f);
     assert_true(l.n_accounts == 1 && l.n_grants == 1 && l.grant.account == l.account.row);
     assert_string_equal(l.account_id, "main");
-    assert_int_equal(number(f, "PRAGMA user_version"), 2);
+    assert_int_equal(number(f, "PRAGMA user_version"), 3);
     assert_int_equal(number(f, "SELECT count(*) FROM consent"), 0);
     assert_int_equal(number(f, "SELECT count(*) FROM audit WHERE event LIKE 'login-%'"), 2);
     assert_int_equal(number(f, "SELECT count(*) FROM audit WHERE chain <> '' OR unit <> '' OR program <> ''"),

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What `lwactl audit` can be told to do: a function each, in a file of its own (audit-VERB.c). */
+
+#include "client/options.h"
+
+/* Without a verb: the records, as a table. */
+int audit_list(const struct command *command, const struct arguments *arguments);
