@@ -105,6 +105,8 @@ int broker_store_open(struct broker *broker)
         log_error("%s: %s", path, explain_store(r));
     if (is_about_key(r))
         explain_key(broker, &options.key_source);
+    if (r == 0)
+        records_follow(&broker->records, broker->store);
     return r > 0 ? -EUCLEAN : r;
 }
 

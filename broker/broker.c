@@ -285,6 +285,7 @@ void broker_init(struct broker *broker, uv_loop_t *loop)
     list_init(&broker->identity.waiting);
     broker->identity.own_uid = geteuid();
     list_init(&broker->peers_by_use);
+    records_init(&broker->records);
     provider_init(&broker->provider);
     prompt_turns_init(&broker->prompt_turns);
 }

@@ -15,6 +15,7 @@
 #include "broker/prompt-turn.h"
 #include "broker/provider.h"
 #include "broker/quota.h"
+#include "broker/records.h"
 #include "broker/reporters.h"
 #include "broker/store.h"
 #include "broker/wallclock.h"
@@ -58,6 +59,7 @@ struct broker {
 
     /* Parts. */
     struct store *store;
+    struct records records; /* who is told what it writes */
     struct http *http;
     struct bus *bus;
     struct identd_link *identd;
