@@ -159,3 +159,7 @@
 #define STORE_PROBE_SEC 2
 /* Records in one answer to an audit query. */
 #define STORE_QUERY_RECORDS_MAX 1000
+
+/* --- audit trail -------------------------------------------------------------------------------------- */
+/* For so many epochs a key file that could not be written is made up for at a start. */
+#define LIMIT_AUDIT_HEAD_EPOCHS 4096
