@@ -3,13 +3,11 @@
 /* org.lwabroker.Audit1: reading the trail. All of it needs audit.read, the records of one's own accounts
  * audit.read-own. */
 
+#include "broker/audit1.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
-
-#define ACTION_READ "org.lwabroker.audit.read"
-#define ACTION_READ_OWN "org.lwabroker.audit.read-own"
 
 struct query {
     struct call *call;
@@ -69,12 +67,17 @@ static void write_record(struct writer *w, const struct audit_record *record)
     writer_close(w);
 }
 
+void audit1_fail_unreadable(struct call *call)
+{
+    call_fail(call, BUS_E_AUDIT_UNAVAILABLE, "The audit trail cannot be read; see `lwactl status`.");
+}
+
 static void on_records(struct store_reply *stored, void *userdata)
 {
     struct query *q = userdata;
     q->op = NULL;
     if (stored->r != 0) {
-        call_fail(q->call, BUS_E_AUDIT_UNAVAILABLE, "The audit trail cannot be read; see `lwactl status`.");
+        audit1_fail_unreadable(q->call);
         return;
     }
     struct writer w;
@@ -93,10 +96,8 @@ static void on_authorized(const struct polkit_answer *answer, void *userdata)
 {
     struct query *q = userdata;
     q->check = NULL;
-    const char *action = q->is_own ? ACTION_READ_OWN : ACTION_READ;
-    const char *what = q->is_own
-                           ? "read the audit trail of own accounts"
-                           : "read the audit trail of all accounts (`lwactl audit --own`: of own accounts)";
+    const char *action = q->is_own ? ACTION_AUDIT_READ_OWN : ACTION_AUDIT_READ;
+    const char *what = q->is_own ? AUDIT1_WHAT_OWN : AUDIT1_WHAT_ALL;
     if (!authorize_answer_action(q->call, answer, action, what))
         return;
     uid_t uid_only = q->is_own ? q->call->peer->identity.uid : (uid_t)-1;
@@ -116,8 +117,8 @@ static void authorize(struct call *call)
         (void)snprintf(question.owner.name, sizeof(question.owner.name), "%s", id->user);
     }
     bool may_prompt = dbus_message_get_allow_interactive_authorization(call->message);
-    int r = authorize_action(call->peer, q->is_own ? ACTION_READ_OWN : ACTION_READ, &question, may_prompt,
-                             on_authorized, q, &q->check);
+    int r = authorize_action(call->peer, q->is_own ? ACTION_AUDIT_READ_OWN : ACTION_AUDIT_READ, &question,
+                             may_prompt, on_authorized, q, &q->check);
     if (r < 0)
         authorize_fail(call, r);
 }
@@ -158,5 +159,6 @@ static void begin_query(struct call *call)
 
 const struct method audit1_methods[] = {
     {LWA_INTERFACE_AUDIT, "Query", "a{sv}tu", begin_query},
+    {LWA_INTERFACE_AUDIT, "Matrix", "a{sv}", audit1_begin_matrix},
     {NULL, NULL, NULL, NULL},
 };

@@ -157,6 +157,12 @@
 #define STORE_TRUNCATE_RETRY_SEC 1
 /* How often it is tried whether a store that could not write can again. */
 #define STORE_PROBE_SEC 2
+/* Sums of the trail (Audit1.Matrix): one for each app, user and scopes. The oldest are left out. */
+#define LIMIT_MATRIX_ENTRIES 4096
+#define LIMIT_MATRIX_SLICE 8192  /* records that are looked at in one read transaction */
+#define LIMIT_MATRIX_APPS 512    /* of one user each, in one answer: each has a verdict, found on the loop */
+#define LIMIT_MATRIX_PROGRAMS 16 /* of one app, that the table tells apart */
+#define LIMIT_MATRIX_ROWS 8192
 /* Records in one answer to an audit query. */
 #define STORE_QUERY_RECORDS_MAX 1000
 

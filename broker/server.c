@@ -398,11 +398,11 @@ static unsigned cost_of(DBusMessage *message)
         const char *member;
         unsigned cost;
     } dear[] = {
-        {"Begin", COST_LOGIN},       {"Query", COST_AUDIT},           {"ListExposure", COST_AUDIT},
-        {"SetConsent", COST_CHANGE}, {"RevokeApp", COST_REVOKE},      {"Check", COST_CHANGE},
-        {"Plan", COST_CHANGE},       {"ReportRejected", COST_REPORT}, {"Remove", COST_CHANGE},
-        {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},         {"Rekey", COST_CHANGE},
-        {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
+        {"Begin", COST_LOGIN},   {"Query", COST_AUDIT},       {"ListExposure", COST_AUDIT},
+        {"Matrix", COST_AUDIT},  {"SetConsent", COST_CHANGE}, {"RevokeApp", COST_REVOKE},
+        {"Check", COST_CHANGE},  {"Plan", COST_CHANGE},       {"ReportRejected", COST_REPORT},
+        {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},
+        {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
     };
     const char *member = dbus_message_get_member(message);
     for (size_t i = 0; i < ARRAY_SIZE(dear); i++)

@@ -15,6 +15,7 @@
  *   store-schema.c  tables, checks before opening, making and migrating a database
  *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
  *   store-files.c   whether the open files still have their names
+ *   store-matrix.c  a query that sums up the trail
  *   store-health.c  what is wrong, in words
  *
  * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
@@ -166,6 +167,7 @@ int store_schema_reopen(struct store_db *db, const char *path, const char *vfs,
 struct store_op {
     struct list link;
     store_callback callback; /* NULL once dropped */
+    bool is_dropped;         /* atomic: a query looks at it from its worker */
     void *userdata;
     struct store_reply reply;
 
@@ -211,11 +213,14 @@ struct store_query {
     uv_work_t work;
     struct store *store;
     struct store_op *op;
+    /* Fills the reply, on a connection of its own. */
+    int (*read)(struct store_db *db, const struct store_query *q, struct store_reply *reply);
     int64_t after;
     unsigned limit;
     bool newest;
     uid_t uid_only;
-    int64_t exposed_after_sec; /* store_exposure_query(); 0 for another */
+    int64_t exposed_after_sec; /* store_exposure_query(), store_matrix_query() */
+    int64_t since_sec;         /* store_matrix_query() */
     char *app;                 /* of it; owned */
     bool finished;             /* under the store's mutex */
     bool delivered;
@@ -269,6 +274,13 @@ struct store {
 
 /* At the end: those that have begun are waited for, those that have not are run here. */
 void store_queries_finish(struct store *s);
+/* Whether nobody waits for it any more: for those that take long, between their slices. */
+bool store_query_is_dropped(const struct store_query *q);
+
+/* --- store-matrix.c ---------------------------------------------------------------------------------- */
+
+int store_matrix_read(struct store_db *db, const struct store_query *query,
+                      struct store_reply *reply) _must_check_;
 
 /* --- store-exposure.c -------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
+#include "broker/store-matrix.h"
 
 #include <string.h>
 
@@ -28,8 +29,7 @@ static void run_query(uv_work_t *work)
     struct store_db db;
     int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
     if (r == 0) {
-        r = q->exposed_after_sec ? store_exposure_read(&db, q, &q->op->reply)
-                                 : store_audit_read(&db, q, &q->op->reply);
+        r = q->read(&db, q, &q->op->reply);
         store_db_close(&db);
     }
     if (r < 0)
@@ -93,6 +93,7 @@ int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newes
     struct store_query *q = query_new(s);
     if (!q)
         return -ENOMEM;
+    q->read = store_audit_read;
     q->after = after;
     q->limit = limit < 1 ? 1 : limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX : limit;
     q->newest = newest;
@@ -108,6 +109,7 @@ int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, con
     struct store_query *q = query_new(s);
     if (!q)
         return -ENOMEM;
+    q->read = store_exposure_read;
     q->exposed_after_sec = after_sec > 0 ? after_sec : 1;
     q->limit = STORE_QUERY_RECORDS_MAX;
     q->uid_only = uid_only;
@@ -117,6 +119,26 @@ int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, con
         return -ENOMEM;
     }
     return query_start(q, callback, userdata, ret_op);
+}
+
+int store_matrix_query(struct store *s, int64_t since_sec, int64_t now_sec, uid_t uid_only,
+                       store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    if (s->stopping)
+        return -ESHUTDOWN;
+    struct store_query *q = query_new(s);
+    if (!q)
+        return -ENOMEM;
+    q->read = store_matrix_read;
+    q->since_sec = since_sec;
+    q->exposed_after_sec = now_sec;
+    q->uid_only = uid_only;
+    return query_start(q, callback, userdata, ret_op);
+}
+
+bool store_query_is_dropped(const struct store_query *q)
+{
+    return __atomic_load_n(&q->op->is_dropped, __ATOMIC_RELAXED);
 }
 
 /* A query that has begun is waited for, one that has not is run here. libuv calls after_query() for both once

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/reserve.h"
 #include "broker/store-internal.h"
+#include "broker/store-matrix.h"
 #include "util/clock.h"
 
 #include <signal.h>
@@ -20,6 +21,7 @@ void store_reply_clear(struct store_reply *reply)
     for (size_t i = 0; i < reply->n_records; i++)
         audit_record_free(reply->records[i]);
     free(reply->records);
+    store_matrix_free(reply->matrix);
     *reply = (struct store_reply){.r = 0};
 }
 
@@ -65,8 +67,10 @@ int store_op_copy(struct store_op *op, const char *text, const char **ret)
 
 void store_op_drop(struct store_op *op)
 {
-    if (op)
-        op->callback = NULL;
+    if (!op)
+        return;
+    op->callback = NULL;
+    __atomic_store_n(&op->is_dropped, true, __ATOMIC_RELAXED);
 }
 
 void store_op_finish(struct store_op *op)

@@ -25,6 +25,7 @@
 #define STORE_CUSTOMER_BYTES 32
 
 struct store;
+struct store_matrix;
 struct store_op;
 
 struct store_options {
@@ -132,6 +133,7 @@ struct store_reply {
                                     * it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
+    struct store_matrix *matrix;         /* store_matrix_query(); freed after the callback */
     int64_t next;                        /* store_audit_query(): pass as `after` to go on; 0 at the end */
     unsigned char key_id[KEYS_ID_BYTES]; /* store_rekey(): of the new key */
     bool is_key_beside;                  /* store_rekey(): it is in FILE.new until the next start */

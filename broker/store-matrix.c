@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/store-matrix.h"
+
+#include "broker/store-internal.h"
+
+#include <string.h>
+
+/* Reads every record of the time that is asked about, which may be a million: from the newest on, in slices,
+ * each a read transaction of its own, since a reader that stays keeps the WAL from being cut back. They are
+ * summed up here and not by GROUP BY, which would sort each slice.
+ *
+ * Where the time begins is found by the clock, and from there it goes by the order of the trail: records of
+ * before that are left out though a clock that ran ahead gave them a later time. */
+
+#define LIFETIME_SEC_MAX 86400 /* of a token: lwa.h */
+#define NEWEST_RECORDS 1000    /* as store-exposure.c: among these a time that is to come counts */
+
+/* --- the sums ---------------------------------------------------------------------------------------- */
+
+static void entry_free(struct store_matrix_entry *e)
+{
+    if (!e)
+        return;
+    free(e->app);
+    free(e->asked);
+    free(e->carried);
+    free(e->user);
+    free(e);
+}
+
+DEFINE_CLEANUP(struct store_matrix_entry, entry_free);
+
+void store_matrix_free(struct store_matrix *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->n; i++)
+        entry_free(m->entries[i]);
+    free(m->entries);
+    free(m);
+}
+
+/* What a record adds; the texts are the statement's. */
+struct addition {
+    enum store_matrix_kind kind;
+    uid_t uid;
+    const char *app, *asked, *carried, *user;
+    uint64_t n;
+    int64_t sec;
+};
+
+static int compare(const struct addition *a, const struct store_matrix_entry *e)
+{
+    if (a->kind != e->kind)
+        return a->kind < e->kind ? -1 : 1;
+    if (a->uid != e->uid)
+        return a->uid < e->uid ? -1 : 1;
+    int r = strcmp(a->app, e->app);
+    if (r == 0)
+        r = strcmp(a->asked, e->asked);
+    return r == 0 ? strcmp(a->carried, e->carried) : r;
+}
+
+/* Where it is, or would be. */
+static size_t find(const struct store_matrix *m, const struct addition *a, bool *ret_is_there)
+{
+    size_t first = 0, end = m->n;
+    *ret_is_there = false;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        int r = compare(a, m->entries[middle]);
+        if (r == 0) {
+            *ret_is_there = true;
+            return middle;
+        }
+        if (r < 0)
+            end = middle;
+        else
+            first = middle + 1;
+    }
+    return first;
+}
+
+static struct store_matrix_entry *entry_new(const struct addition *a)
+{
+    _cleanup_(entry_freep) struct store_matrix_entry *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->kind = a->kind;
+    e->uid = a->uid;
+    e->app = strdup(a->app);
+    e->asked = strdup(a->asked);
+    e->carried = strdup(a->carried);
+    e->user = strdup(a->user);
+    return e->app && e->asked && e->carried && e->user ? TAKE_PTR(e) : NULL;
+}
+
+static int insert(struct store_matrix *m, size_t at, const struct addition *a)
+{
+    struct store_matrix_entry *e = entry_new(a);
+    if (!e)
+        return -ENOMEM;
+    memmove(m->entries + at + 1, m->entries + at, (m->n - at) * sizeof(struct store_matrix_entry *));
+    m->entries[at] = e;
+    m->n++;
+    return 0;
+}
+
+static int set_user(struct store_matrix_entry *e, const char *user)
+{
+    if (!*user || *e->user)
+        return 0;
+    char *copy = strdup(user);
+    if (!copy)
+        return -ENOMEM;
+    free(e->user);
+    e->user = copy;
+    return 0;
+}
+
+static int add(struct store_matrix *m, const struct addition *a)
+{
+    bool is_there;
+    size_t at = find(m, a, &is_there);
+    if (!is_there && m->n == LIMIT_MATRIX_ENTRIES) {
+        m->is_complete = false;
+        return 0;
+    }
+    int r = is_there ? 0 : insert(m, at, a);
+    if (r < 0)
+        return r;
+    struct store_matrix_entry *e = m->entries[at];
+    e->n += a->n;
+    if (a->sec > e->last_sec)
+        e->last_sec = a->sec;
+    return set_user(e, a->user);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------- */
+
+#define COLUMNS "uid, app, CASE WHEN owner_uid = uid THEN owner ELSE '' END"
+
+static const char held_text[] =
+    "SELECT " COLUMNS ", carried, expires_sec FROM audit INDEXED BY audit_exposed" /* not all disclosures */
+    " WHERE event = 'token-disclosed' AND expires_sec > ?1 AND time_sec >= ?1 - ?2"
+    " AND (time_sec <= ?1 + ?2 OR sequence > (SELECT max(sequence) FROM audit) - ?3)"
+    " AND (?4 < 0 OR owner_uid = ?4) AND uid IS NOT NULL";
+
+static const char slice_text[] =
+    "SELECT " COLUMNS ", asked, carried, event, 1 + repeats, time_sec FROM audit"
+    " WHERE sequence > ?1 AND sequence <= ?2 AND time_sec >= ?3"
+    " AND +event IN ('token-disclosed', 'token-denied') AND (?4 < 0 OR +owner_uid = ?4) AND uid IS NOT NULL"
+    " ORDER BY sequence DESC";
+
+static int64_t uid_or_all(uid_t uid)
+{
+    return uid == (uid_t)-1 ? -1 : (int64_t)uid;
+}
+
+static int read_held(struct store_db *db, const struct store_query *q, struct store_matrix *m)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, held_text);
+    statement_int(&st, q->exposed_after_sec);
+    statement_int(&st, LIFETIME_SEC_MAX);
+    statement_int(&st, NEWEST_RECORDS);
+    statement_int(&st, uid_or_all(q->uid_only));
+    int r;
+    while ((r = statement_step(&st)) == STEP_ROW) {
+        const struct addition a = {
+            .kind = STORE_MATRIX_HELD,
+            .uid = (uid_t)statement_get_int(&st, 0),
+            .app = statement_get_text(&st, 1),
+            .user = statement_get_text(&st, 2),
+            .asked = "",
+            .carried = statement_get_text(&st, 3),
+            .n = 1,
+            .sec = statement_get_int(&st, 4),
+        };
+        r = st.r < 0 ? st.r : add(m, &a);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
+
+static int add_record(struct statement *st, struct store_matrix *m)
+{
+    bool is_denied = strcmp(statement_get_text(st, 5), "token-denied") == 0;
+    const struct addition a = {
+        .kind = is_denied ? STORE_MATRIX_DENIED : STORE_MATRIX_DISCLOSED,
+        .uid = (uid_t)statement_get_int(st, 0),
+        .app = statement_get_text(st, 1),
+        .user = statement_get_text(st, 2),
+        .asked = statement_get_text(st, 3),
+        .carried = is_denied ? "" : statement_get_text(st, 4),
+        .n = (uint64_t)statement_get_int(st, 6),
+        .sec = statement_get_int(st, 7),
+    };
+    return st->r < 0 ? st->r : add(m, &a);
+}
+
+static int read_slice(struct store_db *db, const struct store_query *q, int64_t after, int64_t up_to,
+                      struct store_matrix *m)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, slice_text);
+    statement_int(&st, after);
+    statement_int(&st, up_to);
+    statement_int(&st, q->since_sec);
+    statement_int(&st, uid_or_all(q->uid_only));
+    int r;
+    while ((r = statement_step(&st)) == STEP_ROW) {
+        r = add_record(&st, m);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
+
+/* 0 for an empty trail, or one that ends before. */
+static int find_bounds(struct store_db *db, int64_t since_sec, int64_t *ret_first, int64_t *ret_last)
+{
+    _cleanup_statement_ struct statement st =
+        statement_open(db, SLOT_NONE,
+                       "SELECT (SELECT sequence FROM audit WHERE time_sec >= ? ORDER BY time_sec LIMIT 1),"
+                       " (SELECT max(sequence) FROM audit)");
+    statement_int(&st, since_sec);
+    int r = statement_step(&st);
+    if (r < 0)
+        return r;
+    *ret_first = statement_get_int(&st, 0);
+    *ret_last = *ret_first > 0 ? statement_get_int(&st, 1) : 0;
+    return 0;
+}
+
+static int read_all(struct store_db *db, const struct store_query *q, struct store_matrix *m)
+{
+    int64_t first, last;
+    int r = read_held(db, q, m);
+    if (r == 0)
+        r = find_bounds(db, q->since_sec, &first, &last);
+    while (r == 0 && last > 0 && last >= first) {
+        int64_t after = last - LIMIT_MATRIX_SLICE < first ? first - 1 : last - LIMIT_MATRIX_SLICE;
+        r = store_query_is_dropped(q) ? -ECANCELED : read_slice(db, q, after, last, m);
+        last = after;
+    }
+    return r;
+}
+
+int store_matrix_read(struct store_db *db, const struct store_query *q, struct store_reply *reply)
+{
+    _cleanup_(store_matrix_freep) struct store_matrix *m = calloc(1, sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    m->is_complete = true;
+    m->entries = calloc(LIMIT_MATRIX_ENTRIES, sizeof(struct store_matrix_entry *));
+    int r = m->entries ? read_all(db, q, m) : -ENOMEM;
+    if (r == 0)
+        reply->matrix = TAKE_PTR(m);
+    return r;
+}
