@@ -7,3 +7,7 @@
 
 /* Without a verb: the records, as a table. */
 int audit_list(const struct command *command, const struct arguments *arguments);
+int audit_matrix(const struct command *command, const struct arguments *arguments);
+/* CTL_FAILED when no record has the token. */
+int audit_token(const struct command *command, const struct arguments *arguments);
+int audit_who_has(const struct command *command, const struct arguments *arguments);

@@ -17,6 +17,9 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"", NULL, audit_list, {OPTION_LAST, OPTION_ALL, OPTION_OWN, OPTION_LONG, OPTION_JSON}},
+    {"matrix", NULL, audit_matrix, {OPTION_OWN, OPTION_JSON}},
+    {"token", NULL, audit_token, {OPTION_JSON}},
+    {"who-has", "a SCOPE", audit_who_has, {OPTION_OWN, OPTION_JSON}},
 };
 
 static const struct option_spec options[] = {
@@ -80,7 +83,10 @@ static int run(const struct command *command, const struct arguments *arguments)
 
 const struct command command_audit = {
     .name = "audit",
-    .synopsis = "audit [--last N | --all] [--own] [--long | --json]",
+    .synopsis = "audit [--last N | --all] [--own] [--long | --json]\n"
+                "audit matrix [--own] [--json]\n"
+                "audit who-has SCOPE [--own] [--json]\n"
+                "audit token [--json] <FILE",
     .summary = "Show the audit trail: who got what, and why",
     .details = "",
     .options = options,

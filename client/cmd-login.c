@@ -131,7 +131,7 @@ static int plan_listener(struct plan *p, const struct command *command, const st
 static int plan_answers(struct plan *p, const struct command *command, const struct arguments *arguments)
 {
     if (p->flow == LOGIN_BY_IMPORT)
-        return token_input_read(&p->token_fd);
+        return token_input_read(TOKEN_INPUT_REFRESH, &p->token_fd);
     if (p->flow == LOGIN_BY_CODE)
         return CTL_OK;
     p->answers = calloc(1, sizeof(*p->answers));

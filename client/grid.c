@@ -30,8 +30,9 @@ static void measure(const struct grid *g, bool with_titles, size_t *widths)
     }
 }
 
-/* Takes columns from the widest flexible one, until all fit or nothing more can be taken. */
-static void shrink(const struct grid *g, size_t limit, size_t *widths)
+/* Takes columns from the widest flexible one, until all fit or nothing more can be taken. Returns the width
+ * of a row. */
+static size_t shrink(const struct grid *g, size_t limit, size_t *widths)
 {
     size_t total = (g->n_columns - 1) * GAP;
     for (size_t i = 0; i < g->n_columns; i++)
@@ -44,10 +45,11 @@ static void shrink(const struct grid *g, size_t limit, size_t *widths)
                 (widest == g->n_columns || widths[i] > widths[widest]))
                 widest = i;
         if (widest == g->n_columns)
-            return;
+            break;
         widths[widest]--;
         total--;
     }
+    return total;
 }
 
 /* Prints the cell in at most `width` columns, and returns how many it took. */
@@ -84,6 +86,14 @@ static void print_row(const struct grid *g, const struct terminal *t, const char
     (void)fputc('\n', out);
 }
 
+bool grid_fits(const struct grid *g, const struct terminal *t, bool with_titles)
+{
+    size_t widths[GRID_COLUMNS_MAX] = {0};
+    assert(g->n_columns > 0 && g->n_columns <= GRID_COLUMNS_MAX);
+    measure(g, with_titles, widths);
+    return t->width == 0 || shrink(g, t->width, widths) <= t->width;
+}
+
 int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out)
 {
     size_t widths[GRID_COLUMNS_MAX] = {0};
@@ -93,7 +103,7 @@ int grid_print(const struct grid *g, const struct terminal *t, bool with_titles,
 
     measure(g, with_titles, widths);
     if (t->width > 0)
-        shrink(g, t->width, widths);
+        (void)shrink(g, t->width, widths);
     if (with_titles)
         print_row(g, t, NULL, widths, out);
     for (size_t i = 0; i + g->n_columns <= g->cells.n; i += g->n_columns)

@@ -13,7 +13,7 @@ struct grid_column {
     enum colour (*colour)(const char *cell); /* may be NULL */
 };
 
-#define GRID_COLUMNS_MAX 12
+#define GRID_COLUMNS_MAX 64
 
 struct grid {
     const struct grid_column *columns;
@@ -25,6 +25,8 @@ struct grid {
 void grid_clear(struct grid *g);
 /* Adds the next cell, which must be safe text; "" is shown as "-". */
 void grid_add(struct grid *g, const char *cell);
+/* Whether its rows fit the terminal, be it that flexible columns are cut. */
+bool grid_fits(const struct grid *g, const struct terminal *t, bool with_titles);
 int grid_print(const struct grid *g, const struct terminal *t, bool with_titles, FILE *out) _must_check_;
 
 #define _cleanup_grid_ _cleanup_(grid_clear)

@@ -39,7 +39,9 @@ _lwactl()
                 words="--json $common"
                 ((COMP_CWORD == 2)) && words="check $words" ;;
             status) words="--json $common" ;;
-            audit) words="--last --all --own --long --json $common" ;;
+            audit)
+                words="--last --all --own --long --json $common"
+                ((COMP_CWORD == 2)) && words="matrix token who-has $words" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,7 +18,19 @@
 /* What is read holds the line's end and some blanks too. */
 #define INPUT_BYTES_MAX (TOKEN_INPUT_BYTES_MAX + 64)
 
+/* What differs. */
+static const struct words {
+    const char *prompt;
+    const char *nothing; /* what was not done when it fails */
+    const char *noun;
+} kinds[] = {
+    [TOKEN_INPUT_REFRESH] = {"Refresh token (it is not shown): ", "Nothing was linked.", "refresh token"},
+    [TOKEN_INPUT_BEARER] = {"Token that was found (it is not shown): ", "Nothing was looked up.",
+                            "access token"},
+};
+
 struct input {
+    const struct words *words;
     char bytes[INPUT_BYTES_MAX + 1];
     size_t n;
 };
@@ -37,7 +50,7 @@ struct silence {
     int signal_fd;
 };
 
-static int silence_begin(struct silence *s)
+static int silence_begin(struct silence *s, const char *prompt)
 {
     sigset_t ending;
     (void)sigemptyset(&ending);
@@ -56,7 +69,7 @@ static int silence_begin(struct silence *s)
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
         return -errno;
-    (void)fputs("Refresh token (it is not shown): ", stderr);
+    (void)fputs(prompt, stderr);
     return 0;
 }
 
@@ -101,7 +114,7 @@ static int read_line(struct input *in, const struct silence *s)
 static int read_silently(struct input *in)
 {
     _cleanup_(silence_end) struct silence s = {.signal_fd = -1};
-    int r = silence_begin(&s);
+    int r = silence_begin(&s, in->words->prompt);
     if (r == 0)
         r = read_line(in, &s);
     if (r == -EINTR)
@@ -109,12 +122,44 @@ static int read_silently(struct input *in)
     return r < 0 ? report(CTL_FAILED, "cannot read the token from standard input: %s", strerror(-r)) : CTL_OK;
 }
 
-static int refuse(const char *sentence)
+static int refuse(const struct input *in, const char *sentence)
 {
-    (void)report(CTL_USAGE, "%s Nothing was linked.", sentence);
-    report_hint("give the refresh token alone, on standard input: a line of up to %d characters",
+    (void)report(CTL_USAGE, "%s %s", sentence, in->words->nothing);
+    report_hint("give the %s alone, on standard input: a line of up to %d characters", in->words->noun,
                 TOKEN_INPUT_BYTES_MAX);
     return CTL_USAGE;
+}
+
+static bool starts_with(const char *bytes, size_t n, const char *prefix)
+{
+    return n > strlen(prefix) && strncasecmp(bytes, prefix, strlen(prefix)) == 0;
+}
+
+/* Where a bearer token begins that was copied together with its header. */
+static size_t skip_header(const char *bytes, size_t n)
+{
+    static const char *const parts[] = {"Authorization:", " ", "Bearer ", " "};
+    size_t skipped = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        if (starts_with(bytes + skipped, n - skipped, parts[i]))
+            skipped += strlen(parts[i]);
+    return skipped;
+}
+
+/* Which of Amazon's tokens it is tells its prefix. */
+static int check_kind(const struct input *in, const char *token, size_t n)
+{
+    bool wants_refresh = in->words == &kinds[TOKEN_INPUT_REFRESH];
+    if (wants_refresh && starts_with(token, n, "Atza|"))
+        return refuse(
+            in, "This is an access token (Atza|...), which ends within the hour; a refresh token begins "
+                "with Atzr|.");
+    if (!wants_refresh && starts_with(token, n, "Atzr|"))
+        return refuse(
+            in, "This is a refresh token (Atzr|...), which this broker never hands to anyone, so no app "
+                "had it from here. It can get tokens until its login is ended: the customer removes the "
+                "app on https://amazon.com/ap/adam.");
+    return CTL_OK;
 }
 
 /* Leaves the token alone in the input, at its start. */
@@ -126,22 +171,22 @@ static int check(struct input *in)
         first++;
     while (end > first && in->bytes[end - 1] && strchr(blanks, in->bytes[end - 1]))
         end--;
+    if (in->words == &kinds[TOKEN_INPUT_BEARER])
+        first += skip_header(in->bytes + first, end - first);
     size_t n = end - first;
     if (n == 0)
-        return refuse("No token came on standard input.");
+        return refuse(in, "No token came on standard input.");
     if (n > TOKEN_INPUT_BYTES_MAX || in->n == INPUT_BYTES_MAX)
-        return refuse("What came on standard input is longer than a refresh token can be.");
+        return refuse(in, "What came on standard input is longer than a token can be.");
     for (size_t i = first; i < end; i++)
         if (in->bytes[i] <= 0x20 || in->bytes[i] > 0x7e)
-            return refuse("What came on standard input is no token: it holds blanks or other characters that "
+            return refuse(in,
+                          "What came on standard input is no token: it holds blanks or other characters that "
                           "no token has.");
-    if (n > 5 && memcmp(in->bytes + first, "Atza|", 5) == 0)
-        return refuse(
-            "This is an access token (Atza|...), which ends within the hour; a refresh token begins "
-            "with Atzr|.");
+    int r = check_kind(in, in->bytes + first, n);
     (void)memmove(in->bytes, in->bytes + first, n);
     in->n = n;
-    return CTL_OK;
+    return r;
 }
 
 static int seal(const struct input *in, int *ret_fd)
@@ -158,13 +203,13 @@ static int seal(const struct input *in, int *ret_fd)
     return 0;
 }
 
-int token_input_read(int *ret_fd)
+int token_input_read(enum token_input_kind kind, int *ret_fd)
 {
-    _cleanup_(wipe) struct input in = {.n = 0};
+    _cleanup_(wipe) struct input in = {.words = &kinds[kind]};
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* no dump that holds the token */
     int r = read_silently(&in);
     if (r == CTL_CANCELLED)
-        return report(CTL_CANCELLED, "Cancelled. Nothing was linked.");
+        return report(CTL_CANCELLED, "Cancelled. %s", in.words->nothing);
     if (r == CTL_OK)
         r = check(&in);
     if (r != CTL_OK)

@@ -224,3 +224,11 @@ int values_print(struct json_object *value, bool pretty, FILE *out)
     (void)fputc('\n', out);
     return 0;
 }
+
+int values_print_lines(struct json_object *list, FILE *out)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < values_count(list); i++)
+        r = values_print(values_item(list, i), false, out);
+    return r;
+}

@@ -4,8 +4,8 @@
 /* What came over the bus, as json-c values: one form for --json and for people.
  *
  * Invariant: a string of a peer reaches a print function only through here. VALUES_SAFE makes every string
- * (keys too) safe for a terminal on the way in; VALUES_EXACT keeps them, for values_print(), which escapes.
- */
+ * (keys too) safe for a terminal on the way in; VALUES_EXACT keeps them, for values_print() and for html.h,
+ * which escape. */
 
 #include "util/cleanup.h"
 
@@ -41,3 +41,5 @@ char *values_join(struct json_object *list, const char *separator);
 
 /* Prints JSON in which no control and no unseen mark stands bare; a newline ends it. */
 int values_print(struct json_object *value, bool pretty, FILE *out) _must_check_;
+/* Each item of a list so, on a line of its own. */
+int values_print_lines(struct json_object *list, FILE *out) _must_check_;

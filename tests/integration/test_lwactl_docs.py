@@ -75,10 +75,10 @@ def test_help_is_the_same_by_option(command):
     assert r.stdout == helped(command)
 
 
-@pytest.mark.parametrize("command", ["accounts", "consent", "policy"])
+@pytest.mark.parametrize("command", ["accounts", "consent", "policy", "audit"])
 def test_verbs(command):
-    verbs = set(re.findall(r"lwactl %s \[?([a-z]+)" % command, helped(command).split("\n\n")[0]))
-    assert verbs and set(re.findall(r"^\.SS lwactl %s \[?([a-z]+)" % command, man(), re.M)) == verbs
+    verbs = set(re.findall(r"lwactl %s \[?([a-z][a-z-]*)" % command, helped(command).split("\n\n")[0]))
+    assert verbs and set(re.findall(r"^\.SS lwactl %s \[?([a-z][a-z-]*)" % command, man(), re.M)) == verbs
     assert {w for w in complete(command, "") if not w.startswith("-")} == verbs
 
 
