@@ -5,15 +5,15 @@
 
 enum matrix_state matrix_state_of(struct json_object *row, int64_t now_sec)
 {
-    bool is_denied = strcmp(values_text(row, "allowed"), "deny") == 0;
+    const char *allowed = values_text(row, "allowed");
     int64_t used_at = values_number(row, "used_at"), denied_at = values_number(row, "denied_at");
     if (values_number(row, "held_until") > now_sec)
         return MATRIX_HELD;
-    if (denied_at > 0 && (is_denied || denied_at > used_at))
+    if (denied_at > 0 && denied_at > used_at && strcmp(allowed, "allow") != 0)
         return MATRIX_REFUSED;
     if (used_at > 0)
         return MATRIX_USED;
-    return is_denied ? MATRIX_NONE : MATRIX_UNUSED;
+    return strcmp(allowed, "deny") == 0 ? MATRIX_NONE : MATRIX_UNUSED;
 }
 
 struct json_object *matrix_cell(const struct matrix *m, size_t app, size_t scope)

@@ -9,7 +9,7 @@
 /* What an administrator has to know of an app and a scope, the most pressing first. */
 enum matrix_state {
     MATRIX_HELD,    /* a token that is out carries it */
-    MATRIX_REFUSED, /* asked for and not given, and not allowed now */
+    MATRIX_REFUSED, /* asked for last and not given, and still not simply allowed */
     MATRIX_USED,    /* was given it before */
     MATRIX_UNUSED,  /* may have it, at once or after asking, and never did */
     MATRIX_NONE,    /* may not, and never tried */

@@ -56,7 +56,7 @@ def cell(app, user, scope, allowed, **more):
 
 def a_matrix():
     return rows(
-        cell("user:musicd", "musicd", "profile", "allow"),
+        cell("user:musicd", "musicd", "profile", "allow", asked=1, denied_at=ago(HOUR)),
         cell("user:musicd", "musicd", LIBRARY, "allow", asked=9, used_at=ago(40), held_until=ago(-45 * MINUTE - 20)),
         cell("user:weatherd", "weatherd", LIBRARY, "deny", asked=3, denied_at=ago(2 * HOUR + 20)),
         cell("user:weatherd", "weatherd", "profile", "ask"),
@@ -94,6 +94,18 @@ def test_matrix_own_is_asked_for(bus, broker):
     broker.replies["Matrix"] = a_matrix()
     run(bus, "audit", "matrix", "--own")
     assert broker.last("Matrix")[1] == ({"own": ("b", True)},)
+
+
+@pytest.mark.parametrize("allowed, more, words", [
+    ("allow", {"denied_at": ago(HOUR)}, "never"), ("deny", {"denied_at": ago(3 * HOUR)}, "refused 3 h ago"),
+    ("ask", {"denied_at": ago(3 * HOUR), "used_at": ago(5 * HOUR)}, "refused 3 h ago"),
+    ("deny", {"denied_at": ago(5 * HOUR), "used_at": ago(3 * HOUR)}, "3 h ago (deny)"),
+    ("allow", {"used_at": ago(3 * HOUR), "held_until": ago(60)}, "3 h ago"), ("ask", {}, "never (ask)"),
+    ("ask", {"held_until": ago(-10 * HOUR - 20)}, "held 10 h (ask)")])
+def test_what_a_cell_says(bus, broker, allowed, more, words):
+    broker.replies["Matrix"] = rows(cell("user:musicd", "musicd", "profile", allowed, **more))
+    lines = run(bus, "audit", "matrix").stdout.decode().splitlines()
+    assert lines[1] == f"user:musicd  {words}"
 
 
 @pytest.mark.parametrize("columns, form", [(72, "words"), (70, "numbers"), (60, "marks"), (30, "list")])
@@ -251,7 +263,7 @@ class Handed:
 
 
 def test_token_names_the_app_and_what_to_do(bus, broker):
-    broker.replies["FindToken"] = handed = Handed(record(7), record(8, "token-rejected"))
+    broker.replies["FindToken"] = handed = Handed(record(7), record(8, "token-rejected", app=("s", "user:other")))
     broker.replies["Query"] = records(record(7), record(9, "token-denied", carried=("s", ""), verdict=("s", "deny")))
     r = run(bus, "audit", "token", stdin=None, input=LEAKED + b"\n")
     assert (r.returncode, r.stderr) == (0, b"")
