@@ -1,195 +1,136 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "client/audit.h"
-
-#include "client/bus.h"
-#include "client/grid.h"
-#include "client/outcome.h"
-#include "client/text.h"
-#include "client/values.h"
-#include "dbus/names.h"
-
-#include <inttypes.h>
-#include <string.h>
-
 /* lwactl audit: the records, as a table, in full or as JSON. */
 
+#include "client/audit.h"
+
+#include "client/audit-near.h"
+#include "client/audit-query.h"
+#include "client/audit-show.h"
+#include "client/outcome.h"
+#include "client/terminal.h"
+
+#include <string.h>
+
 #define LAST_DEFAULT 50
-#define PAGE_MAX 1000 /* what the broker hands out at once */
 #define PAGE_OF_ALL 500
 
-static enum colour verdict_colour(const char *cell)
-{
-    if (strcmp(cell, "allow") == 0)
-        return COLOUR_GREEN;
-    return strcmp(cell, "-") == 0 ? COLOUR_PLAIN : COLOUR_RED;
-}
-
-static const struct grid_column columns[] = {
-    {"TIME", 0, NULL},
-    {"EVENT", 0, NULL},
-    {"APP", 10, NULL},
-    {"ACCOUNT", 6, NULL},
-    {"VERDICT", 5, verdict_colour},
-    {"SCOPES", 12, NULL},
-    {"DETAIL", 6, NULL},
+struct list {
+    struct bus bus;
+    struct audit_filter filter;
+    struct audit_show show;
+    unsigned last; /* 0: all */
+    bool is_follow;
+    uint64_t after; /* the newest that was looked at */
+    size_t n_shown;
 };
 
-static int add_detail(struct grid *grid, struct json_object *record)
+static void list_clear(struct list *l)
 {
-    const char *by = values_text(record, "decided_by"), *detail = values_text(record, "detail");
-    int64_t repeats = values_number(record, "repeats");
-    _cleanup_free_ char *text = NULL;
-    char again[48] = "";
-
-    if (repeats > 0)
-        (void)snprintf(again, sizeof(again), "%" PRId64 " repeats", repeats);
-    if (asprintf(&text, "%s%s%s%s%s", by, *by && *detail ? ", " : "", detail,
-                 (*by || *detail) && *again ? ", " : "", again) < 0) {
-        text = NULL; /* asprintf() leaves it undefined */
-        return -ENOMEM;
-    }
-    grid_add(grid, text);
-    return 0;
+    audit_show_end(&l->show);
+    bus_close(&l->bus);
 }
 
-static int add_row(struct grid *grid, struct json_object *record)
+#define _cleanup_list_ _cleanup_(list_clear)
+
+static int show(struct list *l, struct json_object *records)
 {
-    char when[TEXT_TIME_SIZE];
-    const char *carried = values_text(record, "carried");
-    grid_add(grid, text_time(values_number(record, "time"), when));
-    grid_add(grid, values_text(record, "event"));
-    grid_add(grid, values_text(record, "app"));
-    grid_add(grid, values_text(record, "account"));
-    grid_add(grid, values_text(record, "verdict"));
-    grid_add(grid, *carried ? carried : values_text(record, "asked"));
-    return add_detail(grid, record);
-}
-
-/* A line, unless there is nothing to say: the two texts with `between` where there are both. */
-static void print_fact(const char *name, const char *text, const char *between, const char *more)
-{
-    if (*text || *more)
-        (void)printf("  %-8s %s%s%s\n", name, text, *text && *more ? between : "", more);
-}
-
-/* All of one record, for a person: what the table has no room for. */
-static void print_long(struct json_object *record)
-{
-    char when[TEXT_TIME_SIZE], times[64] = "";
-    int64_t repeats = values_number(record, "repeats"), expires_at = values_number(record, "expires_at");
-    (void)printf("%s  %s  %" PRId64 "\n", text_time(values_number(record, "time"), when),
-                 values_text(record, "event"), values_number(record, "sequence"));
-    print_fact("app", values_text(record, "app"), ", known by ", values_text(record, "strength"));
-    print_fact("unit", values_text(record, "unit"), "", "");
-    print_fact("program", values_text(record, "program"), "", "");
-    print_fact("account", values_text(record, "account"), " of ", values_text(record, "owner"));
-    print_fact("asked", values_text(record, "asked"), "", "");
-    print_fact("carried", values_text(record, "carried"), "", "");
-    print_fact("verdict", values_text(record, "verdict"), ", by ", values_text(record, "decided_by"));
-    print_fact("chain", values_text(record, "chain"), "", "");
-    print_fact("detail", values_text(record, "detail"), "", "");
-    print_fact("token", values_text(record, "token"), "", "");
-    if (expires_at > 0)
-        print_fact("until", text_time(expires_at, when), "", "");
-    if (repeats > 0) {
-        (void)snprintf(times, sizeof(times), "%" PRId64 " times", repeats);
-        print_fact("repeated", times, "", "");
-    }
-}
-
-enum form { FORM_TABLE, FORM_LONG, FORM_JSON };
-
-static int print_page(struct json_object *records, enum form form, bool is_first)
-{
-    _cleanup_grid_ struct grid grid = {.columns = columns, .n_columns = ARRAY_SIZE(columns)};
-    struct terminal terminal = terminal_get();
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < values_count(records); i++) {
-        struct json_object *record = values_item(records, i);
-        if (form == FORM_JSON)
-            r = values_print(record, false, stdout);
-        else if (form == FORM_TABLE)
-            r = add_row(&grid, record);
-        else
-            print_long(record);
-    }
-    if (r < 0 || form != FORM_TABLE)
-        return r;
-    return grid_print(&grid, &terminal, is_first, stdout);
-}
-
-struct page {
-    bool newest;
-    bool own;
-    uint64_t after;
-    unsigned limit;
-};
-
-static int query(struct bus *bus, const struct page *page, DBusMessage **ret_reply)
-{
-    _cleanup_message_ DBusMessage *call = NULL;
-    int r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_AUDIT, "Query", &call);
-    if (r != CTL_OK)
-        return r;
-    struct writer w;
-    writer_begin(&w, call);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (page->newest)
-        writer_entry_bool(&w, "newest", true);
-    if (page->own)
-        writer_entry_bool(&w, "own", true);
-    writer_close(&w);
-    writer_uint64(&w, page->after);
-    writer_uint32(&w, page->limit);
-    r = bus_end_arguments(&w);
-    return r == CTL_OK ? bus_call(bus, call, "aa{sv}t", NULL, ret_reply) : r;
-}
-
-/* Prints one page; *ret_next is where the next one begins, 0 at the end. */
-static int show_page(struct bus *bus, const struct page *page, enum form form, uint64_t *ret_next)
-{
-    _cleanup_message_ DBusMessage *reply = NULL;
-    _cleanup_json_ struct json_object *records = NULL, *next = NULL;
-    int r = query(bus, page, &reply);
-    if (r != CTL_OK)
-        return r;
-
-    r = values_from_message(reply, 0, form == FORM_JSON ? VALUES_EXACT : VALUES_SAFE, &records);
-    if (r == 0)
-        r = values_from_message(reply, 1, VALUES_EXACT, &next);
-    if (r == 0)
-        r = print_page(records, form, page->after == 0);
-    if (r < 0)
+    if (audit_show_records(&l->show, records) < 0)
         return report(CTL_FAILED, "out of memory");
-    *ret_next = json_object_get_uint64(next);
+    l->after = audit_last_sequence(records, l->after);
+    l->n_shown += values_count(records);
     return terminal_flush(); /* whoever reads the rest may have left */
+}
+
+static int show_pages(struct list *l)
+{
+    struct audit_page page = {.is_newest = l->last > 0, .limit = l->last > 0 ? l->last : PAGE_OF_ALL};
+    uint64_t next = 0;
+    int r;
+    do {
+        _cleanup_json_ struct json_object *records = NULL;
+        page.after = next;
+        r = audit_query(&l->bus, &l->filter, &page, audit_show_style(&l->show), &records, &next);
+        if (r == CTL_OK)
+            r = show(l, records);
+    } while (r == CTL_OK && l->last == 0 && next > page.after); /* always ahead, so it ends */
+    return r;
+}
+
+/* Where to go on from when the filter lets nothing through yet: the newest of all, looked at before, so that
+ * nothing is missed. */
+static int find_end(struct list *l)
+{
+    const struct audit_filter any = {.is_own = l->filter.is_own};
+    const struct audit_page newest = {.is_newest = true, .limit = 1};
+    _cleanup_json_ struct json_object *records = NULL;
+    uint64_t next;
+    int r = audit_query(&l->bus, &any, &newest, VALUES_EXACT, &records, &next);
+    if (r == CTL_OK)
+        l->after = audit_last_sequence(records, 0);
+    return r;
+}
+
+static int follow(struct list *l)
+{
+    _cleanup_follow_ struct follow f = {.signal_fd = -1};
+    int r = follow_begin(&f, &l->bus);
+    while (r == CTL_OK && !f.is_over) {
+        _cleanup_json_ struct json_object *records = NULL;
+        r = audit_query_wait(&f, &l->filter, l->after, audit_show_style(&l->show), &records);
+        if (r == CTL_OK && records)
+            r = show(l, records);
+    }
+    return r;
+}
+
+/* What a person might wonder about; nothing for programs. */
+static void explain(struct list *l)
+{
+    struct terminal t = terminal_get();
+    if (l->show.form == AUDIT_JSON)
+        return;
+    if (l->n_shown == 0) {
+        (void)printf("%s\n", audit_filter_is_narrow(&l->filter) || l->filter.is_own
+                                 ? "No record of the trail is like that."
+                                 : "The audit trail has no record yet.");
+        audit_near_hint(&l->bus, &l->filter);
+    } else if (l->last > 0 && l->n_shown == l->last && t.width > 0) {
+        report_hint("these are the newest %u; --last N shows more, --all shows all", l->last);
+    }
+}
+
+static int read_arguments(const struct command *command, const struct arguments *a, struct list *l)
+{
+    const char *last = a->values[OPTION_LAST];
+    if (a->given[OPTION_ALL] && last)
+        return options_usage(command, "--all and --last exclude each other");
+    if (a->given[OPTION_JSON] && a->given[OPTION_LONG])
+        return options_usage(command, "--json and --long exclude each other");
+    if (a->given[OPTION_FOLLOW] && a->given[OPTION_UNTIL])
+        return options_usage(command, "--follow and --until exclude each other");
+    l->last = a->given[OPTION_ALL] ? 0 : LAST_DEFAULT;
+    l->is_follow = a->given[OPTION_FOLLOW];
+    audit_show_begin(&l->show, a->given[OPTION_JSON]   ? AUDIT_JSON
+                               : a->given[OPTION_LONG] ? AUDIT_LONG
+                                                       : AUDIT_TABLE);
+    int r = last ? options_number(command, "last", last, 1, AUDIT_PAGE_MAX, &l->last) : CTL_OK;
+    return r == CTL_OK ? audit_filter_read(command, a, &l->filter) : r;
 }
 
 int audit_list(const struct command *command, const struct arguments *arguments)
 {
-    const char *last = arguments->values[OPTION_LAST];
-    bool all = arguments->given[OPTION_ALL];
-    enum form form = arguments->given[OPTION_JSON]   ? FORM_JSON
-                     : arguments->given[OPTION_LONG] ? FORM_LONG
-                                                     : FORM_TABLE;
-    struct page page = {.newest = !all, .own = arguments->given[OPTION_OWN], .limit = LAST_DEFAULT};
-    _cleanup_bus_ struct bus bus = {NULL};
-
-    if (all && last)
-        return options_usage(command, "--all and --last exclude each other");
-    if (arguments->given[OPTION_JSON] && arguments->given[OPTION_LONG])
-        return options_usage(command, "--json and --long exclude each other");
-    if (all)
-        page.limit = PAGE_OF_ALL;
-    int r = last ? options_number(command, "last", last, 1, PAGE_MAX, &page.limit) : CTL_OK;
+    _cleanup_list_ struct list list = {.last = LAST_DEFAULT};
+    int r = read_arguments(command, arguments, &list);
     if (r == CTL_OK)
-        r = bus_open(arguments, &bus);
-
-    uint64_t next = 0;
-    do {
-        page.after = next;
-        if (r == CTL_OK)
-            r = show_page(&bus, &page, form, &next);
-    } while (r == CTL_OK && all && next > page.after); /* always ahead, so it ends */
-    return r;
+        r = bus_open(arguments, &list.bus);
+    if (r == CTL_OK && list.is_follow)
+        r = find_end(&list);
+    if (r == CTL_OK)
+        r = show_pages(&list);
+    if (r != CTL_OK)
+        return r;
+    if (list.is_follow)
+        return follow(&list);
+    explain(&list);
+    return CTL_OK;
 }

@@ -6,12 +6,16 @@
 #include "client/terminal.h"
 #include "dbus/names.h"
 
+#include <poll.h>
 #include <string.h>
 
 /* libdbus' own 25 s would end a call while the broker waits for Amazon (its request_timeout is 60 s). Where a
  * person may be asked, perhaps several questions one after another, the broker ends each by its
  * prompt_timeout, which is the administrator's to choose: to leave earlier would take the question away. */
 #define TIMEOUT_MSEC 90000
+/* The broker's budget of a user is full again within seconds, by its default within four. */
+#define PATIENT_MSEC 500
+#define PATIENT_TRIES 120
 
 static void error_freep(DBusError *error)
 {
@@ -164,19 +168,47 @@ int bus_report_unknown_answer(void)
     return CTL_FAILED;
 }
 
+static DBusMessage *send_and_wait(struct bus *bus, DBusMessage *call, DBusError *error)
+{
+    dbus_message_set_allow_interactive_authorization(call, bus->interactive);
+    return dbus_connection_send_with_reply_and_block(
+        bus->connection, call, bus->interactive ? DBUS_TIMEOUT_INFINITE : TIMEOUT_MSEC, error);
+}
+
+static int take_reply(struct bus *bus, DBusMessage *reply, const DBusError *error, const char *signature,
+                      const struct bus_context *context, DBusMessage **ret_reply)
+{
+    if (!reply)
+        return report_error(bus, error->name ? error->name : DBUS_ERROR_NO_MEMORY, error->message, context);
+    if (!dbus_message_has_signature(reply, signature)) {
+        dbus_message_unref(reply);
+        return bus_report_unknown_answer();
+    }
+    *ret_reply = reply;
+    return CTL_OK;
+}
+
 int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
              DBusMessage **ret_reply)
 {
     _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
-    dbus_message_set_allow_interactive_authorization(call, bus->interactive);
-    _cleanup_message_ DBusMessage *reply = dbus_connection_send_with_reply_and_block(
-        bus->connection, call, bus->interactive ? DBUS_TIMEOUT_INFINITE : TIMEOUT_MSEC, &error);
-    if (!reply)
-        return report_error(bus, error.name ? error.name : DBUS_ERROR_NO_MEMORY, error.message, context);
-    if (!dbus_message_has_signature(reply, signature))
-        return bus_report_unknown_answer();
-    *ret_reply = TAKE_PTR(reply);
-    return CTL_OK;
+    DBusMessage *reply = send_and_wait(bus, call, &error);
+    return take_reply(bus, reply, &error, signature, context, ret_reply);
+}
+
+int bus_call_patiently(struct bus *bus, DBusMessage *call, const char *signature, DBusMessage **ret_reply)
+{
+    for (unsigned tries = 1;; tries++) {
+        _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
+        _cleanup_message_ DBusMessage *copy = dbus_message_copy(call); /* one that was sent is spent */
+        if (!copy)
+            return report(CTL_FAILED, "out of memory");
+        DBusMessage *reply = send_and_wait(bus, copy, &error);
+        bool is_limited = !reply && error.name && bus_error_from_name(error.name) == BUS_E_RATE_LIMITED;
+        if (!is_limited || tries == PATIENT_TRIES)
+            return take_reply(bus, reply, &error, signature, NULL, ret_reply);
+        (void)poll(NULL, 0, PATIENT_MSEC);
+    }
 }
 
 DBusMessage *bus_try(struct bus *bus, DBusMessage *call, const char *signature)

@@ -43,6 +43,10 @@ int bus_end_arguments(struct writer *w) _must_check_;
 /* Sends and waits. The reply has the signature that is asked for. */
 int bus_call(struct bus *bus, DBusMessage *call, const char *signature, const struct bus_context *context,
              DBusMessage **ret_reply) _must_check_;
+/* The same, but waits and tries again where the broker says that there were too many calls: for what comes in
+ * many pieces, of which the first was given. */
+int bus_call_patiently(struct bus *bus, DBusMessage *call, const char *signature,
+                       DBusMessage **ret_reply) _must_check_;
 /* Sends and waits, without a prompt, and says nothing when it fails: NULL. For what would only be nice to
  * know. */
 DBusMessage *bus_try(struct bus *bus, DBusMessage *call, const char *signature);

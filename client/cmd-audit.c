@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lwactl audit: who got what, from the broker's audit trail. What each verb does is in audit-VERB.c. */
 
+#include "client/audit-filter.h"
 #include "client/audit.h"
 #include "client/outcome.h"
 
 #include <string.h>
 
-#define TAKES_MAX 16
+#define TAKES_MAX 20
 
 struct verb {
     const char *name;    /* "": none is given */
@@ -16,16 +17,20 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"", NULL, audit_list, {OPTION_LAST, OPTION_ALL, OPTION_OWN, OPTION_LONG, OPTION_JSON}},
+    {"",
+     NULL,
+     audit_list,
+     {AUDIT_FILTER_TAKES, OPTION_LAST, OPTION_ALL, OPTION_FOLLOW, OPTION_LONG, OPTION_JSON}},
     {"matrix", NULL, audit_matrix, {OPTION_OWN, OPTION_JSON}},
     {"token", NULL, audit_token, {OPTION_JSON}},
     {"who-has", "a SCOPE", audit_who_has, {OPTION_OWN, OPTION_JSON}},
 };
 
 static const struct option_spec options[] = {
+    AUDIT_FILTER_SPECS,
     {OPTION_LAST, "last", "N", "show the newest N records (1 to 1000; default 50)"},
     {OPTION_ALL, "all", NULL, "show all records, oldest first"},
-    {OPTION_OWN, "own", NULL, "show only records of the caller's own accounts"},
+    {OPTION_FOLLOW, "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_LONG, "long", NULL, "print all of each record, a fact a line"},
     {OPTION_JSON, "json", NULL, "print one JSON object a line"},
 };
@@ -83,12 +88,15 @@ static int run(const struct command *command, const struct arguments *arguments)
 
 const struct command command_audit = {
     .name = "audit",
-    .synopsis = "audit [--last N | --all] [--own] [--long | --json]\n"
+    .synopsis = "audit [FILTER...] [--last N | --all] [--follow] [--long | --json]\n"
                 "audit matrix [--own] [--json]\n"
                 "audit who-has SCOPE [--own] [--json]\n"
                 "audit token [--json] <FILE",
     .summary = "Show the audit trail: who got what, and why",
-    .details = "",
+    .details =
+        "FILTER is any of --app, --user, --account, --scope, --event, --verdict, --since, --until and\n"
+        "--own; all that are given have to fit. WHEN is a time such as yesterday, monday 9:30, 2h,\n"
+        "3 days, 14:00, 2026-11-20 or 2026-11-20 14:00.\n",
     .options = options,
     .n_options = ARRAY_SIZE(options),
     .run = run,

@@ -14,8 +14,9 @@ _lwactl()
             --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
-            --account | --app | --days | --label | --last | --locale | --min-valid | --port | --redirect-uri | \
-                --scope-data | --scopes | --user | --voluntary)
+            --account | --app | --days | --event | --label | --last | --locale | --min-valid | --port | \
+                --redirect-uri | --scope | --scope-data | --scopes | --since | --until | --user | --verdict | \
+                --voluntary)
                 return ;;
         esac
         case $command in
@@ -40,7 +41,8 @@ _lwactl()
                 ((COMP_CWORD == 2)) && words="check $words" ;;
             status) words="--json $common" ;;
             audit)
-                words="--last --all --own --long --json $common"
+                words="--app --user --account --scope --event --verdict --since --until --own $common"
+                words="$words --last --all --follow --long --json"
                 ((COMP_CWORD == 2)) && words="matrix token who-has $words" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <wchar.h>
 
-#define NEAREST_BYTES_MAX 32
+#define NEAREST_BYTES_MAX 64
 
 /* Length of the sequence that this first byte announces, and the bits of the code that it holds; 0 for none.
  */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Records of the trail on standard output: as a table, in full, or as JSON lines. */
+
+#include "client/grid.h"
+#include "client/values.h"
+
+enum audit_form { AUDIT_TABLE, AUDIT_LONG, AUDIT_JSON };
+
+struct audit_show {
+    enum audit_form form;
+    struct grid grid;
+};
+
+void audit_show_begin(struct audit_show *s, enum audit_form form);
+void audit_show_end(struct audit_show *s);
+
+#define _cleanup_audit_show_ _cleanup_(audit_show_end)
+
+/* How its records have to be read. */
+enum values_style audit_show_style(const struct audit_show *s);
+/* Prints some more records, below those of before. 0 or -ENOMEM. */
+int audit_show_records(struct audit_show *s, struct json_object *records) _must_check_;
+
+/* What decided, in words: "the table", "the owner's consent"; a name that is not known as it is. */
+const char *audit_decider(const char *decided_by);
+/* As short as the day allows: "14:02:11" today, "Nov 20 14:02" within a year, else "2024-05-31". */
+const char *audit_short_time(int64_t when_sec, int64_t now_sec, char buffer[static 32]);
