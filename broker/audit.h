@@ -50,10 +50,14 @@ struct audit_record {
     unsigned char seal[AUDIT_SEAL_BYTES];
     uint64_t repeats_epoch; /* when `repeats` was sealed; 0: it is 0 */
     unsigned char repeats_seal[AUDIT_SEAL_BYTES];
+
+    struct audit_record *next; /* in a list of records; freed with this one */
 };
 
 /* A zeroed record of this event, both uids -1. NULL: out of memory. Its texts are malloc'ed, and freed with
  * it. */
 struct audit_record *audit_record_new(enum audit_event event);
+/* Another event of the same caller, owner, account, call and time. NULL: out of memory. */
+struct audit_record *audit_record_new_like(const struct audit_record *record, enum audit_event event);
 void audit_record_free(struct audit_record *r);
 DEFINE_CLEANUP(struct audit_record, audit_record_free);

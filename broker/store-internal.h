@@ -10,6 +10,7 @@
  *   store-rows.c    what each operation does in the database
  *   store-consent.c the remembered answers of accounts' owners
  *   store-audit.c   audit records, in and out
+ *   store-events.c  records of what an operation turned out to do
  *   store-read.c    load and audit query, on read-only connections of their own
  *   store-keys.c    the master key: which one it is, and sealing under another
  *   store-schema.c  tables, checks before opening, making and migrating a database
@@ -174,10 +175,11 @@ struct store_op {
     /* What it does inside its savepoint, once; NULL: only the record. */
     int (*run)(struct store_db *db, const struct secret *master, struct store_op *op);
     struct audit_record *record;
-    bool truncates;    /* it removes secrets: truncate the WAL after the commit */
-    bool names_grant;  /* `row` is a grant, for the record */
-    bool names_record; /* the reply's row is the record */
-    bool is_alone;     /* no other operation may be in its transaction */
+    struct audit_record *events; /* a list, written before it: what else the operation did */
+    bool truncates;              /* it removes secrets: truncate the WAL after the commit */
+    bool names_grant;            /* `row` is a grant, for the record */
+    bool names_record;           /* the reply's row is the record */
+    bool is_alone;               /* no other operation may be in its transaction */
 
     int64_t row;
     uint64_t generation;
@@ -241,6 +243,7 @@ struct store {
     struct secret *master; /* the worker's, once it runs */
     struct secret *index;  /* key of the keyed hashes */
     enum store_key_event key_event;
+    unsigned char boot_id[AUDIT_BOOT_ID_BYTES];
     unsigned n_pending; /* operations whose callback is still to come */
     int health;         /* what the loop knows of `reported` */
     bool is_damaged;    /* a query has found it so */
@@ -320,6 +323,24 @@ struct seal_context store_rows_owner_context(int64_t row, const char *owner);
 /* `sql` has the blob and the row as its parameters. */
 int store_rows_seal_into(struct store_db *db, const char *sql, const struct secret *key,
                          const struct seal_context *context, const struct secret *secret) _must_check_;
+
+/* --- store-events.c ---------------------------------------------------------------------------------- */
+
+/* What an operation did besides; all that is not given is as in the operation's record. */
+struct store_event {
+    enum audit_event event;
+    const char *account; /* NULL: as there */
+    int64_t grant;
+    const char *carried; /* scopes joined by spaces; NULL: none */
+    const char *detail;  /* NULL: none */
+};
+
+/* Adds a record of it to the operation's, in whose transaction it is written. Nothing where the operation has
+ * no record. */
+int store_events_add(struct store_op *op, const struct store_event *event) _must_check_;
+/* Adds `event` for each row of a statement whose columns are a grant and what it carries. */
+int store_events_add_grants(struct store_op *op, struct statement *st,
+                            const struct store_event *event) _must_check_;
 
 /* --- store-audit.c ----------------------------------------------------------------------------------- */
 

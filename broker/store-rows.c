@@ -392,18 +392,43 @@ static int check_account(struct store_db *db, const struct store_op *op, int64_t
     return statement_get_int(&st, 0) ? 0 : -EPERM;
 }
 
+/* A statement on two numbers that returns the grants that it touched, and what each carries. */
+static int run_on_grants(struct store_db *db, struct store_op *op, const char *sql, int64_t first,
+                         int64_t second, const struct store_event *event)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
+    statement_int(&st, first);
+    if (sqlite3_bind_parameter_count(st.stmt) > 1)
+        statement_int(&st, second);
+    return store_events_add_grants(op, &st, event);
+}
+
+static int add_account(struct store_db *db, struct store_op *op, int64_t owner, int64_t *ret_row)
+{
+    int r = insert_account(db, op, owner, ret_row);
+    return r < 0
+               ? r
+               : store_events_add(op, &(struct store_event){.event = AUDIT_ACCOUNT_ADDED,
+                                                            .account = op->to.id,
+                                                            .detail = op->to.is_default ? "default" : NULL});
+}
+
 int store_rows_link(struct store_db *db, const struct secret *master _unused_, struct store_op *op)
 {
     int64_t owner, account = op->to.account_row;
     int r = get_owner(db, OWNER_OF_GRANT, op->to.grant, &owner);
     if (r == 0)
-        r = account > 0 ? check_account(db, op, owner) : insert_account(db, op, owner, &account);
+        r = account > 0 ? check_account(db, op, owner) : add_account(db, op, owner, &account);
     if (r == 0)
-        r = run_with(db, "UPDATE grant SET account = ?2, target = '', label = '' WHERE id = ?1", op->to.grant,
-                     account);
+        r = run_on_grants(db, op,
+                          "UPDATE grant SET account = ?2, target = '', label = '' WHERE id = ?1"
+                          " RETURNING id, carries",
+                          op->to.grant, account, &(struct store_event){.event = AUDIT_GRANT_ADDED});
     for (size_t i = 0; r == 0 && i < op->to.n_superseded; i++)
         if (op->to.superseded[i] != op->to.grant)
-            r = run_with(db, "DELETE FROM grant WHERE id = ? AND account = ?", op->to.superseded[i], account);
+            r = run_on_grants(db, op, "DELETE FROM grant WHERE id = ? AND account = ? RETURNING id, carries",
+                              op->to.superseded[i], account,
+                              &(struct store_event){.event = AUDIT_GRANT_REMOVED, .detail = "superseded"});
     op->row = op->to.grant;
     op->reply.row = account;
     return r;
@@ -419,22 +444,37 @@ int store_rows_remove_grant(struct store_db *db, const struct secret *master _un
 }
 
 /* Where an owner's default is gone, the oldest account that is left takes its place. */
-#define HAND_OVER_DEFAULT                                                                                    \
-    "UPDATE account SET is_default = 1 WHERE id = (SELECT min(id) FROM account WHERE owner = ?)"             \
-    " AND NOT EXISTS (SELECT 1 FROM account WHERE owner = ? AND is_default)"
+static int hand_over_default(struct store_db *db, struct store_op *op, int64_t owner)
+{
+    _cleanup_statement_ struct statement st = statement_open(
+        db, SLOT_NONE,
+        "UPDATE account SET is_default = 1 WHERE id = (SELECT min(id) FROM account WHERE owner = ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM account WHERE owner = ?1 AND is_default) RETURNING name");
+    statement_int(&st, owner);
+    int r;
+    while ((r = statement_step(&st)) == STEP_ROW) {
+        const struct store_event event = {
+            .event = AUDIT_ACCOUNT_CHANGED, .account = statement_get_text(&st, 0), .detail = "default"};
+        r = st.r < 0 ? st.r : store_events_add(op, &event);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
 
 int store_rows_remove_account(struct store_db *db, const struct secret *master _unused_, struct store_op *op)
 {
     int64_t owner;
     int r = get_owner(db, OWNER_OF_ACCOUNT, op->row, &owner);
     if (r == 0)
-        r = run_with(db, "DELETE FROM grant WHERE account = ?", op->row, 0);
+        r = run_on_grants(db, op, "DELETE FROM grant WHERE account = ? RETURNING id, carries", op->row, 0,
+                          &(struct store_event){.event = AUDIT_GRANT_REMOVED, .detail = "account-removed"});
     if (r == 0)
         r = run_with(db, "DELETE FROM consent WHERE account = ?", op->row, 0);
     if (r == 0)
         r = run_with(db, "DELETE FROM account WHERE id = ?", op->row, 0);
     if (r == 0)
-        r = run_with(db, HAND_OVER_DEFAULT, owner, owner);
+        r = hand_over_default(db, op, owner);
     return r == 0 ? drop_owner_if_unused(db, owner) : r;
 }
 
@@ -460,6 +500,8 @@ int store_rows_change_account(struct store_db *db, const struct secret *master _
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op)
 {
     int r = op->run ? op->run(db, master, op) : 0;
+    for (struct audit_record *event = op->events; r == 0 && event; event = event->next)
+        r = store_audit_insert(db, event, &event->sequence);
     if (r != 0 || !op->record)
         return r;
 

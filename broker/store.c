@@ -2,6 +2,7 @@
 #include "broker/reserve.h"
 #include "broker/store-internal.h"
 #include "broker/store-matrix.h"
+#include "util/boot-id.h"
 #include "util/clock.h"
 
 #include <signal.h>
@@ -31,6 +32,7 @@ void store_op_free(struct store_op *op)
         return;
     store_reply_clear(&op->reply);
     audit_record_free(op->record);
+    audit_record_free(op->events);
     secret_free(op->token);
     secret_free(op->next_master);
     free((void *)op->to.superseded);
@@ -111,6 +113,8 @@ int store_op_submit(struct store *s, struct store_op *op, store_callback callbac
         store_op_free(op);
         return -ESHUTDOWN;
     }
+    if (op->record)
+        memcpy(op->record->boot_id, s->boot_id, sizeof(s->boot_id));
     store_op_set_callback(op, callback, userdata, ret_op);
     count_pending(s, 1);
     uv_mutex_lock(&s->mutex);
@@ -138,6 +142,16 @@ void store_on_record(struct store *s, store_record_callback callback, void *user
     s->on_record_userdata = userdata;
 }
 
+static void tell_records(struct store *s, const struct store_op *op)
+{
+    if (op->reply.r != 0 || !s->on_record)
+        return;
+    for (const struct audit_record *event = op->events; event; event = event->next)
+        s->on_record(event, s->on_record_userdata);
+    if (op->record)
+        s->on_record(op->record, s->on_record_userdata);
+}
+
 static void deliver(struct store *s)
 {
     uv_mutex_lock(&s->mutex);
@@ -146,8 +160,7 @@ static void deliver(struct store *s)
     store_set_health(s, s->is_damaged ? -EUCLEAN : reported);
     struct store_op *op;
     while ((op = pop_done(s))) {
-        if (op->reply.r == 0 && op->record && s->on_record)
-            s->on_record(op->record, s->on_record_userdata);
+        tell_records(s, op);
         store_op_finish(op);
         count_pending(s, -1);
     }
@@ -249,6 +262,7 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     if (!s)
         return NULL;
     s->loop = loop;
+    boot_id_read(BOOT_ID_PATH, s->boot_id);
     s->path = strdup(options->path);
     s->vfs = options->vfs ? strdup(options->vfs) : NULL;
     const char *key_file = options->key_source.credential_path ? NULL : options->key_source.file;

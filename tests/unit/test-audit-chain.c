@@ -219,6 +219,9 @@ static void knows_every_field(void **state _unused_)
         assert_true(fields[i].offset >= at && fields[i].offset - at < sizeof(uint64_t));
         at = fields[i].offset + size_of(&fields[i]);
     }
+    /* `next` is no field of the record: it holds lists together. */
+    assert_true(offsetof(struct audit_record, next) - at < sizeof(uint64_t));
+    at = offsetof(struct audit_record, next) + sizeof(struct audit_record *);
     assert_true(sizeof(struct audit_record) - at < sizeof(uint64_t));
 }
 

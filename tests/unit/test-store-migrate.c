@@ -125,9 +125,9 @@ static void version_1_is_brought_forward(void **state)
     _cleanup_result_ struct result result = {.done = false};
     assert_int_equal(store_audit_query(f->store, 0, 10, false, (uid_t)-1, on_reply, &result, NULL), 0);
     await(f, &result);
-    assert_true(result.r == 0 && result.n_records == 4);
+    assert_true(result.r == 0 && result.n_records == 6);
     assert_string_equal(result.records[0]->chain, "");
-    assert_int_equal(result.records[3]->event, AUDIT_CONSENT_GIVEN);
+    assert_int_equal(result.records[5]->event, AUDIT_CONSENT_GIVEN);
 
     reopen(f); /* a second time there is nothing to do */
     assert_all_there(f);
