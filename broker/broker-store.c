@@ -86,8 +86,9 @@ static const char *none_if_empty(const char *text)
 int broker_store_open(struct broker *broker)
 {
     const struct config *config = broker->config;
-    _cleanup_free_ char *path = NULL, *credential = NULL, *previous = NULL;
-    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0)
+    _cleanup_free_ char *path = NULL, *audit_key = NULL, *credential = NULL, *previous = NULL;
+    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0 ||
+        asprintf(&audit_key, "%s/audit.key", broker->options.state_dir) < 0)
         return -ENOMEM;
     if (name_credential(broker, config->key_credential, &credential) < 0 ||
         name_credential(broker, config->previous_key_credential, &previous) < 0)
@@ -99,6 +100,8 @@ int broker_store_open(struct broker *broker)
                        .file = config->key_file,
                        .previous_credential_path = previous,
                        .previous_file = none_if_empty(config->previous_key_file)},
+        .audit_key_path = audit_key,
+        .audit_epoch_sec = config->audit_epoch_sec,
     };
     int r = store_open(broker->loop, &options, &broker->store);
     if (r != 0)

@@ -157,6 +157,15 @@
 #define STORE_TRUNCATE_RETRY_SEC 1
 /* How often it is tried whether a store that could not write can again. */
 #define STORE_PROBE_SEC 2
+/* How long one key of the trail seals, where nobody says. */
+#define STORE_EPOCH_SEC 900
+/* Until a record that ends an epoch, and that memory could not hold, is tried again. */
+#define STORE_EPOCH_RETRY_SEC 1
+/* How often a key file that cannot be written is tried again. */
+#define STORE_KEYFILE_RETRY_SEC 10
+/* Epochs that the key file may be behind the trail; a key moves on a hundred thousand times in a second or
+ * two. */
+#define STORE_EPOCHS_BEHIND_MAX 100000
 /* Sums of the trail (Audit1.Matrix): one for each app, user and scopes. The oldest are left out. */
 #define LIMIT_MATRIX_ENTRIES 4096
 #define LIMIT_MATRIX_SLICE 8192  /* records that are looked at in one read transaction */

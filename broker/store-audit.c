@@ -12,14 +12,19 @@ static void bind_uid(struct statement *st, uid_t uid)
         statement_int(st, uid);
 }
 
-int store_audit_insert(struct store_db *db, const struct audit_record *record, int64_t *ret_sequence)
+int store_audit_insert(struct store_db *db, const struct audit_record *record)
 {
     _cleanup_statement_ struct statement st = statement_open(
         db, SLOT_AUDIT_INSERT,
-        "INSERT INTO audit (time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked,"
+        "INSERT INTO audit (sequence, epoch, hash, seal, time_sec, event, uid, app, kind, strength, account, "
+        "owner, owner_uid, asked,"
         " carried, verdict, decided_by, detail, chain, unit, program, grant_row, expires_sec, fingerprint,"
         " request, boot_usec, boot_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    statement_int(&st, record->sequence);
+    statement_int(&st, (int64_t)record->epoch);
+    statement_blob(&st, record->hash, sizeof(record->hash));
+    statement_blob(&st, record->seal, sizeof(record->seal));
     statement_int(&st, record->time_sec);
     statement_text(&st, audit_event_name(record->event));
     bind_uid(&st, record->uid);
@@ -43,10 +48,7 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record, i
     statement_text(&st, record->request);
     statement_int(&st, (int64_t)record->boot_usec);
     statement_blob(&st, record->boot_id, sizeof(record->boot_id));
-    int r = statement_run(&st);
-    if (r == 0)
-        *ret_sequence = sqlite3_last_insert_rowid(db->sqlite);
-    return r;
+    return statement_run(&st);
 }
 
 static uid_t get_uid(struct statement *st, int column)
@@ -177,11 +179,19 @@ int store_audit_read(struct store_db *db, const struct store_query *query, struc
     return r;
 }
 
-int store_rows_set_repeats(struct store_db *db, const struct store_repeat *repeat)
+int store_rows_set_repeats(struct store_db *db, const struct store_chain *chain,
+                           const struct store_repeat *repeat)
 {
+    uint64_t epoch;
+    unsigned char seal[AUDIT_SEAL_BYTES];
+    store_chain_seal_repeats(chain, repeat, &epoch, seal);
     _cleanup_statement_ struct statement st =
-        statement_open(db, SLOT_REPEATS, "UPDATE audit SET repeats = ?2 WHERE sequence = ?1");
+        statement_open(db, SLOT_REPEATS,
+                       "UPDATE audit SET repeats = ?2, repeats_epoch = ?3, repeats_seal = ?4"
+                       " WHERE sequence = ?1");
     statement_int(&st, repeat->sequence);
     statement_int(&st, (int64_t)repeat->repeats);
+    statement_int(&st, (int64_t)epoch);
+    statement_blob(&st, seal, sizeof(seal));
     return statement_run(&st);
 }

@@ -241,6 +241,18 @@ int store_rekey(struct store *s, struct audit_record *record, store_callback cal
     return store_op_submit(s, TAKE_PTR(op), callback, userdata, ret_op);
 }
 
+int store_setup_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                      struct store_op **ret_op)
+{
+    struct store_op *op = store_op_new(record, NULL);
+    if (!op)
+        return -ENOMEM;
+    op->run = store_rows_setup_audit;
+    op->names_record = true;
+    op->is_alone = true;
+    return store_op_submit(s, op, callback, userdata, ret_op);
+}
+
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
 {
     if (s->stopping)

@@ -39,3 +39,29 @@ void store_set_health(struct store *s, int health)
     else
         log_error("the login store %s (%s)", store_health(s), strerrordesc_np(-health));
 }
+
+/* --- the trail --------------------------------------------------------------------------------------- */
+
+static const char *const trail_troubles[] = {
+    [STORE_TRAIL_DAMAGED] =
+        "was cut short or altered behind the broker's back: `lwactl audit verify` says where; after "
+        "`lwactl audit setup` only what comes is judged",
+    [STORE_TRAIL_KEY_FILE] =
+        "goes on, but its key file cannot be written: make it writable, or the next start loses the key",
+};
+
+const char *store_trail_health(const struct store *s)
+{
+    return trail_troubles[s->trail_trouble];
+}
+
+void store_set_trail_trouble(struct store *s, enum store_trail_trouble trouble)
+{
+    if (trouble == s->trail_trouble)
+        return;
+    s->trail_trouble = trouble;
+    if (trouble == STORE_TRAIL_OK)
+        log_info("the audit trail is well again");
+    else
+        log_error("the audit trail %s", trail_troubles[trouble]);
+}

@@ -10,6 +10,9 @@
  *   store-rows.c    what each operation does in the database
  *   store-consent.c the remembered answers of accounts' owners
  *   store-audit.c   audit records, in and out
+ *   store-chain.c   the chain of the records: hashes, seals, the key's moving on
+ *   store-chain-start.c  where the chain stands, by the database and by the key file
+ *   store-setup.c   a new first key
  *   store-events.c  records of what an operation turned out to do
  *   store-read.c    load and audit query, on read-only connections of their own
  *   store-keys.c    the master key: which one it is, and sealing under another
@@ -23,6 +26,7 @@
  * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
  * marked. An operation itself belongs to whoever has it in hand: caller, queue, worker, done list, loop. */
 
+#include "broker/audit-keyfile.h"
 #include "broker/limits.h"
 #include "broker/seal.h"
 #include "broker/store.h"
@@ -132,6 +136,7 @@ struct store_keys {
     bool is_staged;      /* it is that of FILE.new */
     bool is_previous;    /* it is that of the previous source */
     enum store_key_event event;
+    struct audit_record *record; /* of what became of it, to be written; NULL for none */
 };
 
 void store_keys_clear(struct store_keys *keys);
@@ -143,7 +148,7 @@ int store_keys_outcome(int r);
 int store_keys_choose(struct store_db *db, const struct key_source *source,
                       struct store_keys *ret) _must_check_;
 /* Moves to the configured key; finishes or discards what a rotation left. On a writer without transaction. */
-int store_keys_settle(struct store_db *db, const struct key_source *source, int64_t now_sec,
+int store_keys_settle(struct store_db *db, const struct key_source *source,
                       struct store_keys *keys) _must_check_;
 /* The key's id, and the index key sealed with it. */
 int store_keys_write(struct store_db *db, const struct secret *master,
@@ -153,6 +158,7 @@ int store_keys_write(struct store_db *db, const struct secret *master,
 
 /* On the loop's thread; 0 or a negative errno. Logs a change. */
 void store_set_health(struct store *s, int health);
+void store_set_trail_trouble(struct store *s, enum store_trail_trouble trouble);
 
 /* --- store-schema.c ---------------------------------------------------------------------------------- */
 
@@ -180,6 +186,8 @@ struct store_op {
     bool names_grant;            /* `row` is a grant, for the record */
     bool names_record;           /* the reply's row is the record */
     bool is_alone;               /* no other operation may be in its transaction */
+    bool is_own;                 /* a record of the worker's: nobody waits for it */
+    struct store_chain *chain;   /* the worker's, once it has it in hand */
 
     int64_t row;
     uint64_t generation;
@@ -195,6 +203,15 @@ struct store_op {
     struct store_consent_change consents;
     struct strv strings; /* owns every text above */
 };
+
+/* When a record was written. */
+struct store_stamp {
+    int64_t wall_sec;
+    uint64_t boot_usec;
+};
+struct store_stamp store_stamp_now(void);
+/* Sets the times of the operation's record, where it has none. */
+void store_op_stamp(struct store_op *op, const struct store_stamp *stamp);
 
 /* Takes the record and the token in every case; NULL without memory. */
 struct store_op *store_op_new(struct audit_record *record, struct secret *token) _must_check_;
@@ -233,6 +250,39 @@ struct store_repeat {
     uint64_t repeats;
 };
 
+/* Where the chain stands. */
+struct store_chain_link {
+    int64_t sequence;                     /* the last number that was given; above `row` after a loss */
+    int64_t row;                          /* of the newest record */
+    unsigned char hash[AUDIT_HASH_BYTES]; /* its */
+    bool is_chained;                      /* it has one */
+    bool is_ended;                        /* it ended its epoch, and the key has not moved on */
+    bool is_setup;                        /* records are sealed with the key of a setup */
+    uint64_t epoch;                       /* of the next record */
+    uint64_t due_usec;                    /* when the epoch ends; 0: it has no record */
+};
+
+struct store_chain {
+    char *path; /* of the key file */
+    uint64_t epoch_usec;
+    struct audit_keyfile *file;     /* NULL while there is none */
+    struct audit_chain_key setup;   /* from a setup's operation to its commit */
+    bool is_started;                /* the database and the file were compared */
+    bool is_uncertain;              /* a transaction failed: was it made? */
+    bool wants_write;               /* what was found there is to be synced before the file moves on */
+    bool is_file_due;               /* it lags behind */
+    uint64_t file_due_usec;         /* when it is tried next */
+    int file_failure;               /* how the last try went */
+    struct store_chain_link link;   /* as the transaction has it */
+    struct store_chain_link unsure; /* after a setup whose commit failed */
+    struct list notes;              /* operations: records of its own that go before all others */
+
+    /* others read these: written by the worker alone, under the mutex */
+    struct audit_chain_key key;
+    struct store_chain_link committed;
+    bool is_damaged; /* since the last setup */
+};
+
 struct store {
     uv_loop_t *loop;
     uv_async_t async;
@@ -244,9 +294,10 @@ struct store {
     struct secret *index;  /* key of the keyed hashes */
     enum store_key_event key_event;
     unsigned char boot_id[AUDIT_BOOT_ID_BYTES];
-    unsigned n_pending; /* operations whose callback is still to come */
-    int health;         /* what the loop knows of `reported` */
-    bool is_damaged;    /* a query has found it so */
+    unsigned n_pending;                     /* operations whose callback is still to come */
+    int health;                             /* what the loop knows of `reported` */
+    bool is_damaged;                        /* a query has found it so */
+    enum store_trail_trouble trail_trouble; /* what the loop knows of `trail_reported` */
     struct list queries;
     store_record_callback on_record;
     void *on_record_userdata;
@@ -259,6 +310,7 @@ struct store {
     int checkpoint_r;        /* how the last one went; that it has to wait is no failure */
     int trouble;             /* one of these */
     uint64_t probe_due_usec; /* with trouble */
+    struct store_chain chain;
 
     uv_mutex_t mutex;
     uv_cond_t wake;           /* for the worker */
@@ -267,11 +319,56 @@ struct store {
     struct list queue;
     struct list done;
     bool stopping;
-    int reported;                 /* trouble, for the loop */
+    int reported; /* trouble, for the loop */
+    enum store_trail_trouble trail_reported;
     struct store_repeat *repeats; /* sorted by sequence */
     size_t n_repeats, n_repeats_allocated;
     uint64_t repeats_due_usec;
 };
+
+/* --- store-chain.c: all in the worker, but for what is said ------------------------------------------- */
+
+/* In a transaction: gives the record its place in the chain and writes it. */
+int store_chain_add(struct store_chain *chain, struct store_db *db, struct audit_record *record) _must_check_;
+/* Seal what is no record, with the present key. */
+void store_chain_seal_repeats(const struct store_chain *chain, const struct store_repeat *repeat,
+                              uint64_t *ret_epoch, unsigned char ret_seal[AUDIT_SEAL_BYTES]);
+/* Sets the base's seal and its epoch. */
+void store_chain_seal_base(const struct store_chain *chain, struct audit_base *base);
+
+/* First in each transaction: finds out where the chain stands, if that is not known. */
+int store_chain_begin(struct store *s) _must_check_;
+/* After it; and after one that failed, though nobody knows how far it came. */
+void store_chain_commit(struct store *s);
+void store_chain_fail(struct store *s);
+
+/* Whether a record that ends the epoch is due. */
+bool store_chain_must_end(const struct store_chain *chain);
+void store_chain_put_off_end(struct store_chain *chain);
+/* When there is something to do without anybody asking; UINT64_MAX: never. */
+uint64_t store_chain_due_usec(const struct store_chain *chain);
+/* Moves the key file on, if it lags behind and is due. */
+void store_chain_keep(struct store *s);
+int store_chain_write_key(struct store_chain *chain);
+
+/* An operation of the worker's own, for a record. Takes `detail`, malloc'ed or NULL. NULL: out of memory. */
+struct store_op *store_chain_op(struct store *s, enum audit_event event, char *detail) _must_check_;
+/* Records to be written before any other: of a key, found or made (`how`: first, lost, or NULL), and of
+ * damage ("" for none). */
+int store_chain_note(struct store *s, const struct audit_chain_key *key, const char *how,
+                     const char *damage) _must_check_;
+/* "how ID", in the place of the string that is there. */
+int store_chain_describe(const char *how, const struct audit_chain_key *key, char **ret) _must_check_;
+
+struct audit_head store_chain_head(const struct store_chain_link *link);
+void store_chain_close(struct store_chain *chain);
+
+/* --- store-chain-start.c ----------------------------------------------------------------------------- */
+
+/* In the first transaction. */
+int store_chain_start(struct store *s) _must_check_;
+/* In the first one after one that failed. */
+int store_chain_ask(struct store *s) _must_check_;
 
 /* --- store-queries.c --------------------------------------------------------------------------------- */
 
@@ -293,6 +390,8 @@ int store_exposure_read(struct store_db *db, const struct store_query *query,
 
 /* --- store-worker.c ---------------------------------------------------------------------------------- */
 
+/* Before the thread: the first transaction. What it could not do the thread tries again. */
+void store_worker_start(struct store *s);
 /* The thread: returns once the store is stopping and nothing is queued any more. */
 void store_worker_main(void *store);
 /* Sets a counter; the mutex must be held. */
@@ -302,7 +401,8 @@ int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool 
 
 /* Runs op->run and adds its record. 0, STORE_E_GONE or a negative errno; op->reply is filled on 0. */
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op) _must_check_;
-int store_rows_set_repeats(struct store_db *db, const struct store_repeat *repeat) _must_check_;
+int store_rows_set_repeats(struct store_db *db, const struct store_chain *chain,
+                           const struct store_repeat *repeat) _must_check_;
 
 int store_rows_add_grant(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_refresh_begin(struct store_db *db, const struct secret *master, struct store_op *op);
@@ -316,6 +416,7 @@ int store_rows_change_consents(struct store_db *db, const struct secret *master,
 int store_rows_use_consents(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_expire_consents(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_rekey(struct store_db *db, const struct secret *master, struct store_op *op);
+int store_rows_setup_audit(struct store_db *db, const struct secret *master, struct store_op *op);
 
 /* How an owner's key is sealed, for those who seal it anew. */
 void store_rows_owner_text(bool device, int64_t uid, const char *name, char ret[STORE_OWNER_TEXT_SIZE]);
@@ -344,8 +445,8 @@ int store_events_add_grants(struct store_op *op, struct statement *st,
 
 /* --- store-audit.c ----------------------------------------------------------------------------------- */
 
-int store_audit_insert(struct store_db *db, const struct audit_record *record,
-                       int64_t *ret_sequence) _must_check_;
+/* With the sequence, epoch, hash and seal that it has: store_chain_add() gives them. */
+int store_audit_insert(struct store_db *db, const struct audit_record *record) _must_check_;
 /* What a query for records selects, and the record of its present row. */
 #define STORE_AUDIT_COLUMNS                                                                                  \
     "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \

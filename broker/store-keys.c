@@ -21,6 +21,7 @@ void store_keys_clear(struct store_keys *keys)
     secret_free(keys->master);
     secret_free(keys->index);
     secret_free(keys->next);
+    audit_record_free(keys->record);
     *keys = (struct store_keys){NULL};
 }
 
@@ -200,16 +201,6 @@ static int describe(const struct secret *key, struct audit_record *record)
     return 0;
 }
 
-static int write_record(struct store_db *db, const struct secret *key, int64_t now_sec)
-{
-    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new(AUDIT_KEY_ROTATED);
-    if (!record || describe(key, record) < 0)
-        return -ENOMEM;
-    record->time_sec = now_sec;
-    int64_t sequence;
-    return store_audit_insert(db, record, &sequence);
-}
-
 int store_rows_rekey(struct store_db *db, const struct secret *master, struct store_op *op)
 {
     int r = keys_stage(op->text, master, &op->next_master);
@@ -234,18 +225,19 @@ static int checkpoint(struct store_db *db)
         sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 }
 
-static int move(struct store_db *db, const struct key_source *source, int64_t now_sec,
-                struct store_keys *keys)
+/* The chain of the trail stands only later: its record is written by the first transaction. */
+static int move(struct store_db *db, const struct key_source *source, struct store_keys *keys)
 {
     int r = store_keys_outcome(keys_load(source, true, &keys->next));
     if (r != 0)
         return r;
+    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new(AUDIT_KEY_ROTATED);
+    if (!record || describe(keys->next, record) < 0)
+        return -ENOMEM;
     unsigned n;
     r = store_db_exec(db, "BEGIN IMMEDIATE");
     if (r == 0)
         r = rewrap(db, keys->master, keys->next, &n);
-    if (r == 0)
-        r = write_record(db, keys->next, now_sec);
     if (r == 0)
         r = store_db_exec(db, "COMMIT");
     if (r < 0) {
@@ -255,6 +247,7 @@ static int move(struct store_db *db, const struct key_source *source, int64_t no
     secret_free(keys->master);
     keys->master = TAKE_PTR(keys->next);
     keys->event = STORE_KEY_MOVED;
+    keys->record = TAKE_PTR(record);
     (void)checkpoint(db); /* pages under the old key; if it fails now, the worker's next one takes them */
     return 0;
 }
@@ -274,11 +267,10 @@ static int tidy(struct store_db *db, const char *file, struct store_keys *keys)
     return r;
 }
 
-int store_keys_settle(struct store_db *db, const struct key_source *source, int64_t now_sec,
-                      struct store_keys *keys)
+int store_keys_settle(struct store_db *db, const struct key_source *source, struct store_keys *keys)
 {
     if (keys->is_previous)
-        return move(db, source, now_sec, keys);
+        return move(db, source, keys);
     const char *file = rotating_file(source);
     if (!file || !keys_is_staged(file))
         return 0;

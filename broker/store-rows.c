@@ -501,16 +501,14 @@ int store_rows_run(struct store_db *db, const struct secret *master, struct stor
 {
     int r = op->run ? op->run(db, master, op) : 0;
     for (struct audit_record *event = op->events; r == 0 && event; event = event->next)
-        r = store_audit_insert(db, event, &event->sequence);
+        r = store_chain_add(op->chain, db, event);
     if (r != 0 || !op->record)
         return r;
 
     if (op->run && op->record->grant == 0)
         op->record->grant = op->names_grant ? op->row : 0;
-    int64_t sequence;
-    r = store_audit_insert(db, op->record, &sequence);
-    op->record->sequence = r == 0 ? sequence : 0;
+    r = store_chain_add(op->chain, db, op->record);
     if (r == 0 && (!op->run || op->names_record))
-        op->reply.row = sequence;
+        op->reply.row = op->record->sequence;
     return r;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
-#include "util/clock.h"
 #include "util/folder.h"
 
 #include <fcntl.h>
@@ -336,7 +335,7 @@ int store_schema_open(struct store_db *db, const struct store_options *options, 
         keys.event = STORE_KEY_CREATED;
     /* Beside a database that was made just now a FILE.new is not of it: it may be that of one that was moved
      * away. */
-    r = size > 0 ? store_keys_settle(db, &options->key_source, wall_sec(), &keys) : 0;
+    r = size > 0 ? store_keys_settle(db, &options->key_source, &keys) : 0;
     if (r != 0) {
         store_db_close(db);
         return r;

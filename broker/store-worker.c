@@ -72,6 +72,7 @@ int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool 
 /* What one turn of the circle works on. */
 struct batch {
     struct list ops;
+    struct store_stamp last; /* no record of it is later, and none that comes after it is earlier */
     struct store_repeat repeats[STORE_REPEATS_PER_COMMIT];
     size_t n_repeats;
     bool repeats_failed;
@@ -113,9 +114,13 @@ static int run_op(struct store *s, struct store_op *op)
     int r = store_db_exec_kept(&s->db, SLOT_SAVEPOINT, "SAVEPOINT op");
     if (r < 0)
         return r;
+    const struct store_chain_link link = s->chain.link;
+    op->chain = &s->chain;
     r = store_rows_run(&s->db, s->master, op);
-    if (r != 0)
+    if (r != 0) {
         store_reply_clear(&op->reply);
+        s->chain.link = link;
+    }
     op->reply.r = r;
     if (sqlite3_get_autocommit(s->db.sqlite)) /* SQLite rolled everything back: disk full, I/O error, ... */
         return r < 0 ? r : -EIO;
@@ -131,7 +136,7 @@ static int run_repeats(struct store *s, struct batch *batch)
     if (r < 0)
         return r;
     for (size_t i = 0; r == 0 && i < batch->n_repeats; i++)
-        r = store_rows_set_repeats(&s->db, &batch->repeats[i]);
+        r = store_rows_set_repeats(&s->db, &s->chain, &batch->repeats[i]);
     batch->repeats_failed = r < 0;
     return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
 }
@@ -146,23 +151,102 @@ static int run_probe(struct store *s)
     return statement_run(&st);
 }
 
+/* Records that go before all others: they come in front. */
+static void take_notes(struct store *s, struct batch *batch)
+{
+    struct store_stamp first = batch->last;
+    const struct store_op *op;
+    LIST_FOREACH (op, &batch->ops, link)
+        if (op->record) {
+            first = (struct store_stamp){op->record->time_sec, op->record->boot_usec};
+            break;
+        }
+    struct list ops;
+    list_init(&ops);
+    list_move_all(&batch->ops, &ops);
+    list_move_all(&s->chain.notes, &batch->ops);
+    struct store_op *note;
+    LIST_FOREACH (note, &batch->ops, link)
+        store_op_stamp(note, &first);
+    list_move_all(&ops, &batch->ops);
+}
+
+/* For the next transaction. A record that ends an epoch is made anew. */
+static void return_notes(struct store *s, struct batch *batch)
+{
+    struct store_op *op, *after;
+    LIST_FOREACH_SAFE (op, after, &batch->ops, link) {
+        if (!op->is_own)
+            continue;
+        list_remove(&op->link);
+        if (op->record->event == AUDIT_TRAIL_SEALED)
+            store_op_free(op);
+        else
+            list_append(&s->chain.notes, &op->link);
+    }
+}
+
+/* Nothing comes after it but what seals nothing. It takes no operation along, unless a setup needs it. */
+static int end_epoch(struct store *s, struct batch *batch)
+{
+    bool is_needed = s->chain.link.is_setup;
+    struct store_op *op = store_chain_op(s, AUDIT_TRAIL_SEALED, NULL);
+    int r = op ? 0 : -ENOMEM;
+    if (r == 0) {
+        store_op_stamp(op, &batch->last);
+        list_append(&batch->ops, &op->link);
+        r = run_op(s, op);
+        if (r < 0)
+            return r;
+        r = op->reply.r;
+    }
+    if (r == 0 || is_needed)
+        return r;
+    if (op) {
+        list_remove(&op->link);
+        store_op_free(op);
+    }
+    store_chain_put_off_end(&s->chain);
+    return 0;
+}
+
+static int run_ops(struct store *s, struct batch *batch)
+{
+    struct store_op *op;
+    LIST_FOREACH (op, &batch->ops, link) {
+        int r = run_op(s, op);
+        if (r == 0 && op->is_own)
+            r = op->reply.r;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int run_transaction(struct store *s, struct batch *batch)
 {
     int r = store_db_exec_kept(&s->db, SLOT_BEGIN, "BEGIN IMMEDIATE");
-    struct store_op *op;
     if (r == 0)
-        LIST_FOREACH (op, &batch->ops, link) {
-            r = run_op(s, op);
-            if (r < 0)
-                break;
-        }
+        r = store_chain_begin(s);
+    if (r == 0) {
+        take_notes(s, batch);
+        r = run_ops(s, batch);
+    }
     if (r == 0)
         r = run_repeats(s, batch);
-    if (r == 0 && s->trouble < 0)
+    if (r == 0 && store_chain_must_end(&s->chain))
+        r = end_epoch(s, batch);
+    if (r == 0 && (s->trouble < 0 || s->chain.wants_write))
         r = run_probe(s);
     if (r == 0)
         r = store_db_exec_kept(&s->db, SLOT_COMMIT, "COMMIT");
     return r;
+}
+
+static bool has_work(const struct store *s, const struct batch *batch)
+{
+    return !list_is_empty(&batch->ops) || batch->n_repeats > 0 || s->trouble < 0 || !s->chain.is_started ||
+           s->chain.is_uncertain || store_chain_must_end(&s->chain);
 }
 
 /* --- the files --------------------------------------------------------------------------------------- */
@@ -211,9 +295,13 @@ static void fail_all(struct batch *batch, int r)
 static void hand_over(struct store *s, struct batch *batch)
 {
     s->trouble = s->failure < 0 ? s->failure : s->checkpoint_r;
+    enum store_trail_trouble trail = s->chain.is_damaged         ? STORE_TRAIL_DAMAGED
+                                     : s->chain.file_failure < 0 ? STORE_TRAIL_KEY_FILE
+                                                                 : STORE_TRAIL_OK;
     uv_mutex_lock(&s->mutex);
-    bool has_news = s->reported != s->trouble || !list_is_empty(&batch->ops);
+    bool has_news = s->reported != s->trouble || s->trail_reported != trail || !list_is_empty(&batch->ops);
     s->reported = s->trouble;
+    s->trail_reported = trail;
     while (!list_is_empty(&batch->ops)) {
         struct list *first = batch->ops.next;
         list_remove(first);
@@ -267,21 +355,39 @@ static void judge(struct store *s, const struct batch *batch, int r)
     s->probe_due_usec = boottime_usec() + STORE_PROBE_SEC * USEC_PER_SEC;
 }
 
+/* The transaction, between two looks at the files: before, since nothing is to be done that would be found
+ * lost afterwards. */
+static int write_batch(struct store *s, struct batch *batch)
+{
+    int r = ensure_connection(s);
+    if (r == 0)
+        r = ensure_files(s);
+    if (r < 0 || !has_work(s, batch))
+        return r;
+    r = run_transaction(s, batch);
+    if (r == 0)
+        r = ensure_files(s);
+    if (r == 0)
+        store_chain_commit(s);
+    else
+        store_chain_fail(s);
+    return r;
+}
+
+static void fail_batch(struct store *s, struct batch *batch, int r)
+{
+    if (s->db.sqlite)
+        store_db_rollback(&s->db);
+    return_notes(s, batch);
+    fail_all(batch, r);
+}
+
 static void run_batch(struct store *s, struct batch *batch)
 {
     bool truncates = false;
-    int r = ensure_connection(s);
-    if (r == 0) /* before, too: nothing is done that would be found lost afterwards */
-        r = ensure_files(s);
-    if (r == 0 && (!list_is_empty(&batch->ops) || batch->n_repeats > 0 || s->trouble < 0))
-        r = run_transaction(s, batch);
-    if (r == 0)
-        r = ensure_files(s);
-    if (r < 0) {
-        if (s->db.sqlite)
-            store_db_rollback(&s->db);
-        fail_all(batch, r);
-    }
+    int r = write_batch(s, batch);
+    if (r < 0)
+        fail_batch(s, batch, r);
     if (r < 0 || batch->repeats_failed)
         return_repeats(s, batch);
     struct store_op *op;
@@ -293,11 +399,18 @@ static void run_batch(struct store *s, struct batch *batch)
     s->truncate_due |= truncates;
     judge(s, batch, r);
     hand_over(s, batch);
+    store_chain_keep(s);
     checkpoint(s);
     hand_over(s, batch); /* nothing but how that went */
 }
 
 /* --- the thread -------------------------------------------------------------------------------------- */
+
+static uint64_t until(uint64_t due_usec)
+{
+    uint64_t now = due_usec == UINT64_MAX ? 0 : boottime_usec();
+    return now >= due_usec ? 0 : due_usec - now;
+}
 
 /* How long there is nothing to do, as far as is known; 0: there is. UINT64_MAX: until woken. */
 static uint64_t idle_usec(const struct store *s)
@@ -305,18 +418,13 @@ static uint64_t idle_usec(const struct store *s)
     if (!list_is_empty(&s->queue))
         return 0;
     uint64_t idle = UINT64_MAX;
-    if (s->n_repeats > 0) {
-        uint64_t now = boottime_usec();
-        idle = now >= s->repeats_due_usec ? 0 : s->repeats_due_usec - now;
-    }
+    if (s->n_repeats > 0)
+        idle = until(s->repeats_due_usec);
     if (s->truncate_due && idle > STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC)
         idle = STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC;
-    if (s->trouble < 0) {
-        uint64_t now = boottime_usec();
-        uint64_t until_probe = now >= s->probe_due_usec ? 0 : s->probe_due_usec - now;
-        idle = until_probe < idle ? until_probe : idle;
-    }
-    return idle;
+    /* What is due by itself waits for the end of a trouble. */
+    uint64_t other = until(s->trouble < 0 ? s->probe_due_usec : store_chain_due_usec(&s->chain));
+    return other < idle ? other : idle;
 }
 
 static void take_ops(struct store *s, struct batch *batch)
@@ -333,6 +441,16 @@ static void take_ops(struct store *s, struct batch *batch)
     }
 }
 
+/* Now, unless records wait that are older. */
+static struct store_stamp last_stamp(const struct store *s)
+{
+    const struct store_op *op;
+    LIST_FOREACH (op, &s->queue, link)
+        if (op->record)
+            return (struct store_stamp){op->record->time_sec, op->record->boot_usec};
+    return store_stamp_now();
+}
+
 /* False: the store is stopping, and nothing is left. */
 static bool take_batch(struct store *s, struct batch *batch)
 {
@@ -346,9 +464,18 @@ static bool take_batch(struct store *s, struct batch *batch)
 
     take_ops(s, batch);
     take_repeats(s, batch);
+    batch->last = last_stamp(s);
     bool more = !s->stopping || !list_is_empty(&batch->ops) || batch->n_repeats > 0;
     uv_mutex_unlock(&s->mutex);
     return more;
+}
+
+void store_worker_start(struct store *s)
+{
+    struct batch batch = {.n_repeats = 0};
+    list_init(&batch.ops);
+    batch.last = store_stamp_now();
+    run_batch(s, &batch);
 }
 
 void store_worker_main(void *store)

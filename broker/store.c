@@ -52,10 +52,6 @@ struct store_op *store_op_new(struct audit_record *record, struct secret *token)
     op->record = record;
     op->token = token;
     op->now_sec = wall_sec();
-    if (record && record->time_sec == 0)
-        record->time_sec = op->now_sec;
-    if (record && record->boot_usec == 0)
-        record->boot_usec = boottime_usec();
     return op;
 }
 
@@ -106,6 +102,20 @@ void store_op_set_callback(struct store_op *op, store_callback callback, void *u
         *ret_op = callback ? op : NULL; /* without a callback nobody could tell when the slot is gone */
 }
 
+void store_op_stamp(struct store_op *op, const struct store_stamp *stamp)
+{
+    struct audit_record *record = op->record;
+    if (record && record->time_sec == 0)
+        record->time_sec = stamp->wall_sec;
+    if (record && record->boot_usec == 0)
+        record->boot_usec = stamp->boot_usec;
+}
+
+struct store_stamp store_stamp_now(void)
+{
+    return (struct store_stamp){.wall_sec = wall_sec(), .boot_usec = boottime_usec()};
+}
+
 int store_op_submit(struct store *s, struct store_op *op, store_callback callback, void *userdata,
                     struct store_op **ret_op)
 {
@@ -118,6 +128,9 @@ int store_op_submit(struct store *s, struct store_op *op, store_callback callbac
     store_op_set_callback(op, callback, userdata, ret_op);
     count_pending(s, 1);
     uv_mutex_lock(&s->mutex);
+    /* Not before: the order of the times is that of the records. */
+    const struct store_stamp now = store_stamp_now();
+    store_op_stamp(op, &now);
     list_append(&s->queue, &op->link);
     uv_cond_signal(&s->wake);
     uv_mutex_unlock(&s->mutex);
@@ -156,13 +169,17 @@ static void deliver(struct store *s)
 {
     uv_mutex_lock(&s->mutex);
     int reported = s->reported;
+    enum store_trail_trouble trail = s->trail_reported;
     uv_mutex_unlock(&s->mutex);
     store_set_health(s, s->is_damaged ? -EUCLEAN : reported);
+    store_set_trail_trouble(s, trail);
     struct store_op *op;
     while ((op = pop_done(s))) {
+        int n_waiting = op->is_own ? 0 : 1;
         tell_records(s, op);
         store_op_finish(op);
-        count_pending(s, -1);
+        if (n_waiting > 0)
+            count_pending(s, -n_waiting);
     }
 }
 
@@ -198,6 +215,7 @@ static void store_free(struct store *s)
 {
     secret_free(s->master);
     secret_free(s->index);
+    store_chain_close(&s->chain);
     free(s->key_file);
     free(s->path);
     free(s->vfs);
@@ -270,11 +288,33 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     list_init(&s->queries);
     list_init(&s->queue);
     list_init(&s->done);
-    if (!s->path || (options->vfs && !s->vfs) || (key_file && !s->key_file)) {
+    list_init(&s->chain.notes);
+    s->chain.epoch_usec =
+        (options->audit_epoch_sec ? options->audit_epoch_sec : STORE_EPOCH_SEC) * USEC_PER_SEC;
+    if (options->audit_key_path)
+        s->chain.path = strdup(options->audit_key_path);
+    else if (asprintf(&s->chain.path, "%s-audit.key", options->path) < 0)
+        s->chain.path = NULL;
+    if (!s->chain.path || !s->path || (options->vfs && !s->vfs) || (key_file && !s->key_file)) {
         store_free(s);
         return NULL;
     }
     return s;
+}
+
+/* The first transaction writes it. */
+static int note_key_record(struct store *s, struct audit_record *record)
+{
+    if (!record)
+        return 0;
+    struct store_op *op = store_op_new(record, NULL);
+    if (!op)
+        return -ENOMEM;
+    memcpy(record->boot_id, s->boot_id, sizeof(s->boot_id));
+    op->is_own = true;
+    op->chain = &s->chain;
+    list_append(&s->chain.notes, &op->link);
+    return 0;
 }
 
 int store_open(uv_loop_t *loop, const struct store_options *options, struct store **ret)
@@ -291,6 +331,12 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
     s->master = keys.master;
     s->index = keys.index;
     s->key_event = keys.event;
+    r = note_key_record(s, keys.record);
+    if (r < 0) {
+        store_db_close(&s->db);
+        store_free(s);
+        return r;
+    }
 
     r = store_files_note(&s->files, s->path);
     if (r < 0) {
@@ -311,6 +357,7 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
     }
     s->async.data = s;
     uv_unref((uv_handle_t *)&s->async);
+    store_worker_start(s);
 
     r = start_thread(s);
     if (r < 0) {

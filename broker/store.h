@@ -16,7 +16,7 @@
  * (the row is not there, or its generation is another: something else won); any negative errno (nothing of
  * the operation happened: -ENOSPC, -EROFS, -EIO, -EBUSY, -EUCLEAN for corruption, ...). */
 
-#include "broker/audit.h"
+#include "broker/audit-chain.h"
 #include "broker/keys.h"
 #include "broker/owner.h"
 
@@ -32,6 +32,8 @@ struct store_options {
     const char *path; /* of the database file; its folder must exist */
     const char *vfs;  /* SQLite VFS; NULL for the default. For tests of what a disk can do */
     struct key_source key_source;
+    const char *audit_key_path; /* file of the trail's key (audit-keyfile.h); NULL: PATH-audit.key */
+    unsigned audit_epoch_sec;   /* how long one key seals; 0: 900 */
 };
 
 enum {
@@ -62,6 +64,14 @@ enum store_key_event store_key_event(const struct store *s) _must_check_;
 /* NULL while it works, else what is wrong and what to do: "cannot be written: ...", to follow "the store". It
  * is logged when it changes, and found out without being asked when it is over. */
 const char *store_health(const struct store *s) _must_check_;
+
+/* The same of the trail, to follow "the audit trail". */
+enum store_trail_trouble {
+    STORE_TRAIL_OK,
+    STORE_TRAIL_DAMAGED,  /* at a start records were missing or altered, and there was no setup since */
+    STORE_TRAIL_KEY_FILE, /* the key file cannot be written: the key does not move on in it */
+};
+const char *store_trail_health(const struct store *s) _must_check_;
 
 /* Is told of every record once it is durable, the store's own among them, in the order of the trail, on the
  * loop's thread and before the callback of its operation. NULL: nobody. */
@@ -127,16 +137,17 @@ int store_load(struct store *s, const struct store_visitor *visitor, void *userd
 
 struct store_reply {
     int r;
-    int64_t row;                   /* of what was added */
-    uint64_t generation;           /* of the grant, after the operation */
-    struct secret *token;          /* store_refresh_begin(), or one that could not be stored (r < 0): TAKE_PTR
-                                    * it, or it is freed after the callback */
+    int64_t row;          /* of what was added */
+    uint64_t generation;  /* of the grant, after the operation */
+    struct secret *token; /* store_refresh_begin(), store_setup_audit(), or one that could not be stored (r <
+                           * 0): TAKE_PTR it, or it is freed after the callback */
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
     struct store_matrix *matrix;         /* store_matrix_query(); freed after the callback */
     int64_t next;                        /* store_audit_query(): pass as `after` to go on; 0 at the end */
     unsigned char key_id[KEYS_ID_BYTES]; /* store_rekey(): of the new key */
     bool is_key_beside;                  /* store_rekey(): it is in FILE.new until the next start */
+    uint64_t epoch;                      /* store_setup_audit(): the first that the secret proves */
 };
 
 typedef void (*store_callback)(struct store_reply *reply, void *userdata);
@@ -230,6 +241,23 @@ struct store_consent_scopes {
     bool all;
     const char *names;
 };
+
+/* Ends the trail's epoch and begins a new chain of keys. reply->token is its first key, C(reply->epoch): the
+ * verification secret (TAKE_PTR it). The store forgets it: what it keeps is the key that follows. `record` is
+ * an AUDIT_TRAIL_KEY_CREATED, whose detail is set here; reply->row is its sequence. A key file that cannot be
+ * written fails it. */
+int store_setup_audit(struct store *s, struct audit_record *record, store_callback callback, void *userdata,
+                      struct store_op **ret_op) _must_check_;
+
+/* Where the trail stands, all of one instant; from any thread. A reading of the database that begins after it
+ * finds the head there. */
+struct store_chain_view {
+    struct audit_head head;     /* of the newest record; sequence 0: none is chained */
+    struct audit_chain_key key; /* of the present epoch; a copy */
+};
+/* 0, -ENOMEM; -EAGAIN: it could not be found out yet. */
+int store_chain_view(struct store *s, struct store_chain_view *ret) _must_check_;
+void store_chain_view_clear(struct store_chain_view *view);
 
 /* First drops answers, then gives `of` (all but its scope) for each scope of `gives`, in the place of what
  * was there: "" gives it for every scope, NULL gives nothing. */

@@ -177,6 +177,10 @@ void http_request_drop(struct http_request *r)
 
 /* --- store-worker.c: a thread that ends at once ------------------------------------------------------- */
 
+void store_worker_start(struct store *s _unused_)
+{
+}
+
 void store_worker_main(void *store _unused_)
 {
 }

@@ -301,7 +301,7 @@ def test_start_stop_and_policy_are_recorded(quick):
     quick.reload()
     quick.broker.restart()
     events = [record["event"] for record in trail(quick.client("root"))]
-    assert events == ["broker-started", "key-created", "policy-loaded", "policy-loaded", "broker-stopped", "broker-started"]
+    assert events == ["trail-key-created", "broker-started", "key-created", "policy-loaded", "policy-loaded", "broker-stopped", "broker-started"]
     # What was refused is no policy.
     quick.write("conf/broker.conf", "[nothing]\n")
     quick.reload()

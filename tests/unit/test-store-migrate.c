@@ -49,7 +49,7 @@ static const struct {
               " refreshed_sec"},
     {"audit",
      "sequence, time_sec, event, uid, app, kind, strength, account, owner, owner_uid, asked, carried,"
-     " verdict, decided_by, detail, grant_row, expires_sec, repeats, fingerprint, hash"},
+     " verdict, decided_by, detail, grant_row, expires_sec, repeats, fingerprint"},
 };
 
 static void run(sqlite3 *db, const char *sql)
@@ -61,6 +61,7 @@ static void remove_database(const struct fixture *f)
 {
     (void)unlink(fixture_path(f, "store.db-wal"));
     (void)unlink(fixture_path(f, "store.db-shm"));
+    (void)unlink(fixture_path(f, "store.db-audit.key"));
     (void)unlink(f->path);
 }
 
@@ -90,7 +91,8 @@ static void make_version_1(struct fixture *f)
         run(db, sql);
     }
     run(db, "DETACH new");
-    run(db, "PRAGMA user_version=1;PRAGMA application_id=1280786754"); /* "LWAB" */
+    run(db, "DELETE FROM audit WHERE event NOT LIKE 'login-%' AND event NOT LIKE 'token-%'"); /* newer */
+    run(db, "PRAGMA user_version=1;PRAGMA application_id=1280786754");                        /* "LWAB" */
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     remove_database(f);
     assert_int_equal(rename(fixture_path(f, "old.db"), f->path), 0);
@@ -125,9 +127,12 @@ static void version_1_is_brought_forward(void **state)
     _cleanup_result_ struct result result = {.done = false};
     assert_int_equal(store_audit_query(f->store, 0, 10, false, (uid_t)-1, on_reply, &result, NULL), 0);
     await(f, &result);
-    assert_true(result.r == 0 && result.n_records == 6);
+    assert_true(result.r == 0 && result.n_records == 5);
     assert_string_equal(result.records[0]->chain, "");
-    assert_int_equal(result.records[5]->event, AUDIT_CONSENT_GIVEN);
+    assert_true(result.records[2]->epoch == 0 && !result.records[2]->has_hash);
+    assert_int_equal(result.records[3]->event, AUDIT_TRAIL_KEY_CREATED);
+    assert_int_equal(result.records[4]->event, AUDIT_CONSENT_GIVEN);
+    assert_true(result.records[4]->epoch == 1 && result.records[4]->has_hash);
 
     reopen(f); /* a second time there is nothing to do */
     assert_all_there(f);
