@@ -7,7 +7,11 @@
 
 /* Without a verb: the records, as a table. */
 int audit_list(const struct command *command, const struct arguments *arguments);
+/* Makes a verification secret and shows it once. */
+int audit_setup(const struct command *command, const struct arguments *arguments);
 int audit_matrix(const struct command *command, const struct arguments *arguments);
 /* CTL_FAILED when no record has the token. */
 int audit_token(const struct command *command, const struct arguments *arguments);
+/* CTL_FAILED when the trail is damaged. */
+int audit_verify(const struct command *command, const struct arguments *arguments);
 int audit_who_has(const struct command *command, const struct arguments *arguments);

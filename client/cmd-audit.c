@@ -22,7 +22,9 @@ static const struct verb verbs[] = {
      audit_list,
      {AUDIT_FILTER_TAKES, OPTION_LAST, OPTION_ALL, OPTION_FOLLOW, OPTION_LONG, OPTION_JSON}},
     {"matrix", NULL, audit_matrix, {OPTION_OWN, OPTION_JSON}},
+    {"setup", NULL, audit_setup, {OPTION_OUTPUT, OPTION_YES}},
     {"token", NULL, audit_token, {OPTION_JSON}},
+    {"verify", NULL, audit_verify, {OPTION_SECRET, OPTION_HEAD, OPTION_JSON}},
     {"who-has", "a SCOPE", audit_who_has, {OPTION_OWN, OPTION_JSON}},
 };
 
@@ -33,6 +35,10 @@ static const struct option_spec options[] = {
     {OPTION_FOLLOW, "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_LONG, "long", NULL, "print all of each record, a fact a line"},
     {OPTION_JSON, "json", NULL, "print one JSON object a line"},
+    {OPTION_SECRET, "secret", "FILE", "verify with the secret of `audit setup`; - is standard input"},
+    {OPTION_HEAD, "head", "N:HASH", "verify that record N is still there, with this hash"},
+    {OPTION_OUTPUT, "output", "FILE", "write the new secret to FILE (0600) and do not show it"},
+    {OPTION_YES, "yes", NULL, "make a new secret without asking"},
 };
 
 static bool takes(const struct verb *verb, enum ctl_option option)
@@ -91,7 +97,9 @@ const struct command command_audit = {
     .synopsis = "audit [FILTER...] [--last N | --all] [--follow] [--long | --json]\n"
                 "audit matrix [--own] [--json]\n"
                 "audit who-has SCOPE [--own] [--json]\n"
-                "audit token [--json] <FILE",
+                "audit token [--json] <FILE\n"
+                "audit verify [--secret FILE] [--head N:HASH] [--json]\n"
+                "audit setup [--output FILE] [--yes]",
     .summary = "Show the audit trail: who got what, and why",
     .details =
         "FILTER is any of --app, --user, --account, --scope, --event, --verdict, --since, --until and\n"

@@ -42,8 +42,8 @@ _lwactl()
             status) words="--json $common" ;;
             audit)
                 words="--app --user --account --scope --event --verdict --since --until --own $common"
-                words="$words --last --all --follow --long --json"
-                ((COMP_CWORD == 2)) && words="matrix token who-has $words" ;;
+                words="$words --last --all --follow --long --json --secret --head --output --yes"
+                ((COMP_CWORD == 2)) && words="matrix setup token verify who-has $words" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac

@@ -16,7 +16,7 @@ static const struct option_spec common[] = {
     {OPTION_HELP, "help", NULL, "show this help"},
 };
 
-#define SPECS_MAX 24
+#define SPECS_MAX 32
 #define OPTION_BASE 256 /* above every letter */
 
 static const struct option_spec *spec_at(const struct command *command, size_t i)

@@ -27,10 +27,14 @@ static const struct words {
     [TOKEN_INPUT_REFRESH] = {"Refresh token (it is not shown): ", "Nothing was linked.", "refresh token"},
     [TOKEN_INPUT_BEARER] = {"Token that was found (it is not shown): ", "Nothing was looked up.",
                             "access token"},
+    [TOKEN_INPUT_SECRET] = {"Verification secret (it is not shown): ", "Nothing was verified.",
+                            "verification secret"},
 };
 
 struct input {
     const struct words *words;
+    const char *source; /* in words */
+    int from;
     char bytes[INPUT_BYTES_MAX + 1];
     size_t n;
 };
@@ -50,7 +54,7 @@ struct silence {
     int signal_fd;
 };
 
-static int silence_begin(struct silence *s, const char *prompt)
+static int silence_begin(struct silence *s, int from, const char *prompt)
 {
     sigset_t ending;
     (void)sigemptyset(&ending);
@@ -58,7 +62,7 @@ static int silence_begin(struct silence *s, const char *prompt)
     (void)sigaddset(&ending, SIGTERM);
     (void)sigaddset(&ending, SIGHUP);
     (void)sigaddset(&ending, SIGQUIT);
-    s->is_terminal = tcgetattr(STDIN_FILENO, &s->before) == 0;
+    s->is_terminal = from == STDIN_FILENO && tcgetattr(from, &s->before) == 0;
     s->signal_fd = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s->signal_fd < 0)
         return -errno;
@@ -94,13 +98,13 @@ static void silence_end(struct silence *s)
 /* Up to the end of a line, of the file, or of the room. -EINTR when a signal came. */
 static int read_line(struct input *in, const struct silence *s)
 {
-    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = in->from, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN}};
     while (in->n < INPUT_BYTES_MAX && !memchr(in->bytes, '\n', in->n)) {
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
             return -errno;
         if (fds[1].revents)
             return -EINTR;
-        ssize_t r = read(STDIN_FILENO, in->bytes + in->n, INPUT_BYTES_MAX - in->n);
+        ssize_t r = read(in->from, in->bytes + in->n, INPUT_BYTES_MAX - in->n);
         if (r < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;
         if (r == 0)
@@ -114,19 +118,26 @@ static int read_line(struct input *in, const struct silence *s)
 static int read_silently(struct input *in)
 {
     _cleanup_(silence_end) struct silence s = {.signal_fd = -1};
-    int r = silence_begin(&s, in->words->prompt);
+    int r = silence_begin(&s, in->from, in->words->prompt);
     if (r == 0)
         r = read_line(in, &s);
     if (r == -EINTR)
         return CTL_CANCELLED;
-    return r < 0 ? report(CTL_FAILED, "cannot read the token from standard input: %s", strerror(-r)) : CTL_OK;
+    return r < 0 ? report(CTL_FAILED, "cannot read the %s from %s: %s", in->words->noun, in->source,
+                          strerror(-r))
+                 : CTL_OK;
+}
+
+static bool is_secret(const struct input *in)
+{
+    return in->words == &kinds[TOKEN_INPUT_SECRET];
 }
 
 static int refuse(const struct input *in, const char *sentence)
 {
     (void)report(CTL_USAGE, "%s %s", sentence, in->words->nothing);
-    report_hint("give the %s alone, on standard input: a line of up to %d characters", in->words->noun,
-                TOKEN_INPUT_BYTES_MAX);
+    report_hint("give the %s alone, %s%s: a line of up to %d characters", in->words->noun,
+                in->from == STDIN_FILENO ? "on " : "in ", in->source, TOKEN_INPUT_BYTES_MAX);
     return CTL_USAGE;
 }
 
@@ -150,6 +161,11 @@ static size_t skip_header(const char *bytes, size_t n)
 static int check_kind(const struct input *in, const char *token, size_t n)
 {
     bool wants_refresh = in->words == &kinds[TOKEN_INPUT_REFRESH];
+    if (is_secret(in))
+        return starts_with(token, n, "lwa-audit:")
+                   ? CTL_OK
+                   : refuse(in, "This is no verification secret: one begins with lwa-audit: and was shown by "
+                                "`lwactl audit setup`.");
     if (wants_refresh && starts_with(token, n, "Atza|"))
         return refuse(
             in, "This is an access token (Atza|...), which ends within the hour; a refresh token begins "
@@ -175,14 +191,17 @@ static int check(struct input *in)
         first += skip_header(in->bytes + first, end - first);
     size_t n = end - first;
     if (n == 0)
-        return refuse(in, "No token came on standard input.");
+        return refuse(in, is_secret(in) ? "There is no secret in it." : "No token came on standard input.");
     if (n > TOKEN_INPUT_BYTES_MAX || in->n == INPUT_BYTES_MAX)
-        return refuse(in, "What came on standard input is longer than a token can be.");
+        return refuse(in, is_secret(in) ? "What is in it is longer than a verification secret."
+                                        : "What came on standard input is longer than a token can be.");
     for (size_t i = first; i < end; i++)
         if (in->bytes[i] <= 0x20 || in->bytes[i] > 0x7e)
-            return refuse(in,
-                          "What came on standard input is no token: it holds blanks or other characters that "
-                          "no token has.");
+            return refuse(in, is_secret(in)
+                                  ? "What is in it is no verification secret: it holds blanks or other "
+                                    "characters that none has."
+                                  : "What came on standard input is no token: it holds blanks or "
+                                    "other characters that no token has.");
     int r = check_kind(in, in->bytes + first, n);
     (void)memmove(in->bytes, in->bytes + first, n);
     in->n = n;
@@ -203,17 +222,34 @@ static int seal(const struct input *in, int *ret_fd)
     return 0;
 }
 
-int token_input_read(enum token_input_kind kind, int *ret_fd)
+static int take(struct input *in, int *ret_fd)
 {
-    _cleanup_(wipe) struct input in = {.words = &kinds[kind]};
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* no dump that holds the token */
-    int r = read_silently(&in);
+    int r = read_silently(in);
     if (r == CTL_CANCELLED)
-        return report(CTL_CANCELLED, "Cancelled. %s", in.words->nothing);
+        return report(CTL_CANCELLED, "Cancelled. %s", in->words->nothing);
     if (r == CTL_OK)
-        r = check(&in);
+        r = check(in);
     if (r != CTL_OK)
         return r;
-    r = seal(&in, ret_fd);
-    return r < 0 ? report(CTL_FAILED, "cannot hand over the token: %s", strerror(-r)) : CTL_OK;
+    r = seal(in, ret_fd);
+    return r < 0 ? report(CTL_FAILED, "cannot hand over the %s: %s", in->words->noun, strerror(-r)) : CTL_OK;
+}
+
+int token_input_read(enum token_input_kind kind, int *ret_fd)
+{
+    _cleanup_(wipe) struct input in = {
+        .words = &kinds[kind], .source = "standard input", .from = STDIN_FILENO};
+    return take(&in, ret_fd);
+}
+
+int token_input_read_file(enum token_input_kind kind, const char *path, int *ret_fd)
+{
+    if (strcmp(path, "-") == 0)
+        return token_input_read(kind, ret_fd);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return report(CTL_USAGE, "cannot open %s: %s", path, strerror(errno));
+    _cleanup_(wipe) struct input in = {.words = &kinds[kind], .source = path, .from = fd};
+    return take(&in, ret_fd);
 }
