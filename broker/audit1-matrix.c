@@ -126,8 +126,11 @@ static void on_stored(struct store_reply *stored, void *userdata)
 static void read_trail(struct call *call)
 {
     struct matrix_call *c = call->state;
-    if (store_matrix_query(call->broker->store, c->since_sec, wall_sec(), uid_only(c), on_stored, c, &c->op) <
-        0)
+    const struct store_matrix_question question = {
+        .since_sec = c->since_sec, .now_sec = wall_sec(), .uid_only = uid_only(c)};
+    int r =
+        store_matrix_query(call->broker->store, &question, call->peer->identity.uid, on_stored, c, &c->op);
+    if (r < 0)
         audit1_fail_unreadable(call);
 }
 

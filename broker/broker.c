@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include "broker/account.h"
+#include "broker/audit1.h"
 #include "broker/broker-store.h"
 #include "broker/consent.h"
 #include "broker/limits.h"
@@ -116,6 +117,7 @@ void broker_stop(struct broker *broker, int exit_code)
     broker->flush_timer = NULL;
     if (timer_start(broker->loop, STOP_TIMEOUT_USEC, on_stop_timeout, broker, &broker->flush_timer) < 0)
         log_warning("no memory for a timer; stopping waits for all calls");
+    audit1_end_waits(broker);
     finish_if_idle(broker);
 }
 
@@ -286,6 +288,7 @@ void broker_init(struct broker *broker, uv_loop_t *loop)
     broker->identity.own_uid = geteuid();
     list_init(&broker->peers_by_use);
     records_init(&broker->records);
+    list_init(&broker->audit_waits);
     provider_init(&broker->provider);
     prompt_turns_init(&broker->prompt_turns);
 }

@@ -59,7 +59,8 @@ struct broker {
 
     /* Parts. */
     struct store *store;
-    struct records records; /* who is told what it writes */
+    struct records records;  /* who is told what it writes */
+    struct list audit_waits; /* queries that wait for a record: audit1-query.c */
     struct http *http;
     struct bus *bus;
     struct identd_link *identd;

@@ -11,10 +11,17 @@
 #include <sodium.h>
 #include <string.h>
 
-int exposure_query(struct broker *broker, const struct exposure_filter *filter, store_callback callback,
+void exposure_filter_init(struct store_exposure_filter *filter)
+{
+    *filter = (struct store_exposure_filter){.uid = (uid_t)-1, .owner_uid = (uid_t)-1};
+}
+
+int exposure_query(struct call *call, const struct store_exposure_filter *filter, store_callback callback,
                    void *userdata, struct store_op **ret)
 {
-    return store_exposure_query(broker->store, wall_sec(), filter->uid, filter->app, callback, userdata, ret);
+    struct store_exposure_filter now = *filter;
+    now.now_sec = wall_sec();
+    return store_exposure_query(call->broker->store, &now, call->peer->identity.uid, callback, userdata, ret);
 }
 
 static const struct token *find_token(const struct broker *broker, const unsigned char *fingerprint)
@@ -39,7 +46,7 @@ static bool was_told(const struct token *token, const struct audit_record *recor
 }
 
 /* The trail has names of accounts' owners, and of apps that are users. */
-static const char *find_user(const struct broker *broker, const struct audit_record *record)
+const char *exposure_user(const struct broker *broker, const struct audit_record *record)
 {
     const struct peer *peer;
     if (strncmp(record->app, "user:", 5) == 0)
@@ -52,24 +59,10 @@ static const char *find_user(const struct broker *broker, const struct audit_rec
     return "";
 }
 
-static bool is_wanted(const struct store_reply *stored, size_t i, const struct exposure_filter *filter)
-{
-    const struct audit_record *record = stored->records[i];
-    if (!record->has_fingerprint || (filter->is_device && record->owner_uid != (uid_t)-1) ||
-        (filter->account[0] && strcmp(record->account, filter->account) != 0))
-        return false;
-    /* The newest ones come first: an older disclosure of the same token to the same app adds nothing. */
-    for (size_t j = 0; j < i; j++)
-        if (stored->records[j]->uid == record->uid && strcmp(stored->records[j]->app, record->app) == 0 &&
-            memcmp(stored->records[j]->fingerprint, record->fingerprint, AUDIT_FINGERPRINT_BYTES) == 0)
-            return false;
-    return true;
-}
-
-static void write_scopes(struct writer *w, const char *joined)
+void exposure_write_scopes(struct writer *w, const struct audit_record *record)
 {
     _cleanup_strv_ struct strv names = STRV_EMPTY;
-    if (strv_split(&names, joined, " ") < 0)
+    if (strv_split(&names, record->carried, " ") < 0)
         w->error = -ENOMEM;
     writer_entry_strv(w, "scopes", &names);
 }
@@ -84,16 +77,16 @@ static void write_row(const struct broker *broker, struct writer *w, const struc
     writer_entry_string(w, "fingerprint", hex);
     writer_entry_string(w, "app", record->app);
     writer_entry_uint32(w, "uid", record->uid);
-    writer_entry_string(w, "user", find_user(broker, record));
+    writer_entry_string(w, "user", exposure_user(broker, record));
     writer_entry_string(w, "account", record->account);
     writer_entry_string(w, "owner", record->owner);
-    write_scopes(w, record->carried);
+    exposure_write_scopes(w, record);
     writer_entry_uint64(w, "expires_at", (uint64_t)record->expires_sec);
     writer_entry_bool(w, "told", was_told(token, record));
     writer_close(w);
 }
 
-void exposure_reply(struct call *call, const struct store_reply *stored, const struct exposure_filter *filter)
+void exposure_reply(struct call *call, const struct store_reply *stored)
 {
     if (stored->r != 0) {
         exposure_fail(call);
@@ -104,8 +97,7 @@ void exposure_reply(struct call *call, const struct store_reply *stored, const s
     if (reply) {
         writer_open(&w, DBUS_TYPE_ARRAY, "a{sv}");
         for (size_t i = 0; i < stored->n_records; i++)
-            if (is_wanted(stored, i, filter))
-                write_row(call->broker, &w, stored->records[i]);
+            write_row(call->broker, &w, stored->records[i]);
         writer_close(&w);
     }
     call_send(call, reply, &w);

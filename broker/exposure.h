@@ -7,22 +7,18 @@
  * is revoked. */
 
 #include "broker/call.h"
-#include "broker/identity.h"
 #include "broker/store.h"
-#include "dbus/names.h"
 
-struct exposure_filter {
-    char app[IDENTITY_APP_SIZE];                /* "" for all */
-    char account[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* "" for all */
-    uid_t uid;      /* apps of this user, and apps that hold a token of an account of this user; -1 for all */
-    bool is_device; /* tokens of the device's accounts only */
-};
-
+/* Every one: what is given in it restricts that. */
+void exposure_filter_init(struct store_exposure_filter *filter);
 /* Reads the trail beside the loop; what the callback gets is good for exposure_reply(). */
-int exposure_query(struct broker *broker, const struct exposure_filter *filter, store_callback callback,
+int exposure_query(struct call *call, const struct store_exposure_filter *filter, store_callback callback,
                    void *userdata, struct store_op **ret) _must_check_;
 /* Ends the call with the rows, or with an error if the trail could not be read. */
-void exposure_reply(struct call *call, const struct store_reply *stored,
-                    const struct exposure_filter *filter);
+void exposure_reply(struct call *call, const struct store_reply *stored);
+/* The name of the record's caller, "" where nothing here tells it. */
+const char *exposure_user(const struct broker *broker, const struct audit_record *record);
+/* The scopes that the record's token carries, as an entry. */
+void exposure_write_scopes(struct writer *w, const struct audit_record *record);
 /* Ends the call whose query could not be made. */
 void exposure_fail(struct call *call);

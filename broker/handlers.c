@@ -72,6 +72,20 @@ static bool find_scopes(struct call *call, const struct strv *names, struct scop
     return true;
 }
 
+bool handlers_check_scope(struct call *call, const char *scope)
+{
+    if (!scope_token_is_valid(scope))
+        call_fail(
+            call, BUS_E_INVALID_SCOPE,
+            "The scope is malformed: a scope is 1 to 128 printable ASCII characters without blank, quote "
+            "and backslash.");
+    else if (catalogue_find_known(call->broker->catalogue, scope) < 0)
+        fail_unlisted(call, scope);
+    else
+        return true;
+    return false;
+}
+
 bool handlers_read_scopes(struct call *call, unsigned index, struct scope_set *ret)
 {
     DBusMessageIter array;

@@ -45,6 +45,9 @@ void handlers_fail_renewal(struct call *call, const struct grant *grant, enum re
 struct account;
 void handlers_fail_foreign(struct call *call, const struct account *account);
 
+/* One scope, listed or met before: answers InvalidScope and returns false. */
+bool handlers_check_scope(struct call *call, const char *scope);
+
 /* The scopes argument, as it was named (not reduced): answers InvalidArgument or InvalidScope and returns
  * false. */
 struct scope_set;

@@ -178,3 +178,18 @@
 /* --- audit trail -------------------------------------------------------------------------------------- */
 /* For so many epochs a key file that could not be written is made up for at a start. */
 #define LIMIT_AUDIT_HEAD_EPOCHS 4096
+/* Records in one answer to an audit query ... */
+#define STORE_QUERY_RECORDS_MAX 1000
+/* ... and bytes, of which a record without its texts is so many. */
+#define STORE_QUERY_BYTES_MAX 1048576
+#define STORE_QUERY_RECORD_BYTES 1200
+/* How long it looks for them; then the rest is another query. */
+#define STORE_QUERY_MSEC 250
+/* Records that it looks at before it lets go of the database for a moment. */
+#define SEARCH_SLICE_ROWS 1000
+/* Queries of the trail in libuv's pool, whose other workers ask for users' names. */
+#define LIMIT_AUDIT_QUERIES 2
+/* How long a query waits for a record, at most; how many do so at once, and of these, those of one user. */
+#define LIMIT_AUDIT_WAIT_SEC 20
+#define LIMIT_AUDIT_WAITS 64
+#define LIMIT_AUDIT_WAITS_PER_UID 8

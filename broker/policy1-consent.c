@@ -127,7 +127,7 @@ void policy1_begin_list_consents(struct call *call)
 struct set_consent {
     struct permit permit;
     struct call *call;
-    struct exposure_filter filter; /* app and account, as named */
+    struct store_exposure_filter filter; /* app and account, as named */
     struct scope_set scopes;
     bool is_every; /* scope: then there are none in `scopes` */
     enum consent_answer answer;
@@ -156,7 +156,7 @@ static void on_exposure(struct store_reply *stored, void *userdata)
 {
     struct set_consent *s = userdata;
     s->query = NULL;
-    exposure_reply(s->call, stored, &s->filter);
+    exposure_reply(s->call, stored);
 }
 
 static void on_changed(int r, void *userdata)
@@ -165,7 +165,7 @@ static void on_changed(int r, void *userdata)
     s->op = NULL;
     if (r != 0)
         policy1_fail_consent(s->call, r, s->filter.app, s->filter.account);
-    else if (exposure_query(s->call->broker, &s->filter, on_exposure, s, &s->query) < 0)
+    else if (exposure_query(s->call, &s->filter, on_exposure, s, &s->query) < 0)
         exposure_fail(s->call);
 }
 
@@ -401,6 +401,7 @@ void policy1_begin_set_consent(struct call *call)
         return;
     }
     s->call = call;
+    exposure_filter_init(&s->filter);
     call->state = s;
     call->drop_state = drop_set_consent;
     if (read_set_consent(call, s))

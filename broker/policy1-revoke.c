@@ -23,7 +23,7 @@
 struct revoke {
     struct permit permit;
     struct call *call;
-    struct exposure_filter filter;
+    struct store_exposure_filter filter;
     char user[IDENTITY_USER_SIZE]; /* as named; "" for the caller */
     uid_t uid;                     /* whose accounts */
     bool is_device;                /* the device's too */
@@ -64,14 +64,14 @@ static void on_exposure(struct store_reply *stored, void *userdata)
 {
     struct revoke *v = userdata;
     v->query = NULL;
-    exposure_reply(v->call, stored, &v->filter);
+    exposure_reply(v->call, stored);
 }
 
 static void finish(struct revoke *v)
 {
     if (v->r != 0)
         policy1_fail_consent(v->call, v->r, v->filter.app, v->filter.account);
-    else if (exposure_query(v->call->broker, &v->filter, on_exposure, v, &v->query) < 0)
+    else if (exposure_query(v->call, &v->filter, on_exposure, v, &v->query) < 0)
         exposure_fail(v->call);
 }
 
@@ -234,6 +234,7 @@ void policy1_begin_revoke_app(struct call *call)
     }
     list_init(&v->under_way);
     v->call = call;
+    exposure_filter_init(&v->filter);
     (void)snprintf(v->filter.app, sizeof(v->filter.app), "%s", app);
     (void)snprintf(v->filter.account, sizeof(v->filter.account), "%s", account);
     (void)snprintf(v->user, sizeof(v->user), "%s", user);

@@ -198,7 +198,7 @@ static void begin_list_apps(struct call *call)
 struct list_exposure {
     struct permit permit;
     struct call *call;
-    struct exposure_filter filter;
+    struct store_exposure_filter filter;
     bool is_all;
     struct store_op *op;
 };
@@ -215,13 +215,13 @@ static void on_exposure(struct store_reply *stored, void *userdata)
 {
     struct list_exposure *l = userdata;
     l->op = NULL;
-    exposure_reply(l->call, stored, &l->filter);
+    exposure_reply(l->call, stored);
 }
 
 static void list_exposure(struct call *call)
 {
     struct list_exposure *l = call->state;
-    int r = exposure_query(call->broker, &l->filter, on_exposure, l, &l->op);
+    int r = exposure_query(call, &l->filter, on_exposure, l, &l->op);
     if (r < 0)
         exposure_fail(call);
 }
@@ -260,6 +260,7 @@ static void begin_list_exposure(struct call *call)
     }
     l->call = call;
     l->is_all = is_all;
+    exposure_filter_init(&l->filter);
     l->filter.is_device = owner[0] != '\0';
     (void)snprintf(l->filter.app, sizeof(l->filter.app), "%s", app);
     (void)snprintf(l->filter.account, sizeof(l->filter.account), "%s", account);

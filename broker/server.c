@@ -345,6 +345,14 @@ static void dispatch(struct call *call)
         handle_own(call, object, interface, member);
 }
 
+/* These take one descriptor, and let go of it before they wait. The bus policy stops all others already, on a
+ * bus that can tell. */
+static bool takes_descriptor(DBusMessage *message)
+{
+    return dbus_message_is_method_call(message, LWA_INTERFACE_LOGIN, "Begin") ||
+           dbus_message_is_method_call(message, LWA_INTERFACE_AUDIT, "FindToken");
+}
+
 /* Messages that never become calls, each with its fault. */
 static const char *find_fault(DBusMessage *message, const char **ret_error)
 {
@@ -352,12 +360,9 @@ static const char *find_fault(DBusMessage *message, const char **ret_error)
         *ret_error = DBUS_ERROR_UNKNOWN_METHOD;
         return "Name the interface.";
     }
-    /* One method takes one, and lets go of it before it waits. The bus policy stops all others already, on a
-     * bus that can tell. */
-    if (dbus_message_contains_unix_fds(message) &&
-        !dbus_message_is_method_call(message, LWA_INTERFACE_LOGIN, "Begin")) {
+    if (dbus_message_contains_unix_fds(message) && !takes_descriptor(message)) {
         *ret_error = bus_error_name(BUS_E_INVALID_ARGUMENT);
-        return "No method takes a descriptor, but for an import with Begin.";
+        return "This method takes no descriptor.";
     }
     return NULL;
 }
@@ -398,11 +403,12 @@ static unsigned cost_of(DBusMessage *message)
         const char *member;
         unsigned cost;
     } dear[] = {
-        {"Begin", COST_LOGIN},   {"Query", COST_AUDIT},       {"ListExposure", COST_AUDIT},
-        {"Matrix", COST_AUDIT},  {"SetConsent", COST_CHANGE}, {"RevokeApp", COST_REVOKE},
-        {"Check", COST_CHANGE},  {"Plan", COST_CHANGE},       {"ReportRejected", COST_REPORT},
-        {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},
-        {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
+        {"Begin", COST_LOGIN},       {"Query", COST_AUDIT},           {"ListExposure", COST_AUDIT},
+        {"Matrix", COST_AUDIT},      {"WhoHas", COST_AUDIT},          {"FindToken", COST_AUDIT},
+        {"SetConsent", COST_CHANGE}, {"RevokeApp", COST_REVOKE},      {"Check", COST_CHANGE},
+        {"Plan", COST_CHANGE},       {"ReportRejected", COST_REPORT}, {"Remove", COST_CHANGE},
+        {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},         {"Rekey", COST_CHANGE},
+        {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
     };
     const char *member = dbus_message_get_member(message);
     for (size_t i = 0; i < ARRAY_SIZE(dear); i++)

@@ -51,13 +51,6 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record)
     return statement_run(&st);
 }
 
-static uid_t get_uid(struct statement *st, int column)
-{
-    if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
-        return (uid_t)-1;
-    return (uid_t)statement_get_int(st, column);
-}
-
 static char *get_copy(struct statement *st, int column)
 {
     char *copy = strdup(statement_get_text(st, column));
@@ -88,9 +81,10 @@ static int get_texts(struct statement *st, struct audit_record *record)
 /* False: there is none, or of another size. */
 static bool get_blob(struct statement *st, int column, unsigned char *ret, size_t n)
 {
-    if ((size_t)sqlite3_column_bytes(st->stmt, column) != n)
+    const unsigned char *blob = statement_get_blob(st, column, n);
+    if (!blob)
         return false;
-    memcpy(ret, sqlite3_column_blob(st->stmt, column), n);
+    memcpy(ret, blob, n);
     return true;
 }
 
@@ -116,8 +110,8 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
 
     record->sequence = statement_get_int(st, 0);
     record->time_sec = statement_get_int(st, 1);
-    record->uid = get_uid(st, 3);
-    record->owner_uid = get_uid(st, 4);
+    record->uid = statement_get_uid(st, 3);
+    record->owner_uid = statement_get_uid(st, 4);
     record->grant = statement_get_int(st, 5);
     record->expires_sec = statement_get_int(st, 6);
     record->repeats = (uint64_t)statement_get_int(st, 7);
@@ -126,56 +120,6 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
     int r = get_texts(st, record);
     if (r == 0)
         *ret = TAKE_PTR(record);
-    return r;
-}
-
-static const char *query_text(const struct store_query *query)
-{
-    if (query->uid_only == (uid_t)-1)
-        return query->newest ? "SELECT " STORE_AUDIT_COLUMNS
-                               " FROM audit WHERE sequence > ? ORDER BY sequence DESC LIMIT ?"
-                             : "SELECT " STORE_AUDIT_COLUMNS
-                               " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?";
-    return query->newest ? "SELECT " STORE_AUDIT_COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
-                           " ORDER BY sequence DESC LIMIT ?2"
-                         : "SELECT " STORE_AUDIT_COLUMNS " FROM audit WHERE sequence > ? AND owner_uid = ?3"
-                           " ORDER BY sequence LIMIT ?2";
-}
-
-static void reverse(struct audit_record **records, size_t n)
-{
-    for (size_t i = 0; i < n / 2; i++) {
-        struct audit_record *other = records[i];
-        records[i] = records[n - 1 - i];
-        records[n - 1 - i] = other;
-    }
-}
-
-int store_audit_read(struct store_db *db, const struct store_query *query, struct store_reply *reply)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, query_text(query));
-    statement_int(&st, query->after);
-    statement_int(&st,
-                  (int64_t)query->limit + (query->newest ? 0 : 1)); /* one more tells whether it goes on */
-    if (query->uid_only != (uid_t)-1)
-        statement_int(&st, query->uid_only);
-
-    reply->records = calloc(query->limit, sizeof(struct audit_record *));
-    if (!reply->records)
-        return -ENOMEM;
-    int r;
-    while ((r = statement_step(&st)) == STEP_ROW) {
-        if (reply->n_records == query->limit) {
-            reply->next = reply->records[query->limit - 1]->sequence;
-            return 0;
-        }
-        r = store_audit_get(&st, &reply->records[reply->n_records]);
-        if (r < 0)
-            return r;
-        reply->n_records++;
-    }
-    if (r == 0 && query->newest)
-        reverse(reply->records, reply->n_records);
     return r;
 }
 

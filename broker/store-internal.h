@@ -5,7 +5,9 @@
  *
  *   store.c         operations, the queue to the worker, completions on the loop's thread
  *   store-calls.c   the calls, their arguments copied into operations
- *   store-queries.c queries of the trail, in libuv's workers
+ *   store-queries.c queries of the trail, in libuv's workers: whose turn it is
+ *   store-search.c  the query for records that fit a filter
+ *   store-exposure.c the one for who holds a token
  *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
  *   store-rows.c    what each operation does in the database
  *   store-consent.c the remembered answers of accounts' owners
@@ -14,7 +16,7 @@
  *   store-chain-start.c  where the chain stands, by the database and by the key file
  *   store-setup.c   a new first key
  *   store-events.c  records of what an operation turned out to do
- *   store-read.c    load and audit query, on read-only connections of their own
+ *   store-read.c    what is loaded at start
  *   store-keys.c    the master key: which one it is, and sealing under another
  *   store-schema.c  tables, checks before opening, making and migrating a database
  *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
@@ -61,7 +63,9 @@ enum statement_slot {
 struct store_db {
     sqlite3 *sqlite;
     sqlite3_stmt *kept[SLOT_COUNT];
-    int n_wal_pages; /* after the last commit */
+    int n_wal_pages;                 /* after the last commit */
+    bool (*is_over)(void *userdata); /* store_db_watch() */
+    void *is_over_userdata;
 };
 
 enum store_db_mode {
@@ -79,6 +83,9 @@ int store_db_exec(struct store_db *db, const char *sql) _must_check_;
 int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char *sql) _must_check_;
 /* Leaves no transaction open, whatever happened to it. */
 void store_db_rollback(struct store_db *db);
+/* Asks again and again, also in the middle of a statement, whether it is to end: it does then with -EINTR.
+ * The struct must stay where it is. */
+void store_db_watch(struct store_db *db, bool (*is_over)(void *userdata), void *userdata);
 /* The negative errno of a SQLite result code; 0 for SQLITE_OK. */
 int store_db_errno(int code);
 
@@ -103,9 +110,14 @@ void statement_blob(struct statement *st, const void *blob, size_t n); /* NULL: 
 enum { STEP_ROW = 1 };
 /* STEP_ROW, 0 at the end, or a negative errno. */
 int statement_step(struct statement *st) _must_check_;
+/* From the start, with another value for its one parameter. The same. */
+int statement_again(struct statement *st, int64_t value) _must_check_;
 /* For statements without rows. */
 int statement_run(struct statement *st) _must_check_;
 int64_t statement_get_int(struct statement *st, int column);
+uid_t statement_get_uid(struct statement *st, int column); /* (uid_t)-1 for a null */
+/* Valid until the next step; NULL when it is no blob of n bytes. */
+const unsigned char *statement_get_blob(struct statement *st, int column, size_t n);
 /* Valid until the next step; "" for a null. Out of memory shows in st->r. */
 const char *statement_get_text(struct statement *st, int column);
 
@@ -173,8 +185,9 @@ int store_schema_reopen(struct store_db *db, const char *path, const char *vfs,
 
 struct store_op {
     struct list link;
+    struct store_query
+        *query;              /* that it is the answer of, until it is answered; NULL for another operation */
     store_callback callback; /* NULL once dropped */
-    bool is_dropped;         /* atomic: a query looks at it from its worker */
     void *userdata;
     struct store_reply reply;
 
@@ -226,24 +239,6 @@ void store_op_set_callback(struct store_op *op, store_callback callback, void *u
 /* Calls back, unless it was dropped, and frees it. */
 void store_op_finish(struct store_op *op);
 void store_reply_clear(struct store_reply *reply);
-
-struct store_query {
-    struct list link;
-    uv_work_t work;
-    struct store *store;
-    struct store_op *op;
-    /* Fills the reply, on a connection of its own. */
-    int (*read)(struct store_db *db, const struct store_query *q, struct store_reply *reply);
-    int64_t after;
-    unsigned limit;
-    bool newest;
-    uid_t uid_only;
-    int64_t exposed_after_sec; /* store_exposure_query(), store_matrix_query() */
-    int64_t since_sec;         /* store_matrix_query() */
-    char *app;                 /* of it; owned */
-    bool finished;             /* under the store's mutex */
-    bool delivered;
-};
 
 struct store_repeat {
     int64_t sequence;
@@ -298,7 +293,11 @@ struct store {
     int health;                             /* what the loop knows of `reported` */
     bool is_damaged;                        /* a query has found it so */
     enum store_trail_trouble trail_trouble; /* what the loop knows of `trail_reported` */
-    struct list queries;
+    struct list waiting_queries;            /* in the order of their turns */
+    struct list queries;                    /* in libuv's pool */
+    unsigned n_queries;
+    bool has_long_query;
+    uint64_t query_turn; /* of the one that was started last */
     store_record_callback on_record;
     void *on_record_userdata;
 
@@ -372,21 +371,60 @@ int store_chain_ask(struct store *s) _must_check_;
 
 /* --- store-queries.c --------------------------------------------------------------------------------- */
 
-/* At the end: those that have begun are waited for, those that have not are run here. */
+struct store_query;
+/* In a worker: fills the reply. 0 or a negative errno. It ends read transactions now and then, and itself
+ * once store_query_is_over(), with -EINTR: the one that asked has gone, or the store is to be closed. */
+typedef int (*store_query_run)(struct store_db *db, struct store_query *q, struct store_reply *reply);
+
+struct store_query {
+    struct list link;
+    uv_work_t work;
+    struct store *store;
+    struct store_op *op;
+    store_query_run run;
+    void *asked; /* what is asked for */
+    void (*free_asked)(void *asked);
+    uid_t asker;
+    uint64_t turn;
+    uint64_t interrupt_usec; /* the worker's: when a statement of its ends with -EINTR; 0: never */
+    bool is_long;            /* it may take more than a second: of these there is one at a time */
+    bool is_running;
+    bool is_delivered;
+    /* under the store's mutex: */
+    bool is_finished;
+    bool is_over;
+};
+
+/* Takes what is asked for, also without memory: then it is NULL. */
+struct store_query *store_query_new(struct store *s, uid_t asker, store_query_run run, void *asked,
+                                    void (*free_asked)(void *asked)) _must_check_;
+/* Takes the query in every case. 0, or -ESHUTDOWN and no callback will run. */
+int store_query_start(struct store_query *q, store_callback callback, void *userdata,
+                      struct store_op **ret_op) _must_check_;
+/* In the worker. */
+bool store_query_is_over(struct store_query *q) _must_check_;
+/* Its operation was dropped: takes it from the queue, or has it end. */
+void store_query_drop(struct store_query *q);
+/* At the end: those that have begun are interrupted, and all are answered -ESHUTDOWN. */
 void store_queries_finish(struct store *s);
-/* Whether nobody waits for it any more: for those that take long, between their slices. */
-bool store_query_is_dropped(const struct store_query *q);
 
-/* --- store-matrix.c ---------------------------------------------------------------------------------- */
+/* --- store-search.c ---------------------------------------------------------------------------------- */
 
-int store_matrix_read(struct store_db *db, const struct store_query *query,
-                      struct store_reply *reply) _must_check_;
+struct store_search {
+    struct audit_filter filter;
+    int64_t after;
+    unsigned limit;
+    bool is_newest;
+    uint64_t budget_usec; /* it ends after a slice that this is over in */
+};
+
+/* Fills the reply's records and next; q->asked is a struct store_search. */
+int store_search_run(struct store_db *db, struct store_query *q, struct store_reply *reply) _must_check_;
 
 /* --- store-exposure.c -------------------------------------------------------------------------------- */
 
-/* Fills the reply's records. */
-int store_exposure_read(struct store_db *db, const struct store_query *query,
-                        struct store_reply *reply) _must_check_;
+/* Fills the reply's records; q->asked is a struct store_exposure_filter. */
+int store_exposure_run(struct store_db *db, struct store_query *q, struct store_reply *reply) _must_check_;
 
 /* --- store-worker.c ---------------------------------------------------------------------------------- */
 
@@ -453,6 +491,3 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record) _
     " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program,"          \
     " request, boot_usec, boot_id, epoch, hash, seal, repeats_epoch, repeats_seal"
 int store_audit_get(struct statement *st, struct audit_record **ret) _must_check_;
-/* Fills the reply's records and next. */
-int store_audit_read(struct store_db *db, const struct store_query *query,
-                     struct store_reply *reply) _must_check_;

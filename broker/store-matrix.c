@@ -157,10 +157,10 @@ static int64_t uid_or_all(uid_t uid)
     return uid == (uid_t)-1 ? -1 : (int64_t)uid;
 }
 
-static int read_held(struct store_db *db, const struct store_query *q, struct store_matrix *m)
+static int read_held(struct store_db *db, const struct store_matrix_question *q, struct store_matrix *m)
 {
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, held_text);
-    statement_int(&st, q->exposed_after_sec);
+    statement_int(&st, q->now_sec);
     statement_int(&st, LIFETIME_SEC_MAX);
     statement_int(&st, NEWEST_RECORDS);
     statement_int(&st, uid_or_all(q->uid_only));
@@ -199,8 +199,8 @@ static int add_record(struct statement *st, struct store_matrix *m)
     return st->r < 0 ? st->r : add(m, &a);
 }
 
-static int read_slice(struct store_db *db, const struct store_query *q, int64_t after, int64_t up_to,
-                      struct store_matrix *m)
+static int read_slice(struct store_db *db, const struct store_matrix_question *q, int64_t after,
+                      int64_t up_to, struct store_matrix *m)
 {
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, slice_text);
     statement_int(&st, after);
@@ -232,29 +232,44 @@ static int find_bounds(struct store_db *db, int64_t since_sec, int64_t *ret_firs
     return 0;
 }
 
-static int read_all(struct store_db *db, const struct store_query *q, struct store_matrix *m)
+static int read_all(struct store_db *db, struct store_query *query, struct store_matrix *m)
 {
+    const struct store_matrix_question *q = query->asked;
     int64_t first, last;
     int r = read_held(db, q, m);
     if (r == 0)
         r = find_bounds(db, q->since_sec, &first, &last);
     while (r == 0 && last > 0 && last >= first) {
         int64_t after = last - LIMIT_MATRIX_SLICE < first ? first - 1 : last - LIMIT_MATRIX_SLICE;
-        r = store_query_is_dropped(q) ? -ECANCELED : read_slice(db, q, after, last, m);
+        r = store_query_is_over(query) ? -EINTR : read_slice(db, q, after, last, m);
         last = after;
     }
     return r;
 }
 
-int store_matrix_read(struct store_db *db, const struct store_query *q, struct store_reply *reply)
+static int run(struct store_db *db, struct store_query *query, struct store_reply *reply)
 {
     _cleanup_(store_matrix_freep) struct store_matrix *m = calloc(1, sizeof(*m));
     if (!m)
         return -ENOMEM;
     m->is_complete = true;
     m->entries = calloc(LIMIT_MATRIX_ENTRIES, sizeof(struct store_matrix_entry *));
-    int r = m->entries ? read_all(db, q, m) : -ENOMEM;
+    int r = m->entries ? read_all(db, query, m) : -ENOMEM;
     if (r == 0)
         reply->matrix = TAKE_PTR(m);
     return r;
+}
+
+int store_matrix_query(struct store *s, const struct store_matrix_question *question, uid_t asker,
+                       store_callback callback, void *userdata, struct store_op **ret_op)
+{
+    struct store_matrix_question *asked = malloc(sizeof(*asked));
+    if (!asked)
+        return -ENOMEM;
+    *asked = *question;
+    struct store_query *q = store_query_new(s, asker, run, asked, free);
+    if (!q)
+        return -ENOMEM;
+    q->is_long = true;
+    return store_query_start(q, callback, userdata, ret_op);
 }

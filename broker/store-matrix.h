@@ -33,9 +33,15 @@ struct store_matrix {
 void store_matrix_free(struct store_matrix *m);
 DEFINE_CLEANUP(struct store_matrix, store_matrix_free);
 
+struct store_matrix_question {
+    int64_t since_sec;
+    int64_t now_sec;
+    uid_t uid_only; /* (uid_t)-1: all */
+};
+
 /* Sums up the records from `since_sec` on, and the tokens that are good after `now_sec`, whenever they were
  * handed out: of all, or of accounts of the user `uid_only`. In reply->matrix, good during the callback. Runs
  * as store_audit_query(), in slices, each a look of its own: what is written meanwhile may be in it or not.
  */
-int store_matrix_query(struct store *s, int64_t since_sec, int64_t now_sec, uid_t uid_only,
+int store_matrix_query(struct store *s, const struct store_matrix_question *question, uid_t asker,
                        store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
-#include "broker/store-matrix.h"
-
-#include <string.h>
+#include "util/clock.h"
 
 /* Queries of the trail read beside the writer: each on a connection of its own in a worker of libuv's pool,
- * so that a long one holds up no commit. */
+ * so that a long one holds up no commit. The pool has other work too, so at most LIMIT_AUDIT_QUERIES are in
+ * it; of these, one may be long. The others wait for their turn.
+ *
+ * Turns are fair between users: a query comes one turn after the last one of the same user, or after the one
+ * that was started last if he has none. So whoever asks a hundred times is served once before another's first
+ * query, and not a hundred times. */
 
 static void query_free(struct store_query *q)
 {
     if (!q)
         return;
     store_op_free(q->op);
-    free(q->app);
+    if (q->asked)
+        q->free_asked(q->asked);
     free(q);
 }
 
@@ -21,7 +25,44 @@ static void query_freep(struct store_query **q)
     query_free(*q);
 }
 
-/* In a worker of libuv's pool, or in store_close(). */
+struct store_query *store_query_new(struct store *s, uid_t asker, store_query_run run, void *asked,
+                                    void (*free_asked)(void *asked))
+{
+    _cleanup_(query_freep) struct store_query *q = calloc(1, sizeof(*q));
+    if (!q) {
+        free_asked(asked);
+        return NULL;
+    }
+    list_init(&q->link);
+    q->store = s;
+    q->asker = asker;
+    q->run = run;
+    q->asked = asked;
+    q->free_asked = free_asked;
+    q->op = store_op_new(NULL, NULL);
+    if (!q->op)
+        return NULL;
+    q->op->query = q;
+    return TAKE_PTR(q);
+}
+
+/* --- in the worker ----------------------------------------------------------------------------------- */
+
+bool store_query_is_over(struct store_query *q)
+{
+    uv_mutex_lock(&q->store->mutex);
+    bool is_over = q->is_over;
+    uv_mutex_unlock(&q->store->mutex);
+    return is_over;
+}
+
+/* In the middle of a statement, too. */
+static bool is_over(void *userdata)
+{
+    struct store_query *q = userdata;
+    return (q->interrupt_usec != 0 && boottime_usec() >= q->interrupt_usec) || store_query_is_over(q);
+}
+
 static void run_query(uv_work_t *work)
 {
     struct store_query *q = LIST_ENTRY(work, struct store_query, work);
@@ -29,7 +70,8 @@ static void run_query(uv_work_t *work)
     struct store_db db;
     int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
     if (r == 0) {
-        r = q->read(&db, q, &q->op->reply);
+        store_db_watch(&db, is_over, q);
+        r = q->run(&db, q, &q->op->reply);
         store_db_close(&db);
     }
     if (r < 0)
@@ -37,122 +79,143 @@ static void run_query(uv_work_t *work)
     q->op->reply.r = r;
 
     uv_mutex_lock(&s->mutex);
-    q->finished = true;
+    q->is_finished = true;
     uv_cond_signal(&s->query_finished);
     uv_mutex_unlock(&s->mutex);
 }
 
-static void query_deliver(struct store_query *q)
+/* --- on the loop ------------------------------------------------------------------------------------- */
+
+static void after_query(uv_work_t *work, int status);
+
+/* Starts those whose turn it is, as many as there is room for. */
+static void start_waiting(struct store *s)
 {
-    list_remove(&q->link);
-    q->delivered = true;
-    if (q->op->reply.r == -EUCLEAN) {
-        q->store->is_damaged = true;
-        store_set_health(q->store, -EUCLEAN);
+    struct store_query *q, *after;
+    LIST_FOREACH_SAFE (q, after, &s->waiting_queries, link) {
+        if (s->n_queries == LIMIT_AUDIT_QUERIES)
+            return;
+        if (q->is_long && s->has_long_query)
+            continue;
+        list_remove(&q->link);
+        list_append(&s->queries, &q->link);
+        s->query_turn = q->turn;
+        s->n_queries++;
+        s->has_long_query |= q->is_long;
+        q->is_running = true;
+        (void)uv_queue_work(s->loop, &q->work, run_query, after_query); /* it only fails without a function */
     }
+}
+
+/* Takes it out of the books: from here on it counts no more, and the next one may be started. */
+static void take_out(struct store_query *q)
+{
+    struct store *s = q->store;
+    list_remove(&q->link);
+    q->is_delivered = true;
+    if (q->is_running) {
+        s->n_queries--;
+        s->has_long_query &= !q->is_long;
+    }
+    if (q->op->reply.r == -EUCLEAN) {
+        s->is_damaged = true;
+        store_set_health(s, -EUCLEAN);
+    }
+}
+
+/* The store may be gone after it. */
+static void deliver(struct store_query *q)
+{
+    q->op->query = NULL;
     store_op_finish(TAKE_PTR(q->op));
 }
 
 static void after_query(uv_work_t *work, int status _unused_)
 {
     struct store_query *q = LIST_ENTRY(work, struct store_query, work);
-    if (!q->delivered) /* else store_close() did, and the store may be gone */
-        query_deliver(q);
+    if (!q->is_delivered) { /* else store_close() did, and the store may be gone */
+        take_out(q);
+        start_waiting(q->store);
+        deliver(q);
+    }
     query_free(q);
 }
 
-static struct store_query *query_new(struct store *s)
+static uint64_t last_turn_of(const struct list *queries, uid_t asker)
 {
-    _cleanup_(query_freep) struct store_query *q = calloc(1, sizeof(*q));
-    if (!q)
-        return NULL;
-    q->store = s;
-    list_init(&q->link);
-    q->op = store_op_new(NULL, NULL);
-    return q->op ? TAKE_PTR(q) : NULL;
+    uint64_t last = 0;
+    const struct store_query *q;
+    LIST_FOREACH (q, queries, link)
+        if (q->asker == asker && q->turn > last)
+            last = q->turn;
+    return last;
 }
 
-static int query_start(struct store_query *q, store_callback callback, void *userdata,
-                       struct store_op **ret_op)
+static void enqueue(struct store *s, struct store_query *q)
+{
+    uint64_t waiting = last_turn_of(&s->waiting_queries, q->asker);
+    uint64_t running = last_turn_of(&s->queries, q->asker);
+    q->turn = s->query_turn + 1;
+    if (waiting >= q->turn || running >= q->turn)
+        q->turn = (waiting > running ? waiting : running) + 1;
+    struct list *before = s->waiting_queries.prev;
+    while (before != &s->waiting_queries && LIST_ENTRY(before, struct store_query, link)->turn > q->turn)
+        before = before->prev;
+    list_append(before->next, &q->link); /* in front of the one that it precedes, or of the head */
+}
+
+int store_query_start(struct store_query *q, store_callback callback, void *userdata,
+                      struct store_op **ret_op)
 {
     struct store *s = q->store;
-    if (uv_queue_work(s->loop, &q->work, run_query, after_query) < 0) {
+    if (s->stopping) {
         query_free(q);
-        return -ENOMEM;
+        return -ESHUTDOWN;
     }
-    list_append(&s->queries, &q->link);
     store_op_set_callback(q->op, callback, userdata, ret_op);
+    enqueue(s, q);
+    start_waiting(s);
     return 0;
 }
 
-int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
-                      store_callback callback, void *userdata, struct store_op **ret_op)
+void store_query_drop(struct store_query *q)
 {
-    if (s->stopping)
-        return -ESHUTDOWN;
-    struct store_query *q = query_new(s);
-    if (!q)
-        return -ENOMEM;
-    q->read = store_audit_read;
-    q->after = after;
-    q->limit = limit < 1 ? 1 : limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX : limit;
-    q->newest = newest;
-    q->uid_only = uid_only;
-    return query_start(q, callback, userdata, ret_op);
-}
-
-int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, const char *app,
-                         store_callback callback, void *userdata, struct store_op **ret_op)
-{
-    if (s->stopping)
-        return -ESHUTDOWN;
-    struct store_query *q = query_new(s);
-    if (!q)
-        return -ENOMEM;
-    q->read = store_exposure_read;
-    q->exposed_after_sec = after_sec > 0 ? after_sec : 1;
-    q->limit = STORE_QUERY_RECORDS_MAX;
-    q->uid_only = uid_only;
-    q->app = strdup(app);
-    if (!q->app) {
+    if (!q->is_running) {
+        list_remove(&q->link);
         query_free(q);
-        return -ENOMEM;
+        return;
     }
-    return query_start(q, callback, userdata, ret_op);
+    uv_mutex_lock(&q->store->mutex);
+    q->is_over = true;
+    uv_mutex_unlock(&q->store->mutex);
 }
 
-int store_matrix_query(struct store *s, int64_t since_sec, int64_t now_sec, uid_t uid_only,
-                       store_callback callback, void *userdata, struct store_op **ret_op)
+/* Those under way are told to end, and waited for; libuv calls after_query() for them once the loop turns
+ * again. */
+static void end_running(struct store *s)
 {
-    if (s->stopping)
-        return -ESHUTDOWN;
-    struct store_query *q = query_new(s);
-    if (!q)
-        return -ENOMEM;
-    q->read = store_matrix_read;
-    q->since_sec = since_sec;
-    q->exposed_after_sec = now_sec;
-    q->uid_only = uid_only;
-    return query_start(q, callback, userdata, ret_op);
+    struct store_query *q = LIST_ENTRY(s->queries.next, struct store_query, link);
+    bool has_begun = uv_cancel((uv_req_t *)&q->work) < 0;
+    uv_mutex_lock(&s->mutex);
+    q->is_over = true;
+    while (has_begun && !q->is_finished)
+        uv_cond_wait(&s->query_finished, &s->mutex);
+    uv_mutex_unlock(&s->mutex);
+    if (!has_begun || q->op->reply.r == -EINTR)
+        q->op->reply.r = -ESHUTDOWN;
+    take_out(q);
+    deliver(q); /* after_query() frees the rest */
 }
 
-bool store_query_is_dropped(const struct store_query *q)
-{
-    return __atomic_load_n(&q->op->is_dropped, __ATOMIC_RELAXED);
-}
-
-/* A query that has begun is waited for, one that has not is run here. libuv calls after_query() for both once
- * the loop turns again. */
 void store_queries_finish(struct store *s)
 {
-    while (!list_is_empty(&s->queries)) {
-        struct store_query *q = LIST_ENTRY(s->queries.next, struct store_query, link);
-        if (uv_cancel((uv_req_t *)&q->work) == 0)
-            run_query(&q->work);
-        uv_mutex_lock(&s->mutex);
-        while (!q->finished)
-            uv_cond_wait(&s->query_finished, &s->mutex);
-        uv_mutex_unlock(&s->mutex);
-        query_deliver(q);
+    while (!list_is_empty(&s->waiting_queries)) {
+        struct store_query *q = LIST_ENTRY(s->waiting_queries.next, struct store_query, link);
+        q->op->reply.r = -ESHUTDOWN;
+        take_out(q);
+        deliver(q);
+        query_free(q);
     }
+    while (!list_is_empty(&s->queries))
+        end_running(s);
 }

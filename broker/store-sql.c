@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define WATCH_STEPS 4096 /* of SQLite's virtual machine: some tens of microseconds */
+
 static const struct {
     int code;
     int error;
@@ -150,6 +152,19 @@ void store_db_close(struct store_db *db)
     *db = (struct store_db){NULL};
 }
 
+static int ask_watch(void *userdata)
+{
+    const struct store_db *db = userdata;
+    return db->is_over(db->is_over_userdata);
+}
+
+void store_db_watch(struct store_db *db, bool (*is_over)(void *userdata), void *userdata)
+{
+    db->is_over = is_over;
+    db->is_over_userdata = userdata;
+    sqlite3_progress_handler(db->sqlite, WATCH_STEPS, ask_watch, db);
+}
+
 int store_db_exec(struct store_db *db, const char *sql)
 {
     return store_db_errno(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
@@ -234,10 +249,33 @@ int statement_step(struct statement *st)
     return st->r;
 }
 
+int statement_again(struct statement *st, int64_t value)
+{
+    if (st->stmt)
+        (void)sqlite3_reset(st->stmt); /* what it would say was said by the step */
+    st->n_bound = 0;
+    statement_int(st, value);
+    return statement_step(st);
+}
+
 int statement_run(struct statement *st)
 {
     int r = statement_step(st);
     return r < 0 ? r : 0;
+}
+
+uid_t statement_get_uid(struct statement *st, int column)
+{
+    if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
+        return (uid_t)-1;
+    return (uid_t)statement_get_int(st, column);
+}
+
+const unsigned char *statement_get_blob(struct statement *st, int column, size_t n)
+{
+    if ((size_t)sqlite3_column_bytes(st->stmt, column) != n)
+        return NULL;
+    return sqlite3_column_blob(st->stmt, column);
 }
 
 int64_t statement_get_int(struct statement *st, int column)

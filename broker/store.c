@@ -68,7 +68,8 @@ void store_op_drop(struct store_op *op)
     if (!op)
         return;
     op->callback = NULL;
-    __atomic_store_n(&op->is_dropped, true, __ATOMIC_RELAXED);
+    if (op->query)
+        store_query_drop(op->query); /* it may be gone now */
 }
 
 void store_op_finish(struct store_op *op)
@@ -285,6 +286,7 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     s->vfs = options->vfs ? strdup(options->vfs) : NULL;
     const char *key_file = options->key_source.credential_path ? NULL : options->key_source.file;
     s->key_file = key_file ? strdup(key_file) : NULL;
+    list_init(&s->waiting_queries);
     list_init(&s->queries);
     list_init(&s->queue);
     list_init(&s->done);

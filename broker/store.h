@@ -17,6 +17,7 @@
  * the operation happened: -ENOSPC, -EROFS, -EIO, -EBUSY, -EUCLEAN for corruption, ...). */
 
 #include "broker/audit-chain.h"
+#include "broker/audit-filter.h"
 #include "broker/keys.h"
 #include "broker/owner.h"
 
@@ -285,18 +286,39 @@ int store_expire_consents(struct store *s, int64_t account, const char *app, int
 /* Sets how often the disclosure of record `sequence` was repeated. */
 int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;
 
-/* At most `limit` (1 to 1,000) records after sequence `after`, oldest first; with `newest`, the newest ones
- * instead, still oldest first (and `next` is 0). `uid_only` other than (uid_t)-1 restricts to records of
- * accounts of that owner. Runs on a read-only connection beside the writer, so that it delays no commit; its
- * callback comes when it is done, in no order with those of the other operations. */
-int store_audit_query(struct store *s, int64_t after, unsigned limit, bool newest, uid_t uid_only,
-                      store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
+/* Queries of the trail run on read-only connections beside the writer, so that they delay no commit, at most
+ * LIMIT_AUDIT_QUERIES at once and fairly between the users that ask. Their callbacks come in no order with
+ * those of the other operations. Dropping their slot ends them. */
 
-/* The disclosures of tokens that are good after `after_sec`, the newest first and at most 1,000: to apps of
- * the user `uid_only`, or of accounts of that user; (uid_t)-1 for all. `app` "" for all. Of each record the
- * caller's uid and app, account, owner, carried, grant, expiry and fingerprint are read. Runs as
- * store_audit_query(). */
-int store_exposure_query(struct store *s, int64_t after_sec, uid_t uid_only, const char *app,
+/* Which part of what fits: at most `limit` (1 to 1,000) records after sequence `after`, oldest first. With
+ * `is_newest` the newest ones instead, or with an `after` the ones before it; still oldest first. */
+struct store_page {
+    int64_t after;
+    unsigned limit;
+    bool is_newest;
+};
+
+/* The records that fit. reply->next is the `after` to go on with, and 0 at the end. Not every page is full: a
+ * query ends after STORE_QUERY_MSEC, and at STORE_QUERY_BYTES_MAX. */
+int store_audit_query(struct store *s, const struct audit_filter *filter, const struct store_page *page,
+                      uid_t asker, store_callback callback, void *userdata,
+                      struct store_op **ret_op) _must_check_;
+
+/* Who holds a token now. */
+struct store_exposure_filter {
+    int64_t now_sec;
+    uid_t uid;                                  /* apps of this user, and accounts of this user; -1: all */
+    uid_t owner_uid;                            /* accounts of this user only; (uid_t)-1: all */
+    char owner[OWNER_NAME_MAX];                 /* with owner_uid: his name */
+    bool is_device;                             /* the device's accounts only */
+    char app[IDENTITY_APP_SIZE];                /* "": all */
+    char account[LWA_ACCOUNT_ID_BYTES_MAX + 1]; /* "": all */
+    struct strv scopes;                         /* that carry one of these; empty: all */
+};
+
+/* The disclosures of tokens that are good still, the newest first and at most 1,000: one for each token, app
+ * and user. */
+int store_exposure_query(struct store *s, const struct store_exposure_filter *filter, uid_t asker,
                          store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
 /* Sealing stays inside; these two name a value without revealing it (keyed hashes whose key is in the store).

@@ -141,6 +141,11 @@ int catalogue_new(const struct catalogue *previous, struct catalogue **ret)
     return 0;
 }
 
+int catalogue_find_known(const struct catalogue *c, const char *name)
+{
+    return find_any(c, name);
+}
+
 int catalogue_find(const struct catalogue *c, const char *name)
 {
     int index = find_any(c, name);

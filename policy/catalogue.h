@@ -61,6 +61,9 @@ struct scope_set catalogue_listed(const struct catalogue *c);
 /* The number of a listed scope, or -1. */
 int catalogue_find(const struct catalogue *c, const char *name);
 
+/* The number of any scope ever met, listed or not, or -1. */
+int catalogue_find_known(const struct catalogue *c, const char *name);
+
 /* The listed scope that a name is likely to have meant; NULL if none is like it. */
 const char *catalogue_nearest(const struct catalogue *c, const char *name);
 

@@ -171,6 +171,7 @@ static void make_database(void)
         require(store_db_exec(&writer, sql) == 0);
     }
     require(store_db_exec(&writer, "PRAGMA synchronous=OFF") == 0);
+    require(uv_mutex_init(&store.mutex) == 0);
 }
 
 static void prepare(void)
@@ -296,15 +297,36 @@ static void try_refresh(int64_t row, uint64_t generation, enum store_token_which
     secret_free(op.reply.token);
 }
 
-static void try_trail(bool newest, uid_t uid_only)
+static void try_search(struct store_search *search)
 {
-    const struct store_query query = {.limit = 3, .newest = newest, .uid_only = uid_only};
+    struct store_query query = {.store = &store, .asked = search};
     struct store_reply reply = {.r = 0};
-    int r = store_audit_read(&writer, &query, &reply);
-    require(r <= 0 && reply.n_records <= 3);
+    int r = store_search_run(&writer, &query, &reply);
+    require(r <= 0 && reply.n_records <= search->limit && reply.next >= 0);
     for (size_t i = 0; i < reply.n_records; i++)
         require(reply.records[i]->app && reply.records[i]->detail &&
                 audit_event_name(reply.records[i]->event));
+    store_reply_clear(&reply);
+}
+
+static void try_trail(bool newest, uid_t owner_uid)
+{
+    struct store_search search = {.limit = 3, .is_newest = newest};
+    audit_filter_init(&search.filter);
+    search.filter.owner_uid = owner_uid;
+    try_search(&search);
+    search.filter.since_sec = 1;
+    search.filter.event = AUDIT_TOKEN_DISCLOSED;
+    try_search(&search);
+}
+
+static void try_exposure(void)
+{
+    struct store_exposure_filter filter = {.now_sec = 1, .uid = (uid_t)-1, .owner_uid = (uid_t)-1};
+    struct store_query query = {.store = &store, .asked = &filter};
+    struct store_reply reply = {.r = 0};
+    int r = store_exposure_run(&writer, &query, &reply);
+    require(r <= 0 && reply.n_records <= STORE_QUERY_RECORDS_MAX);
     store_reply_clear(&reply);
 }
 
@@ -324,5 +346,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     try_trail(false, (uid_t)-1);
     try_trail(true, 1000);
+    try_exposure();
     return 0;
 }

@@ -240,7 +240,7 @@ def test_who_left_the_sandboxes_root_is_not_its_user(linked):
 
 # --- closed to sandboxes ---
 
-VALUES = {"flow": "device-code", "answer": "allow", "app": f"flatpak:{PLAYER}", "account": "main"}
+VALUES = {"flow": "device-code", "answer": "allow", "app": f"flatpak:{PLAYER}", "account": "main", "scope": SCOPE}
 BY_TYPE = {"s": "main", "as": [SCOPE], "a{sv}": {}, "t": 0, "u": 1, "b": True}
 
 

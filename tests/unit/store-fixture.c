@@ -106,6 +106,15 @@ void await(struct fixture *f, struct result *result)
         (void)uv_run(&f->loop, UV_RUN_ONCE);
 }
 
+void query(struct fixture *f, const struct audit_filter *filter, struct store_page page, struct result *ret)
+{
+    struct audit_filter all;
+    audit_filter_init(&all);
+    assert_int_equal(store_audit_query(f->store, filter ? filter : &all, &page, 0, on_reply, ret, NULL), 0);
+    await(f, ret);
+    assert_int_equal(ret->r, 0);
+}
+
 struct secret *new_token(const char *text)
 {
     struct secret *s = NULL;

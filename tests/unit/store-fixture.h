@@ -50,6 +50,9 @@ void on_reply(struct store_reply *reply, void *userdata);
 /* Turns the loop until the reply is there. */
 void await(struct fixture *f, struct result *result);
 
+/* A query's answer, which must not be a failure. Of all records without a filter. */
+void query(struct fixture *f, const struct audit_filter *filter, struct store_page page, struct result *ret);
+
 struct secret *new_token(const char *text);
 struct audit_record *new_record(enum audit_event event, const char *app);
 struct owner alice(void);

@@ -125,7 +125,7 @@ static void version_1_is_brought_forward(void **state)
     int64_t sequence;
     assert_int_equal(audit(f, AUDIT_CONSENT_GIVEN, "user:musicd", &sequence), 0);
     _cleanup_result_ struct result result = {.done = false};
-    assert_int_equal(store_audit_query(f->store, 0, 10, false, (uid_t)-1, on_reply, &result, NULL), 0);
+    query(f, NULL, (struct store_page){.limit = 10}, &result);
     await(f, &result);
     assert_true(result.r == 0 && result.n_records == 5);
     assert_string_equal(result.records[0]->chain, "");
