@@ -10,6 +10,8 @@
 #define AUDIT_FILTER_TAKES                                                                                   \
     OPTION_APP, OPTION_USER, OPTION_ACCOUNT, OPTION_SCOPE, OPTION_EVENT, OPTION_VERDICT, OPTION_SINCE,       \
         OPTION_UNTIL, OPTION_OWN
+/* Of one app, which is an operand. */
+#define AUDIT_STORY_TAKES OPTION_USER, OPTION_ACCOUNT, OPTION_SINCE, OPTION_UNTIL, OPTION_OWN
 #define AUDIT_FILTER_SPECS                                                                                   \
     {OPTION_APP, "app", "APP", "only of this app"}, {OPTION_USER, "user", "USER", "only of this caller"},    \
         {OPTION_ACCOUNT, "account", "ID", "only of this account"},                                           \

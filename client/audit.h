@@ -15,3 +15,8 @@ int audit_token(const struct command *command, const struct arguments *arguments
 /* CTL_FAILED when the trail is damaged. */
 int audit_verify(const struct command *command, const struct arguments *arguments);
 int audit_who_has(const struct command *command, const struct arguments *arguments);
+
+/* The whole story of an app. */
+int audit_app(const struct command *command, const struct arguments *arguments);
+/* The records as JSON lines, for collectors. */
+int audit_export(const struct command *command, const struct arguments *arguments);

@@ -21,6 +21,8 @@ static const struct verb verbs[] = {
      NULL,
      audit_list,
      {AUDIT_FILTER_TAKES, OPTION_LAST, OPTION_ALL, OPTION_FOLLOW, OPTION_LONG, OPTION_JSON}},
+    {"app", "an APP", audit_app, {AUDIT_STORY_TAKES, OPTION_LAST, OPTION_ALL, OPTION_JSON}},
+    {"export", NULL, audit_export, {AUDIT_FILTER_TAKES, OPTION_AFTER, OPTION_CURSOR_FILE, OPTION_FOLLOW}},
     {"matrix", NULL, audit_matrix, {OPTION_OWN, OPTION_JSON}},
     {"setup", NULL, audit_setup, {OPTION_OUTPUT, OPTION_YES}},
     {"token", NULL, audit_token, {OPTION_JSON}},
@@ -32,6 +34,8 @@ static const struct option_spec options[] = {
     AUDIT_FILTER_SPECS,
     {OPTION_LAST, "last", "N", "show the newest N records (1 to 1000; default 50)"},
     {OPTION_ALL, "all", NULL, "show all records, oldest first"},
+    {OPTION_AFTER, "after", "N", "export what came after record N"},
+    {OPTION_CURSOR_FILE, "cursor-file", "FILE", "export what came after the last time, and note it there"},
     {OPTION_FOLLOW, "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_LONG, "long", NULL, "print all of each record, a fact a line"},
     {OPTION_JSON, "json", NULL, "print one JSON object a line"},
@@ -95,6 +99,8 @@ static int run(const struct command *command, const struct arguments *arguments)
 const struct command command_audit = {
     .name = "audit",
     .synopsis = "audit [FILTER...] [--last N | --all] [--follow] [--long | --json]\n"
+                "audit app APP [FILTER...] [--last N | --all] [--json]\n"
+                "audit export [FILTER...] [--after N] [--cursor-file FILE] [--follow]\n"
                 "audit matrix [--own] [--json]\n"
                 "audit who-has SCOPE [--own] [--json]\n"
                 "audit token [--json] <FILE\n"

@@ -11,10 +11,10 @@ _lwactl()
         words="login accounts token check explain consent plan who revoke reload policy status audit rekey help --help --version"
     else
         case $previous in
-            --output)
+            --cursor-file | --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
-            --account | --app | --days | --event | --label | --last | --locale | --min-valid | --port | \
+            --account | --after | --app | --days | --event | --label | --last | --locale | --min-valid | --port | \
                 --redirect-uri | --scope | --scope-data | --scopes | --since | --until | --user | --verdict | \
                 --voluntary)
                 return ;;
@@ -42,8 +42,9 @@ _lwactl()
             status) words="--json $common" ;;
             audit)
                 words="--app --user --account --scope --event --verdict --since --until --own $common"
-                words="$words --last --all --follow --long --json --secret --head --output --yes"
-                ((COMP_CWORD == 2)) && words="matrix setup token verify who-has $words" ;;
+                words="$words --last --all --follow --long --json --after --cursor-file"
+                words="$words --secret --head --output --yes"
+                ((COMP_CWORD == 2)) && words="app export matrix setup token verify who-has $words" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac
