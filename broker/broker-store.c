@@ -4,6 +4,7 @@
 #include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/trail.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #include <string.h>
@@ -101,7 +102,7 @@ int broker_store_open(struct broker *broker)
                        .previous_credential_path = previous,
                        .previous_file = none_if_empty(config->previous_key_file)},
         .audit_key_path = audit_key,
-        .audit_epoch_sec = config->audit_epoch_sec,
+        .audit_epoch_usec = config->audit_epoch_sec * USEC_PER_SEC,
     };
     int r = store_open(broker->loop, &options, &broker->store);
     if (r != 0)

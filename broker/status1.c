@@ -120,6 +120,8 @@ static void write_store(struct broker *broker, struct writer *w)
 {
     const char *trouble = store_health(broker->store);
     writer_entry_string(w, "store", trouble ? trouble : "ok");
+    trouble = store_trail_health(broker->store);
+    writer_entry_string(w, "audit", trouble ? trouble : "ok");
 }
 
 static void get(struct call *call)

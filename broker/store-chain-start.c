@@ -17,22 +17,13 @@
  *    altered; so were they if the newest does not fit its own hash and seal.
  *
  * Damage is written into the trail and the service goes on. No number is given twice: the next record has one
- * above the head's, so that the gap stays. After a transaction that failed the same is asked of memory. */
+ * above the head's, so that the gap stays. */
 
 #define NEWEST 8 /* on so many records a key is tried */
 
-struct end {
-    bool exists;
-    bool is_chained;
-    bool is_ended;
-    int64_t sequence;
-    uint64_t epoch; /* of the newest that has one */
-    unsigned char hash[AUDIT_HASH_BYTES];
-};
-
 struct start {
     struct store *store;
-    struct end end;
+    struct store_end end;
     struct audit_head head;
     struct audit_chain_key key;
     uint64_t file_epoch;
@@ -56,14 +47,6 @@ static void start_clear(struct start *st)
 
 /* --- the database ------------------------------------------------------------------------------------ */
 
-static bool take_hash(struct statement *st, int column, unsigned char ret[AUDIT_HASH_BYTES])
-{
-    if (sqlite3_column_bytes(st->stmt, column) != AUDIT_HASH_BYTES)
-        return false;
-    memcpy(ret, sqlite3_column_blob(st->stmt, column), AUDIT_HASH_BYTES);
-    return true;
-}
-
 /* The first number of a query; 0 without a row, or for a null. */
 static int read_number(struct store_db *db, const char *sql, int64_t *ret)
 {
@@ -72,51 +55,6 @@ static int read_number(struct store_db *db, const char *sql, int64_t *ret)
     if (r < 0)
         return r;
     *ret = r == STEP_ROW ? statement_get_int(&st, 0) : 0;
-    return 0;
-}
-
-static int read_end_with(struct store_db *db, const char *sql, struct end *ret)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
-    int r = statement_step(&st);
-    if (r != STEP_ROW)
-        return r;
-    ret->exists = true;
-    ret->sequence = statement_get_int(&st, 0);
-    ret->epoch = (uint64_t)statement_get_int(&st, 1);
-    ret->is_ended = statement_get_int(&st, 2) != 0;
-    ret->is_chained = take_hash(&st, 3, ret->hash);
-    return 0;
-}
-
-static int read_end(struct store_db *db, struct end *ret)
-{
-    struct end end = {.exists = false};
-    int r = read_end_with(db,
-                          "SELECT sequence, epoch, event = 'trail-sealed', hash FROM audit"
-                          " ORDER BY sequence DESC LIMIT 1",
-                          &end);
-    if (r == 0 && !end.exists)
-        r = read_end_with(db, "SELECT sequence, epoch, 0, hash FROM audit_base", &end);
-    if (r == 0)
-        *ret = end;
-    return r;
-}
-
-/* False: the record is not there, or has another hash. */
-static int has_record(struct store_db *db, int64_t sequence, const unsigned char hash[AUDIT_HASH_BYTES],
-                      bool *ret)
-{
-    _cleanup_statement_ struct statement st =
-        statement_open(db, SLOT_NONE,
-                       "SELECT hash FROM audit WHERE sequence = ?1"
-                       " UNION ALL SELECT hash FROM audit_base WHERE sequence = ?1");
-    statement_int(&st, sequence);
-    unsigned char found[AUDIT_HASH_BYTES];
-    int r = statement_step(&st);
-    if (r < 0)
-        return r;
-    *ret = r == STEP_ROW && take_hash(&st, 0, found) && memcmp(found, hash, sizeof(found)) == 0;
     return 0;
 }
 
@@ -141,7 +79,7 @@ static int read_trail(struct start *st)
 {
     struct store_db *db = &st->store->db;
     int64_t chained = 0, epoch = 0;
-    int r = read_end(db, &st->end);
+    int r = store_end_read(db, &st->end);
     if (r == 0)
         r = read_newest(db, st);
     if (r == 0)
@@ -166,7 +104,7 @@ static void say_damage(struct start *st, const char *what, int64_t sequence)
 }
 
 /* Which epoch the next record is of, as far as the database says. */
-static uint64_t next_epoch(const struct end *end)
+static uint64_t next_epoch(const struct store_end *end)
 {
     return end->epoch == 0 ? 1 : end->epoch + (end->is_ended ? 1 : 0);
 }
@@ -227,17 +165,9 @@ static int check_head(struct start *st)
         return 0;
     }
     if (st->head.sequence >= base)
-        r = has_record(&st->store->db, st->head.sequence, st->head.hash, &is_there);
+        r = store_end_has(&st->store->db, st->head.sequence, st->head.hash, &is_there);
     if (r == 0 && !is_there)
         say_damage(st, "altered at", st->head.sequence);
-    return r;
-}
-
-static int read_base_hash(struct store_db *db, unsigned char ret[AUDIT_HASH_BYTES])
-{
-    struct end base = {.exists = false};
-    int r = read_end_with(db, "SELECT sequence, epoch, 0, hash FROM audit_base", &base);
-    memcpy(ret, base.hash, AUDIT_HASH_BYTES);
     return r;
 }
 
@@ -255,7 +185,7 @@ static int check_newest(struct start *st)
     if (!record->has_hash)
         return 0;
     if (st->n_newest == 1)
-        r = read_base_hash(&st->store->db, previous);
+        r = store_end_read_base_hash(&st->store->db, previous);
     else if (st->newest[1]->has_hash)
         memcpy(previous, st->newest[1]->hash, sizeof(previous));
     memcpy(hash, record->hash, sizeof(hash));
@@ -392,66 +322,5 @@ int store_chain_start(struct store *s)
         s->chain.is_file_due = s->chain.wants_write = true;
     else if (audit_keyfile_end_epochs(s->chain.file) != 0)
         s->chain.is_file_due = true;
-    return 0;
-}
-
-/* --- after a failure --------------------------------------------------------------------------------- */
-
-/* The transaction was made after all. */
-static void take_end(struct store_chain *chain, const struct end *end)
-{
-    struct store_chain_link link = chain->committed;
-    link.sequence = link.row = end->sequence;
-    memcpy(link.hash, end->hash, sizeof(link.hash));
-    link.is_chained = end->is_chained;
-    link.is_ended = end->is_ended && end->epoch == link.epoch;
-    if (link.due_usec == 0)
-        link.due_usec = boottime_usec() + chain->epoch_usec;
-    bool is_setup = chain->setup.key && chain->unsure.row == end->sequence &&
-                    memcmp(chain->unsure.hash, end->hash, sizeof(end->hash)) == 0;
-    chain->link = is_setup ? chain->unsure : link;
-    chain->wants_write = true;
-}
-
-/* What was written before is not there any more. What is there is built upon. */
-static int take_damage(struct store *s, const struct end *end)
-{
-    struct store_chain_link *link = &s->chain.link;
-    char damage[64];
-    bool is_cut = end->sequence < link->row;
-    (void)snprintf(damage, sizeof(damage), "%s %lld", is_cut ? "truncated after" : "altered at",
-                   (long long)(is_cut ? end->sequence : link->row));
-    int r = store_chain_note(s, NULL, NULL, damage);
-    if (r < 0)
-        return r;
-    link->row = end->sequence;
-    if (end->sequence > link->sequence)
-        link->sequence = end->sequence;
-    memcpy(link->hash, end->hash, sizeof(end->hash));
-    link->is_chained = end->is_chained;
-    return 0;
-}
-
-int store_chain_ask(struct store *s)
-{
-    struct store_chain *chain = &s->chain;
-    const struct store_chain_link *known = &chain->committed;
-    struct end end;
-    bool is_there = true;
-    int r = read_end(&s->db, &end);
-    if (r == 0 && known->is_chained)
-        r = has_record(&s->db, known->row, known->hash, &is_there);
-    if (r < 0)
-        return r;
-    chain->link = *known;
-    if (!is_there || end.sequence < known->row)
-        r = take_damage(s, &end);
-    else if (end.sequence > known->row)
-        take_end(chain, &end);
-    if (r < 0)
-        return r;
-    if (!chain->link.is_setup)
-        audit_chain_key_clear(&chain->setup);
-    chain->is_uncertain = false;
     return 0;
 }

@@ -13,7 +13,9 @@
  *   store-consent.c the remembered answers of accounts' owners
  *   store-audit.c   audit records, in and out
  *   store-chain.c   the chain of the records: hashes, seals, the key's moving on
- *   store-chain-start.c  where the chain stands, by the database and by the key file
+ *   store-chain-start.c  at start, the database against the key file
+ *   store-chain-ask.c    after a failure, the database against memory
+ *   store-chain-end.c    where the trail ends in the database
  *   store-setup.c   a new first key
  *   store-events.c  records of what an operation turned out to do
  *   store-read.c    what is loaded at start
@@ -362,11 +364,33 @@ int store_chain_describe(const char *how, const struct audit_chain_key *key, cha
 struct audit_head store_chain_head(const struct store_chain_link *link);
 void store_chain_close(struct store_chain *chain);
 
+/* --- store-chain-end.c ------------------------------------------------------------------------------- */
+
+/* The newest record; where all were removed, the last of these. */
+struct store_end {
+    bool exists;
+    bool is_chained; /* it has a hash */
+    bool is_ended;   /* it ends its epoch */
+    int64_t sequence;
+    uint64_t epoch;
+    unsigned char hash[AUDIT_HASH_BYTES];
+    unsigned char seal[AUDIT_SEAL_BYTES];
+};
+int store_end_read(struct store_db *db, struct store_end *ret) _must_check_;
+/* Whether there is, or was before it was removed, a record of this number and hash. */
+int store_end_has(struct store_db *db, int64_t sequence, const unsigned char hash[AUDIT_HASH_BYTES],
+                  bool *ret) _must_check_;
+/* Of the last one that was removed; zeros when none was. */
+int store_end_read_base_hash(struct store_db *db, unsigned char ret[AUDIT_HASH_BYTES]) _must_check_;
+
 /* --- store-chain-start.c ----------------------------------------------------------------------------- */
 
 /* In the first transaction. */
 int store_chain_start(struct store *s) _must_check_;
-/* In the first one after one that failed. */
+
+/* --- store-chain-ask.c ------------------------------------------------------------------------------- */
+
+/* In the first transaction after one that failed. */
 int store_chain_ask(struct store *s) _must_check_;
 
 /* --- store-queries.c --------------------------------------------------------------------------------- */

@@ -138,14 +138,19 @@ int store_op_submit(struct store *s, struct store_op *op, store_callback callbac
     return 0;
 }
 
+static struct store_op *pop_unlocked(struct store *s)
+{
+    if (list_is_empty(&s->done))
+        return NULL;
+    struct store_op *op = LIST_ENTRY(s->done.next, struct store_op, link);
+    list_remove(&op->link);
+    return op;
+}
+
 static struct store_op *pop_done(struct store *s)
 {
-    struct store_op *op = NULL;
     uv_mutex_lock(&s->mutex);
-    if (!list_is_empty(&s->done)) {
-        op = LIST_ENTRY(s->done.next, struct store_op, link);
-        list_remove(&op->link);
-    }
+    struct store_op *op = pop_unlocked(s);
     uv_mutex_unlock(&s->mutex);
     return op;
 }
@@ -214,6 +219,9 @@ void store_customer_hash(const struct store *s, const char *user_id, unsigned ch
 
 static void store_free(struct store *s)
 {
+    struct store_op *op;
+    while ((op = pop_unlocked(s)))
+        store_op_free(op);
     secret_free(s->master);
     secret_free(s->index);
     store_chain_close(&s->chain);
@@ -292,7 +300,7 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     list_init(&s->done);
     list_init(&s->chain.notes);
     s->chain.epoch_usec =
-        (options->audit_epoch_sec ? options->audit_epoch_sec : STORE_EPOCH_SEC) * USEC_PER_SEC;
+        options->audit_epoch_usec ? options->audit_epoch_usec : STORE_EPOCH_SEC * USEC_PER_SEC;
     if (options->audit_key_path)
         s->chain.path = strdup(options->audit_key_path);
     else if (asprintf(&s->chain.path, "%s-audit.key", options->path) < 0)

@@ -34,7 +34,7 @@ struct store_options {
     const char *vfs;  /* SQLite VFS; NULL for the default. For tests of what a disk can do */
     struct key_source key_source;
     const char *audit_key_path; /* file of the trail's key (audit-keyfile.h); NULL: PATH-audit.key */
-    unsigned audit_epoch_sec;   /* how long one key seals; 0: 900 */
+    uint64_t audit_epoch_usec;  /* how long one key seals; 0: a quarter of an hour */
 };
 
 enum {

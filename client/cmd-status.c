@@ -83,6 +83,7 @@ static void print_broker(struct json_object *status)
     print_line("provider", values_text(status, "provider"));
     print_line("client id", values_text(status, "client_id"));
     print_health(&t, "store", values_text(status, "store"));
+    print_health(&t, "audit", values_text(status, "audit"));
     print_health(&t, "polkit", values_text(status, "polkit"));
     (void)printf("%-10s %" PRId64 " sections, %zu problems, %" PRId64 " consents\n", "policy",
                  values_number(status, "table_sections"), values_count(problems),

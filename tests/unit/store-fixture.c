@@ -51,7 +51,8 @@ int fixture_tear_down(void **state)
 
 int fixture_open_at(struct fixture *f, const char *path)
 {
-    struct store_options options = {.path = path, .vfs = TEST_VFS, .key_source = {.file = f->key}};
+    struct store_options options = {
+        .path = path, .vfs = TEST_VFS, .key_source = {.file = f->key}, .audit_epoch_usec = f->epoch_usec};
     return store_open(&f->loop, &options, &f->store);
 }
 

@@ -11,6 +11,7 @@ struct fixture {
     char folder[64];
     char path[96]; /* of the database */
     char key[96];
+    uint64_t epoch_usec; /* of the trail; 0: the default */
     uv_loop_t loop;
     struct store *store;
 };
