@@ -24,18 +24,16 @@ static int read_with(struct store_db *db, const char *sql, struct store_end *ret
     ret->epoch = (uint64_t)statement_get_int(&st, 1);
     ret->is_ended = statement_get_int(&st, 2) != 0;
     ret->is_chained = take_bytes(&st, 3, ret->hash, sizeof(ret->hash));
-    if (!take_bytes(&st, 4, ret->seal, sizeof(ret->seal)))
-        memset(ret->seal, 0, sizeof(ret->seal));
     return 0;
 }
 
-#define READ_BASE "SELECT sequence, epoch, 0, hash, seal FROM audit_base"
+#define READ_BASE "SELECT sequence, epoch, 0, hash FROM audit_base"
 
 int store_end_read(struct store_db *db, struct store_end *ret)
 {
     struct store_end end = {.exists = false};
     int r = read_with(db,
-                      "SELECT sequence, epoch, event = 'trail-sealed', hash, seal FROM audit"
+                      "SELECT sequence, epoch, event = 'trail-sealed', hash FROM audit"
                       " ORDER BY sequence DESC LIMIT 1",
                       &end);
     if (r == 0 && !end.exists)

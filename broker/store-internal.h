@@ -374,7 +374,6 @@ struct store_end {
     int64_t sequence;
     uint64_t epoch;
     unsigned char hash[AUDIT_HASH_BYTES];
-    unsigned char seal[AUDIT_SEAL_BYTES];
 };
 int store_end_read(struct store_db *db, struct store_end *ret) _must_check_;
 /* Whether there is, or was before it was removed, a record of this number and hash. */

@@ -97,7 +97,8 @@ void on_reply(struct store_reply *reply, void *userdata)
                               .token = TAKE_PTR(reply->token),
                               .records = TAKE_PTR(reply->records),
                               .n_records = reply->n_records,
-                              .next = reply->next};
+                              .next = reply->next,
+                              .epoch = reply->epoch};
     reply->n_records = 0;
 }
 

@@ -42,6 +42,7 @@ struct result {
     struct audit_record **records;
     size_t n_records;
     int64_t next;
+    uint64_t epoch;
 };
 
 void result_clear(struct result *result);
