@@ -26,7 +26,7 @@ static int finish(struct bus *bus, struct writer *w, DBusMessage *call, enum val
     _cleanup_message_ DBusMessage *reply = NULL;
     int r = bus_end_arguments(w);
     if (r == CTL_OK)
-        r = bus_call(bus, call, "aa{sv}", NULL, &reply);
+        r = bus_call_patiently(bus, call, "aa{sv}", &reply);
     return r == CTL_OK ? take(reply, style, ret) : r;
 }
 
@@ -67,58 +67,4 @@ int audit_call_find_token(struct bus *bus, int fd, enum values_style style, stru
     writer_begin(&w, call);
     writer_fd(&w, fd);
     return finish(bus, &w, call, style, ret);
-}
-
-/* --- the records -------------------------------------------------------------------------------------- */
-
-static int new_query(const struct audit_query *q, DBusMessage **ret)
-{
-    _cleanup_message_ DBusMessage *call = NULL;
-    struct writer w;
-    int r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_AUDIT, "Query", &call);
-    if (r != CTL_OK)
-        return r;
-    writer_begin(&w, call);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (q->newest)
-        writer_entry_bool(&w, "newest", true);
-    if (q->own)
-        writer_entry_bool(&w, "own", true);
-    if (q->app)
-        writer_entry_string(&w, "app", q->app);
-    if (q->since_sec > 0)
-        writer_entry_int64(&w, "since", q->since_sec);
-    writer_close(&w);
-    writer_uint64(&w, q->after);
-    writer_uint32(&w, q->limit);
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK)
-        *ret = TAKE_PTR(call);
-    return r;
-}
-
-int audit_call_query(struct bus *bus, const struct audit_query *query, enum values_style style,
-                     struct json_object **ret, uint64_t *ret_next)
-{
-    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
-    _cleanup_json_ struct json_object *next = NULL;
-    int r = new_query(query, &call);
-    if (r == CTL_OK)
-        r = bus_call(bus, call, "aa{sv}t", NULL, &reply);
-    if (r != CTL_OK)
-        return r;
-    if (values_from_message(reply, 1, VALUES_EXACT, &next) < 0)
-        return report(CTL_FAILED, "out of memory");
-    *ret_next = json_object_get_uint64(next);
-    return take(reply, style, ret);
-}
-
-struct json_object *audit_try_query(struct bus *bus, const struct audit_query *query, enum values_style style)
-{
-    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
-    struct json_object *records = NULL;
-    if (new_query(query, &call) != CTL_OK)
-        return NULL;
-    reply = bus_try(bus, call, "aa{sv}t");
-    return reply && values_from_message(reply, 0, style, &records) == 0 ? records : NULL;
 }

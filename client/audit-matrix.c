@@ -5,6 +5,7 @@
  * and a legend; a mark for each cell; and at last a line for each app and scope. */
 
 #include "client/audit-call.h"
+#include "client/audit-filter.h"
 #include "client/audit.h"
 #include "client/grid.h"
 #include "client/matrix.h"
@@ -314,16 +315,20 @@ static int show(struct json_object *rows, bool own)
     return r == 0 ? print_all_glances(&v) : r;
 }
 
-int audit_matrix(_unused_ const struct command *command, const struct arguments *arguments)
+int audit_matrix(const struct command *command, const struct arguments *arguments)
 {
-    bool as_json = arguments->given[OPTION_JSON], own = arguments->given[OPTION_OWN];
+    bool as_json = arguments->given[OPTION_JSON];
+    struct audit_filter filter;
     _cleanup_bus_ struct bus bus = {NULL};
     _cleanup_json_ struct json_object *rows = NULL;
-    int r = bus_open(arguments, &bus);
+    int r = audit_filter_read(command, arguments, &filter);
     if (r == CTL_OK)
-        r = audit_call_matrix(&bus, own, 0, as_json ? VALUES_EXACT : VALUES_SAFE, &rows);
+        r = bus_open(arguments, &bus);
+    if (r == CTL_OK)
+        r = audit_call_matrix(&bus, filter.is_own, filter.since_sec, as_json ? VALUES_EXACT : VALUES_SAFE,
+                              &rows);
     if (r != CTL_OK)
         return r;
-    r = as_json ? values_print_lines(rows, stdout) : show(rows, own);
+    r = as_json ? values_print_lines(rows, stdout) : show(rows, filter.is_own);
     return r < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
 }

@@ -60,6 +60,17 @@ int audit_query(struct bus *bus, const struct audit_filter *filter, const struct
     return r == CTL_OK ? take_page(reply, style, ret_records, ret_next) : r;
 }
 
+struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
+                                    const struct audit_page *page, enum values_style style)
+{
+    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
+    struct json_object *records = NULL;
+    if (new_query(filter, page, false, &call) != CTL_OK)
+        return NULL;
+    reply = bus_try(bus, call, SIGNATURE);
+    return reply && values_from_message(reply, 0, style, &records) == 0 ? records : NULL;
+}
+
 /* --- waiting ------------------------------------------------------------------------------------------- */
 
 /* Whether it will pass by itself, after what the error says. */

@@ -20,6 +20,10 @@ struct audit_page {
 int audit_query(struct bus *bus, const struct audit_filter *filter, const struct audit_page *page,
                 enum values_style style, struct json_object **ret_records, uint64_t *ret_next) _must_check_;
 
+/* The records of a page, without a prompt and saying nothing when it fails: NULL. */
+struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
+                                    const struct audit_page *page, enum values_style style);
+
 /* Waits for records after `after`, over a restart of the broker too, which is said once. CTL_OK, with an
  * empty list when there is nothing yet; f->is_over: no list. Or said. */
 int audit_query_wait(struct follow *f, const struct audit_filter *filter, uint64_t after,

@@ -7,6 +7,7 @@
  */
 
 #include "client/audit-call.h"
+#include "client/audit-query.h"
 #include "client/audit.h"
 #include "client/grid.h"
 #include "client/outcome.h"
@@ -216,13 +217,14 @@ static int add_row(struct grid *grid, struct json_object *record)
     return grid->error;
 }
 
-/* Those that are newer than the disclosure itself. */
+/* From when it was handed out. */
 static struct json_object *records_since(const struct story *s, const char *app)
 {
-    struct audit_query query = {.newest = true, .app = app, .since_sec = s->first_sec, .limit = SINCE_MAX};
-    struct json_object *records = audit_try_query(s->bus, &query, VALUES_SAFE);
-    query.own = true;
-    return records ? records : audit_try_query(s->bus, &query, VALUES_SAFE);
+    struct audit_filter filter = {.app = app, .since_sec = s->first_sec, .has_since = true};
+    const struct audit_page page = {.is_newest = true, .limit = SINCE_MAX};
+    struct json_object *records = audit_query_try(s->bus, &filter, &page, VALUES_SAFE);
+    filter.is_own = true;
+    return records ? records : audit_query_try(s->bus, &filter, &page, VALUES_SAFE);
 }
 
 static int print_since(const struct story *s, const char *app)
@@ -244,13 +246,12 @@ static int print_since(const struct story *s, const char *app)
 
 static void print_not_found(const struct story *s)
 {
-    struct audit_query query = {.limit = 1};
-    _cleanup_json_ struct json_object *all = audit_try_query(s->bus, &query, VALUES_SAFE), *own = NULL;
+    static const struct audit_filter of_all, of_own = {.is_own = true};
+    static const struct audit_page first = {.limit = 1};
+    _cleanup_json_ struct json_object *all = audit_query_try(s->bus, &of_all, &first, VALUES_SAFE);
+    _cleanup_json_ struct json_object *own =
+        all ? NULL : audit_query_try(s->bus, &of_own, &first, VALUES_SAFE);
     char when[TEXT_TIME_SIZE];
-    if (!all) {
-        query.own = true;
-        own = audit_try_query(s->bus, &query, VALUES_SAFE);
-    }
     int64_t begins = values_number(values_item(all ? all : own, 0), "time");
     const char *of = all ? "" : " of your accounts";
     if (begins > 0)

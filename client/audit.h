@@ -10,6 +10,7 @@ int audit_list(const struct command *command, const struct arguments *arguments)
 /* Makes a verification secret and shows it once. */
 int audit_setup(const struct command *command, const struct arguments *arguments);
 int audit_matrix(const struct command *command, const struct arguments *arguments);
+int audit_report(const struct command *command, const struct arguments *arguments);
 /* CTL_FAILED when no record has the token. */
 int audit_token(const struct command *command, const struct arguments *arguments);
 /* CTL_FAILED when the trail is damaged. */

@@ -23,7 +23,8 @@ static const struct verb verbs[] = {
      {AUDIT_FILTER_TAKES, OPTION_LAST, OPTION_ALL, OPTION_FOLLOW, OPTION_LONG, OPTION_JSON}},
     {"app", "an APP", audit_app, {AUDIT_STORY_TAKES, OPTION_LAST, OPTION_ALL, OPTION_JSON}},
     {"export", NULL, audit_export, {AUDIT_FILTER_TAKES, OPTION_AFTER, OPTION_CURSOR_FILE, OPTION_FOLLOW}},
-    {"matrix", NULL, audit_matrix, {OPTION_OWN, OPTION_JSON}},
+    {"matrix", NULL, audit_matrix, {OPTION_SINCE, OPTION_OWN, OPTION_JSON}},
+    {"report", NULL, audit_report, {OPTION_HTML, OPTION_SINCE, OPTION_OWN}},
     {"setup", NULL, audit_setup, {OPTION_OUTPUT, OPTION_YES}},
     {"token", NULL, audit_token, {OPTION_JSON}},
     {"verify", NULL, audit_verify, {OPTION_SECRET, OPTION_HEAD, OPTION_JSON}},
@@ -38,6 +39,7 @@ static const struct option_spec options[] = {
     {OPTION_CURSOR_FILE, "cursor-file", "FILE", "export what came after the last time, and note it there"},
     {OPTION_FOLLOW, "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_LONG, "long", NULL, "print all of each record, a fact a line"},
+    {OPTION_HTML, "html", "FILE", "write the report there, as a page of its own"},
     {OPTION_JSON, "json", NULL, "print one JSON object a line"},
     {OPTION_SECRET, "secret", "FILE", "verify with the secret of `audit setup`; - is standard input"},
     {OPTION_HEAD, "head", "N:HASH", "verify that record N is still there, with this hash"},
@@ -101,9 +103,10 @@ const struct command command_audit = {
     .synopsis = "audit [FILTER...] [--last N | --all] [--follow] [--long | --json]\n"
                 "audit app APP [FILTER...] [--last N | --all] [--json]\n"
                 "audit export [FILTER...] [--after N] [--cursor-file FILE] [--follow]\n"
-                "audit matrix [--own] [--json]\n"
+                "audit matrix [--since WHEN] [--own] [--json]\n"
                 "audit who-has SCOPE [--own] [--json]\n"
                 "audit token [--json] <FILE\n"
+                "audit report --html FILE [--since WHEN] [--own]\n"
                 "audit verify [--secret FILE] [--head N:HASH] [--json]\n"
                 "audit setup [--output FILE] [--yes]",
     .summary = "Show the audit trail: who got what, and why",

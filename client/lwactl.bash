@@ -11,7 +11,7 @@ _lwactl()
         words="login accounts token check explain consent plan who revoke reload policy status audit rekey help --help --version"
     else
         case $previous in
-            --cursor-file | --output)
+            --cursor-file | --html | --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
             --account | --after | --app | --days | --event | --label | --last | --locale | --min-valid | --port | \
@@ -42,9 +42,9 @@ _lwactl()
             status) words="--json $common" ;;
             audit)
                 words="--app --user --account --scope --event --verdict --since --until --own $common"
-                words="$words --last --all --follow --long --json --after --cursor-file"
+                words="$words --last --all --follow --long --json --after --cursor-file --html"
                 words="$words --secret --head --output --yes"
-                ((COMP_CWORD == 2)) && words="app export matrix setup token verify who-has $words" ;;
+                ((COMP_CWORD == 2)) && words="app export matrix report setup token verify who-has $words" ;;
             rekey) words="--json $common" ;;
             help) words="login accounts token check explain consent plan who revoke reload policy status audit rekey" ;;
         esac

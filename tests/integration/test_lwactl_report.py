@@ -97,13 +97,13 @@ def test_matrix_own_is_asked_for(bus, broker):
 
 
 @pytest.mark.parametrize("allowed, more, words", [
-    ("allow", {"denied_at": ago(HOUR)}, "never"), ("deny", {"denied_at": ago(3 * HOUR)}, "refused 3 h ago"),
-    ("ask", {"denied_at": ago(3 * HOUR), "used_at": ago(5 * HOUR)}, "refused 3 h ago"),
-    ("deny", {"denied_at": ago(5 * HOUR), "used_at": ago(3 * HOUR)}, "3 h ago (deny)"),
-    ("allow", {"used_at": ago(3 * HOUR), "held_until": ago(60)}, "3 h ago"), ("ask", {}, "never (ask)"),
-    ("ask", {"held_until": ago(-10 * HOUR - 20)}, "held 10 h (ask)")])
+    ("allow", {"denied_at": HOUR}, "never"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
+    ("ask", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "refused 3 h ago"),
+    ("deny", {"denied_at": 5 * HOUR, "used_at": 3 * HOUR}, "3 h ago (deny)"),
+    ("allow", {"used_at": 3 * HOUR, "held_until": 60}, "3 h ago"), ("ask", {}, "never (ask)"),
+    ("ask", {"held_until": -10 * HOUR - 20}, "held 10 h (ask)")])
 def test_what_a_cell_says(bus, broker, allowed, more, words):
-    broker.replies["Matrix"] = rows(cell("user:musicd", "musicd", "profile", allowed, **more))
+    broker.replies["Matrix"] = rows(cell("user:musicd", "musicd", "profile", allowed, **{key: ago(seconds) for key, seconds in more.items()}))
     lines = run(bus, "audit", "matrix").stdout.decode().splitlines()
     assert lines[1] == f"user:musicd  {words}"
 
