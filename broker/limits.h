@@ -100,7 +100,10 @@
 #define LIMIT_REFRESHES_AHEAD 16    /* under way at once, of those that nobody waits for yet */
 #define LIMIT_REPEATS_FLUSH_SEC 60  /* how lazily repeats are written to the trail */
 #define LIMIT_DENIALS_REMEMBERED 64 /* refusals whose repetition is counted and not recorded anew */
-#define LIMIT_DENIALS_PER_UID 16    /* of them, of one user; beyond, so many that count the rest, and one */
+#define LIMIT_REJECTED_RECORDED 16  /* files of grants.d that are said to be malformed, of one reading */
+#define LIMIT_SINK_WAITING 1024     /* records that wait for a slow collector of logs ... */
+#define LIMIT_SINK_WAITING_BYTES 1048576 /* ... and what they are long together */
+#define LIMIT_DENIALS_PER_UID 16 /* of them, of one user; beyond, so many that count the rest, and one */
 
 /* --- consents ---------------------------------------------------------------------------------------- */
 #define LIMIT_CONSENTS_PER_ACCOUNT 1024 /* remembered answers: every one is a row of the store */
