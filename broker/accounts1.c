@@ -132,6 +132,7 @@ static struct audit_record *new_record(struct change *c, const struct account *a
         .account = account->id,
         .owner = &account->owner,
         .detail = detail,
+        .request = c->call->request,
     };
     return trail_new(c->call->broker, event, &facts);
 }
@@ -209,8 +210,7 @@ static int store_change(struct change *c, struct account *account)
                                     on_stored, c, &c->op);
     case CHANGE_RENAME:
         return store_change_account(store, account->row, c->label, false,
-                                    new_record(c, account, AUDIT_ACCOUNT_CHANGED, "label"), on_stored, c,
-                                    &c->op);
+                                    new_record(c, account, AUDIT_ACCOUNT_RENAMED, ""), on_stored, c, &c->op);
     case CHANGE_DEFAULT:
         break;
     }

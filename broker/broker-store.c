@@ -7,6 +7,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#include <sodium.h>
 #include <string.h>
 
 static const char *explain_store(int outcome)
@@ -49,6 +50,15 @@ static void explain_key(const struct broker *broker, const struct key_source *so
                   name);
 }
 
+static void record_key(struct broker *broker)
+{
+    unsigned char id[KEYS_ID_BYTES];
+    char detail[2 * KEYS_ID_BYTES + 1];
+    store_key_id(broker->store, id);
+    (void)sodium_bin2hex(detail, sizeof(detail), id, sizeof(id));
+    trail_write(broker, AUDIT_KEY_CREATED, &(struct trail_facts){.detail = detail});
+}
+
 void broker_store_tell_key_event(struct broker *broker)
 {
     switch (store_key_event(broker->store)) {
@@ -56,7 +66,7 @@ void broker_store_tell_key_event(struct broker *broker)
         break;
     case STORE_KEY_CREATED:
         log_info("made a master key, %s; back it up, apart from the database", broker->config->key_file);
-        trail_write(broker, AUDIT_KEY_CREATED, &(struct trail_facts){.detail = ""});
+        record_key(broker);
         break;
     case STORE_KEY_MOVED:
         log_info("the logins are sealed with the configured key now; take previous_key_file and "

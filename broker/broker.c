@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/broker.h"
+#include "autoconf.h"
 
 #include "broker/account.h"
 #include "broker/audit1.h"
@@ -12,6 +13,7 @@
 #include "broker/recheck.h"
 #include "broker/reload.h"
 #include "broker/server.h"
+#include "broker/sink.h"
 #include "broker/timer.h"
 #include "broker/token.h"
 #include "broker/trail.h"
@@ -19,6 +21,7 @@
 #include "util/log.h"
 
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 
 /* --- policy ------------------------------------------------------------------------------------------ */
@@ -38,10 +41,35 @@ static void on_polkit_changed(void *userdata)
 
 /* --- the trail --------------------------------------------------------------------------------------- */
 
-static void record_event(struct broker *broker, enum audit_event event, int64_t grant, const char *detail)
+static void record_interrupted(const struct grant *grant)
 {
-    const struct trail_facts facts = {.grant = grant, .detail = detail};
-    trail_write(broker, event, &facts);
+    const struct trail_facts facts = {
+        .account = grant->account->id,
+        .owner = &grant->owner,
+        .carried = &grant->carries,
+        .detail = "refresh",
+        .grant = grant->row,
+    };
+    trail_write(grant->broker, AUDIT_GRANT_INTERRUPTED, &facts);
+}
+
+/* A stop that could not be written, on a full disk, looks like a crash. */
+static void record_start(struct broker *broker)
+{
+    int64_t last;
+    char detail[48];
+    int r = store_find_crash(broker->store, &last);
+    if (r < 0)
+        log_warning("how the last run ended cannot be told: %s", strerror(-r));
+    if (r == 0 && last > 0) {
+        log_warning("the broker had ended without having been stopped; see `lwactl audit`");
+        (void)snprintf(detail, sizeof(detail), "after record %lld", (long long)last);
+        trail_write(broker, AUDIT_BROKER_CRASHED, &(struct trail_facts){.detail = detail});
+    }
+    trail_write(broker, AUDIT_BROKER_STARTED, &(struct trail_facts){.detail = PACKAGE_VERSION});
+    broker->is_recorded = true;
+    broker_store_tell_key_event(broker);
+    reload_record_first(broker);
 }
 
 /* --- the wall clock ---------------------------------------------------------------------------------- */
@@ -125,7 +153,7 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct broker *broker = handle->data;
     if (number == SIGHUP)
-        (void)reload_all(broker); /* what is wrong is logged */
+        (void)reload_all(broker, NULL); /* what is wrong is logged */
     else
         broker_stop(broker, EXIT_SUCCESS);
 }
@@ -211,9 +239,9 @@ static void resume(struct broker *broker)
     LIST_FOREACH (account, &broker->accounts, node)
         LIST_FOREACH (grant, &account->grants, node)
             if (grant->is_intent_open && !grant->is_dead)
-                record_event(broker, AUDIT_GRANT_INTERRUPTED, grant->row, "refresh");
+                record_interrupted(grant);
     LIST_FOREACH (grant, &broker->unproven, node)
-        if (proving_start(grant, NULL, NULL) < 0)
+        if (proving_start(grant, NULL, NULL, NULL) < 0)
             log_warning("grant %lld: no memory to prove it", (long long)grant->row);
 }
 
@@ -279,6 +307,7 @@ void broker_init(struct broker *broker, uv_loop_t *loop)
     memset(broker, 0, sizeof(*broker));
     broker->loop = loop;
     broker->started_usec = boottime_usec();
+    broker->run_id = randombytes_random();
     list_init(&broker->accounts);
     for (size_t i = 0; i < ARRAY_SIZE(broker->owned); i++)
         list_init(&broker->owned[i]);
@@ -306,7 +335,9 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
         r = broker_store_load(broker);
     if (r < 0)
         return r;
-    r = wallclock_new(loop, on_clock_set, broker, &broker->wallclock);
+    r = sink_new(loop, &broker->records, broker->config->audit_forward, &broker->sink);
+    if (r == 0)
+        r = wallclock_new(loop, on_clock_set, broker, &broker->wallclock);
     if (r < 0)
         return r;
     note_clock(broker);
@@ -322,8 +353,7 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
         r = reload_watch(broker);
     if (r < 0)
         return r;
-    record_event(broker, AUDIT_BROKER_STARTED, 0, "");
-    broker_store_tell_key_event(broker);
+    record_start(broker);
     resume(broker);
     consents_expire(broker);
     on_flush(broker);
@@ -344,8 +374,6 @@ int broker_run(struct broker *broker)
 /* What hangs from callers first, then what the store still writes, then what its callbacks pointed at. */
 void broker_free(struct broker *broker)
 {
-    if (broker->store && broker->is_finished)
-        record_event(broker, AUDIT_BROKER_STOPPED, 0, "");
     peers_free(broker);
     identd_link_free(broker->identd);
     accounts_free(broker);
@@ -354,7 +382,10 @@ void broker_free(struct broker *broker)
         denials_flush(broker);
     }
     denials_free(broker);
+    if (broker->is_recorded)
+        trail_write(broker, AUDIT_BROKER_STOPPED, &(struct trail_facts){.detail = ""});
     store_close(broker->store);
+    sink_free(broker->sink);
     tokens_free(broker);
     recheck_free(broker->recheck);
     polkit_free(broker->polkit);

@@ -30,6 +30,8 @@
 
 #define ACCOUNT_LISTS 64
 
+struct sink;
+
 struct broker_options {
     const char *config_path;
     const char *state_dir;
@@ -79,6 +81,8 @@ struct broker {
     uint64_t refusal_told_usec;       /* when the log last said that someone calls too often */
     struct quotas quotas;             /* what they, their apps and users cause */
     uint64_t last_login;
+    uint32_t run_id; /* of this run, at random */
+    uint64_t last_request;
     uint64_t next_interrupted_usec; /* see renewal.c */
     uint64_t n_refreshes;           /* since start: that succeeded */
     uint64_t n_waits;               /* GetToken calls that had to wait for one */
@@ -87,6 +91,9 @@ struct broker {
         unsigned n_running;
         uid_t own_uid;
     } identity;
+
+    struct sink *sink;
+    bool is_recorded; /* on the trail it has started */
 
     struct timer *consent_timer; /* until the next consent runs out */
     struct denials denials;

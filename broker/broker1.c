@@ -4,17 +4,45 @@
  * in checkscopes.c. */
 
 #include "autoconf.h"
+#include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/disclosure.h"
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/token.h"
+#include "broker/trail.h"
 
 #include <string.h>
 
 /* --- ReleaseTokens ----------------------------------------------------------------------------------- */
 
+/* Of each token once, so that no app can fill the trail: it can still have the same one again. */
+static void record_released(struct call *call)
+{
+    const struct identity *id = &call->peer->identity;
+    const struct hold *h;
+    LIST_FOREACH (h, &call->peer->holds, in_peer) {
+        const struct token *token = h->token;
+        struct disclosure *d = disclosure_find(token, id->app, id->uid);
+        if (!d || d->is_released)
+            continue;
+        d->is_released = true;
+        const struct trail_facts facts = {
+            .peer = call->peer,
+            .account = token->grant && token->grant->account ? token->grant->account->id : NULL,
+            .owner = token->grant ? &token->grant->owner : NULL,
+            .carried = &token->may_carry,
+            .request = call->request,
+            .grant = token->grant ? token->grant->row : 0,
+            .token = token,
+        };
+        trail_write(call->broker, AUDIT_TOKEN_RELEASED, &facts);
+    }
+}
+
 static void release(struct call *call)
 {
+    record_released(call);
     token_release_all(call->peer);
     call->peer->wants_accounts_changed = false;
     call_done(call);

@@ -24,6 +24,8 @@ int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, str
     }
     call->broker = broker;
     call->peer = peer;
+    (void)snprintf(call->request, sizeof(call->request), "%08x-%llx", broker->run_id,
+                   (unsigned long long)++broker->last_request);
     call->message = dbus_message_ref(message);
     list_append(&peer->calls, &call->node);
     *ret = call;

@@ -10,6 +10,8 @@
 #include "dbus/writer.h"
 #include "util/list.h"
 
+#define CALL_REQUEST_SIZE 26 /* 8 hex digits of this run of the broker, "-", a number in hex */
+
 struct broker;
 struct peer;
 
@@ -19,6 +21,7 @@ struct call {
     struct peer *peer;
     DBusMessage *message;
     struct charge charge;
+    char request[CALL_REQUEST_SIZE]; /* names it on the trail, as no other call of any run of the broker */
     void (*next)(struct call *call); /* while it waits for the caller's identity */
     bool is_closed_to_sandboxes;
     struct gate *gate; /* while polkit is asked whether it is open to this sandbox */

@@ -11,7 +11,8 @@
 
 struct consent_prompt {
     struct peer *peer;
-    char app[IDENTITY_APP_SIZE]; /* as it was shown: an app can be renamed when the table is read again */
+    char app[IDENTITY_APP_SIZE];     /* as it was shown: an app can be renamed when the table is read again */
+    char request[CALL_REQUEST_SIZE]; /* which may be over before the answer is remembered */
     struct authorize_question question;
     struct consent_prompt_answer answer;
     struct polkit_check *check;
@@ -49,6 +50,7 @@ static void record_refusal(const struct consent_prompt *p)
         .verdict = "deny",
         .decided_by = "prompt",
         .detail = p->answer.result == POLKIT_DISMISSED ? "dismissed" : "failed",
+        .request = p->request,
     };
     trail_write(p->peer->broker, AUDIT_CONSENT_REFUSED, &facts);
 }
@@ -87,6 +89,7 @@ static void remember(struct consent_prompt *p)
         .how = CONSENT_BY_PROMPT,
         .by_uid = account->owner.uid,
         .by_name = account->owner.name,
+        .request = p->request,
     };
     p->answer.r = consent_change(account, &change, on_remembered, p, &p->op);
     if (p->answer.r < 0)
@@ -126,11 +129,12 @@ int consent_prompt_sentence(struct broker *broker, const struct identity *identi
     return consent_sentence_make(broker->catalogue, &sentence, ret);
 }
 
-int consent_prompt_new(struct peer *peer, const struct account *account,
+int consent_prompt_new(struct call *call, const struct account *account,
                        const struct authorize_question *question, consent_prompt_callback callback,
                        void *userdata, struct consent_prompt **ret)
 {
     _cleanup_free_ char *sentence = NULL;
+    struct peer *peer = call->peer;
     int r = consent_prompt_sentence(peer->broker, &peer->identity, account, question->scopes, &sentence);
     if (r != 0)
         return r;
@@ -138,6 +142,7 @@ int consent_prompt_new(struct peer *peer, const struct account *account,
     if (!p)
         return -ENOMEM;
     p->peer = peer;
+    memcpy(p->request, call->request, sizeof(p->request));
     memcpy(p->app, peer->identity.app, sizeof(p->app));
     p->question = *question;
     p->answer.account = account->row;

@@ -16,6 +16,7 @@
 #include "broker/identity.h"
 
 struct account;
+struct call;
 struct consent_prompt;
 
 struct consent_prompt_answer {
@@ -37,7 +38,7 @@ typedef void (*consent_prompt_callback)(const struct consent_prompt_answer *answ
 /* `question` is about all that the token would carry, some of it to be asked for.
  * CONSENT_SENTENCE_E_TOO_LONG: it is more than can be asked. The callback never runs from within this call,
  * and the prompt is gone when it begins. */
-int consent_prompt_new(struct peer *peer, const struct account *account,
+int consent_prompt_new(struct call *call, const struct account *account,
                        const struct authorize_question *question, consent_prompt_callback callback,
                        void *userdata, struct consent_prompt **ret) _must_check_;
 void consent_prompt_drop(struct consent_prompt *p);

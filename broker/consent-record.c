@@ -42,6 +42,7 @@ struct audit_record *consent_record_change(const struct account *account, const 
                                                          .verdict = verdicts[change->answer],
                                                          .decided_by = consent_how_name(change->how),
                                                          .detail = detail,
+                                                         .request = change->request,
                                                      });
     if (record) {
         record->uid = change->by_uid;

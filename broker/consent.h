@@ -95,6 +95,7 @@ struct consent_change {
     enum consent_how how;
     uid_t by_uid; /* who answered */
     const char *by_name;
+    const char *request; /* of the call that it came of */
 };
 
 enum {

@@ -81,14 +81,15 @@ static unsigned count_recent(const struct broker *broker, uid_t uid)
 }
 
 /* The refusal itself stands whether or not it can be recorded. */
-static void record(struct peer *peer, const struct kind *kind, const char *decided_by, const char *detail,
+static void record(struct call *call, const struct kind *kind, const char *decided_by, const char *detail,
                    const struct chain *chain)
 {
     const struct authorize_question *q = &kind->question;
     char text[CHAIN_SIZE] = "";
     if (chain && !detail)
         chain_print(chain, text);
-    struct broker *broker = peer->broker;
+    struct broker *broker = call->broker;
+    struct peer *peer = call->peer;
     struct denial *d = take_place(broker);
     d->uid = peer->identity.uid;
     (void)snprintf(d->app, sizeof(d->app), "%s", kind->app);
@@ -105,6 +106,7 @@ static void record(struct peer *peer, const struct kind *kind, const char *decid
         .decided_by = decided_by,
         .detail = detail,
         .chain = text,
+        .request = call->request,
     };
     struct audit_record *denied = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
     if (denied)
@@ -127,9 +129,10 @@ static const char *choose_kind(const struct peer *peer, struct kind *kind)
     return "many-apps";
 }
 
-bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+bool denials_add(struct call *call, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by, const struct chain *chain)
 {
+    struct peer *peer = call->peer;
     struct kind kind = {*question, peer->identity.app, error};
     struct denial *d = find_recent(peer, &kind);
     const char *detail = NULL;
@@ -140,7 +143,7 @@ bool denials_add(struct peer *peer, const struct authorize_question *question, e
     if (d)
         d->repeats++;
     else
-        record(peer, &kind, decided_by, detail, chain);
+        record(call, &kind, decided_by, detail, chain);
     return !d;
 }
 

@@ -14,7 +14,7 @@
 #include "dbus/errors.h"
 
 struct broker;
-struct peer;
+struct call;
 
 struct denial {
     uid_t uid;
@@ -35,7 +35,7 @@ struct denials {
 
 /* `chain`: what led to it; NULL for nothing that is not said already. True when this refusal is a new one,
  * and not the repetition of one that is remembered. */
-bool denials_add(struct peer *peer, const struct authorize_question *question, enum bus_error error,
+bool denials_add(struct call *call, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by, const struct chain *chain);
 /* Writes the counts that have changed. */
 void denials_flush(struct broker *broker);

@@ -23,6 +23,7 @@ struct disclosure {
     bool is_durable;
     bool uses_once;    /* its record is still to use up a consent, for one call: no other waits for it */
     bool is_over;      /* revoked; kept for as long as the token is good, to say what is still out there */
+    bool is_released;  /* ReleaseTokens is on the trail: once, so that nobody can fill it with that */
     bool is_told;      /* who held it for the app was told so */
     struct list waits; /* until it is durable */
     int64_t sequence;  /* of its record */

@@ -30,7 +30,7 @@ static void refuse_unknown(struct call *call)
 {
     struct authorize_question nothing;
     authorize_question_init(&nothing);
-    (void)denials_add(call->peer, &nothing, BUS_E_ACCESS_DENIED, "identity", NULL);
+    (void)denials_add(call, &nothing, BUS_E_ACCESS_DENIED, "identity", NULL);
     if (call->peer->identity.label == SNAP_LABEL_UNUSABLE)
         call_fail(call, BUS_E_ACCESS_DENIED,
                   "The caller's AppArmor label is a snap's, but not that of one app whose confinement is "

@@ -42,7 +42,7 @@ void get_token_fail_scopes(struct get_token *g, enum bus_error error, const char
         .scopes = scope_set_is_empty(scopes) ? g->question.scopes : scopes,
         .polkit = word_of_refusal(error, decided_by),
     };
-    bool is_new = denials_add(g->peer, &g->question, error, decided_by, &chain);
+    bool is_new = denials_add(g->call, &g->question, error, decided_by, &chain);
     if (is_new && (error == BUS_E_LOGIN_REQUIRED || error == BUS_E_NARROWER_LOGIN_REQUIRED))
         tell_owner(g);
     _cleanup_free_ char *names = catalogue_join(catalogue, catalogue_reduce(catalogue, scopes));

@@ -118,7 +118,7 @@ static void ask_owner(struct get_token *g)
         get_token_fail_answer(g, &g->answer);
         return;
     }
-    int r = consent_prompt_new(g->peer, g->account, &g->whole, on_consent, g, &g->prompt);
+    int r = consent_prompt_new(g->call, g->account, &g->whole, on_consent, g, &g->prompt);
     if (r == CONSENT_SENTENCE_E_TOO_LONG)
         get_token_fail_answer(g, &g->answer);
     else if (r < 0)

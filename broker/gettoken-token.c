@@ -108,6 +108,7 @@ static void disclose(struct get_token *g)
         .verdict = "allow",
         .decided_by = g->decided_by,
         .chain = chain,
+        .request = g->call->request,
         .grant = g->grant->row,
         .token = token,
     };
@@ -174,7 +175,7 @@ void get_token_ensure_token(struct get_token *g)
         min_valid = g->min_valid_sec * USEC_PER_SEC;
 
     enum renewal_result result;
-    int r = renewal_ensure(g->grant, min_valid, on_renewed, g, &result, &g->renewal_wait);
+    int r = renewal_ensure(g->grant, min_valid, g->call->request, on_renewed, g, &result, &g->renewal_wait);
     if (r < 0)
         authorize_fail(g->call, r);
     else if (r == RENEWAL_ANSWERED && result == RENEWAL_OK)

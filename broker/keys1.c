@@ -59,7 +59,7 @@ static void on_rekeyed(struct store_reply *stored, void *userdata)
 static void rekey(struct rekey *k)
 {
     struct broker *broker = k->call->broker;
-    const struct trail_facts facts = {.peer = k->call->peer};
+    const struct trail_facts facts = {.peer = k->call->peer, .request = k->call->request};
     struct audit_record *record = trail_new(broker, AUDIT_KEY_ROTATED, &facts);
     int r = record ? store_rekey(broker->store, record, on_rekeyed, k, &k->op) : -ENOMEM;
     if (r == -EOPNOTSUPP)

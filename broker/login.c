@@ -56,10 +56,11 @@ void login_free(struct login *login)
     free(login);
 }
 
-int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
+int login_new(struct call *call, const struct login_flow *flow, struct login **ret,
               struct refusal *ret_refusal)
 {
-    struct broker *broker = peer->broker;
+    struct broker *broker = call->broker;
+    struct peer *peer = call->peer;
     struct login *login = calloc(1, sizeof(*login));
     if (!login)
         return -ENOMEM;
@@ -71,6 +72,7 @@ int login_new(struct peer *peer, const struct login_flow *flow, struct login **r
     }
     login->broker = broker;
     login->peer = peer;
+    trail_origin_set(&login->origin, call);
     login->flow = flow;
     login->number = ++broker->last_login;
     (void)snprintf(login->path, sizeof(login->path), "%s%llu", LWA_LOGIN_PATH_PREFIX,
@@ -102,7 +104,7 @@ struct login *login_find(struct peer *peer, const char *path)
 static void record_failure(struct login *login, enum login_reason reason)
 {
     const struct trail_facts facts = {
-        .peer = login->peer,
+        .origin = &login->origin,
         .account = login->target,
         .owner = &login->owner,
         .asked = &login->scopes,
@@ -359,7 +361,7 @@ static int prove(struct login *login, const struct store_reply *reply)
     int r = keep_grant(login, reply, &grant);
     if (r < 0)
         return r;
-    r = proving_start(grant, on_proven, login);
+    r = proving_start(grant, &login->origin, on_proven, login);
     if (r < 0) {
         grant_remove(grant, NULL);
         return r;

@@ -12,6 +12,7 @@
 #include "broker/login-reason.h"
 #include "broker/lwa.h"
 #include "broker/owner.h"
+#include "broker/trail.h"
 #include "dbus/names.h"
 #include "policy/scope.h"
 #include "util/list.h"
@@ -59,6 +60,7 @@ struct login {
     struct broker *broker;
     struct peer *peer; /* NULL when the creator left while the refresh token was being stored */
     struct charge charge;
+    struct trail_origin origin; /* the call of Begin */
     const struct login_flow *flow;
     uint64_t number;
     char path[64];
@@ -98,9 +100,9 @@ struct login {
     } code;
 };
 
-/* A new request of this peer, in state `starting`; its flow has not begun. -EUSERS with *ret_refusal beyond
- * the limits; or -ENOMEM. */
-int login_new(struct peer *peer, const struct login_flow *flow, struct login **ret,
+/* A new request of who makes this call, in state `starting`; its flow has not begun. -EUSERS with
+ * *ret_refusal beyond the limits; or -ENOMEM. */
+int login_new(struct call *call, const struct login_flow *flow, struct login **ret,
               struct refusal *ret_refusal) _must_check_;
 /* Without a word: for one that nobody was told of yet. */
 void login_free(struct login *login);

@@ -44,6 +44,7 @@ static void record_begun(struct begin *b)
         .owner = &b->owner,
         .asked = &b->scopes,
         .detail = b->flow->name,
+        .request = b->call->request,
     };
     trail_write(b->call->broker, AUDIT_LOGIN_BEGUN, &facts);
 }
@@ -53,7 +54,7 @@ static void start_login(struct begin *b)
     struct call *call = b->call;
     struct login *login;
     struct refusal refusal;
-    int r = login_new(call->peer, b->flow, &login, &refusal);
+    int r = login_new(call, b->flow, &login, &refusal);
     if (r < 0) {
         call_fail_errno(call, r, &refusal);
         return;

@@ -188,6 +188,7 @@ static void change(struct call *call)
         .how = CONSENT_BY_COMMAND,
         .by_uid = call->peer->identity.uid,
         .by_name = call->peer->identity.user,
+        .request = call->request,
     };
     int r = consent_change(account, &change, on_changed, s, &s->op);
     if (r < 0)

@@ -54,7 +54,7 @@ static void on_settled(void *userdata)
     struct reload *l = userdata;
     l->settle = NULL;
     struct broker *broker = l->call->broker;
-    (void)reload_all(broker); /* what is wrong is in the answer */
+    (void)reload_all(broker, l->call); /* what is wrong is in the answer */
     broker->polkit_epoch++;
     broker_policy_changed(broker); /* polkit's rules may have changed even if a file was refused */
     struct writer w;

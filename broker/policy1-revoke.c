@@ -97,6 +97,7 @@ static int deny(struct revoke *v, struct account *account)
         .how = CONSENT_BY_COMMAND,
         .by_uid = by->uid,
         .by_name = by->user,
+        .request = v->call->request,
     };
     struct denying *d = calloc(1, sizeof(*d));
     if (!d)

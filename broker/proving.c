@@ -18,6 +18,7 @@
 
 struct proving {
     struct grant *grant;
+    struct trail_origin origin;
     proving_callback callback; /* NULL: nobody waits */
     void *userdata;
     struct renewal_wait *renewal_wait;
@@ -60,6 +61,7 @@ static struct audit_record *new_record(struct proving *p, enum audit_event event
                                        const char *detail)
 {
     const struct trail_facts facts = {
+        .origin = &p->origin,
         .account = account,
         .owner = &p->grant->owner,
         .carried = &p->grant->carries,
@@ -342,19 +344,22 @@ static void on_renewed(enum renewal_result result, void *userdata)
 static void prove(struct proving *p)
 {
     enum renewal_result result;
-    int r = renewal_ensure(p->grant, 0, on_renewed, p, &result, &p->renewal_wait);
+    int r = renewal_ensure(p->grant, 0, p->origin.request, on_renewed, p, &result, &p->renewal_wait);
     if (r == RENEWAL_ANSWERED)
         on_result(p, result);
     else if (r < 0)
         retry_at(p, 0);
 }
 
-int proving_start(struct grant *grant, proving_callback callback, void *userdata)
+int proving_start(struct grant *grant, const struct trail_origin *origin, proving_callback callback,
+                  void *userdata)
 {
     struct proving *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->grant = grant;
+    if (origin)
+        p->origin = *origin;
     p->callback = callback;
     p->userdata = userdata;
     grant->proving = p;

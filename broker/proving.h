@@ -17,13 +17,16 @@
 struct charge;
 struct grant;
 struct proving;
+struct trail_origin;
 
 /* LOGIN_R_LINKED: the grant is in its account. The grant is still there during the callback; after a failure
  * it is removed when the callback returns. */
 typedef void (*proving_callback)(struct grant *grant, enum login_reason reason, void *userdata);
 
-/* Begins; callback may be NULL (nobody waits: then a refusal of the client id is no end either). */
-int proving_start(struct grant *grant, proving_callback callback, void *userdata);
+/* Begins. `origin` (may be NULL) is whose call it is of; callback may be NULL (nobody waits: then a refusal
+ * of the client id is no end either). */
+int proving_start(struct grant *grant, const struct trail_origin *origin, proving_callback callback,
+                  void *userdata);
 /* Nobody waits any more. What the login was charged is held until it ends: while the provider cannot be asked
  * that may be long, and whoever begins logins and leaves them would pile them up (I9). */
 void proving_detach(struct proving *p, struct charge *charge);

@@ -21,9 +21,32 @@ static struct audit_record *new_record(struct grant *grant, enum audit_event eve
         .owner = &grant->owner,
         .carried = &grant->carries,
         .detail = detail,
+        .request = grant->renewal.for_request,
         .grant = grant->row,
     };
     return trail_new(grant->broker, event, &facts);
+}
+
+/* The new token, which nobody has yet. */
+static struct audit_record *new_refreshed_record(struct grant *grant)
+{
+    const struct renewal *r = &grant->renewal;
+    struct audit_record *record = new_record(grant, AUDIT_TOKEN_REFRESHED, "");
+    if (!record)
+        return NULL;
+    int64_t age = (int64_t)((boottime_usec() - r->sent_usec) / USEC_PER_SEC);
+    record->expires_sec = wall_sec() - age + r->tokens.expires_in_sec;
+    record->has_fingerprint = true;
+    store_fingerprint(grant->broker->store, secret_bytes(r->tokens.access), secret_size(r->tokens.access),
+                      record->fingerprint);
+    return record;
+}
+
+/* What it was made for has its answer; what comes next is for another call, or for none. */
+static void end_request(struct grant *grant, enum renewal_result result)
+{
+    grant->renewal.for_request[0] = '\0';
+    renewal_answer_waits(grant, result);
 }
 
 static uint64_t in_a_while(enum schedule_kind kind, unsigned n)
@@ -75,7 +98,7 @@ static void fail_token(struct grant *grant, int error)
     r->error = LWA_E_TRANSIENT;
     renewal_wait_until(grant, TROUBLE_RESOURCES, RENEWAL_UNAVAILABLE,
                        in_a_while(trouble_schedule(TROUBLE_RESOURCES), r->failures++));
-    renewal_answer_waits(grant, RENEWAL_UNAVAILABLE);
+    end_request(grant, RENEWAL_UNAVAILABLE);
 }
 
 static void succeed(struct grant *grant)
@@ -109,7 +132,7 @@ static void succeed(struct grant *grant)
     renewal_set_timer(grant, renew_at(grant, token->expires_usec));
     r->asked_valid_usec /= 2; /* who goes on asking for so much renews it */
     log_debug("grant %lld: renewed for %u s", (long long)grant->row, lifetime);
-    renewal_answer_waits(grant, RENEWAL_OK);
+    end_request(grant, RENEWAL_OK);
 }
 
 /* --- the store's answer ------------------------------------------------------------------------------ */
@@ -125,7 +148,7 @@ static void lose_tokens(struct grant *grant, const char *why)
     grant->is_intent_open = true;
     log_error("grant %lld: the renewed login is lost: %s", (long long)grant->row, why);
     renewal_wait_until(grant, TROUBLE_STORE, RENEWAL_STORE, r->floor_usec);
-    renewal_answer_waits(grant, RENEWAL_STORE);
+    end_request(grant, RENEWAL_STORE);
 }
 
 /* Not durable: the access token is not used (I4). But a provider that rotates may have ended the refresh
@@ -170,9 +193,8 @@ void refresh_store(struct grant *grant)
     r->timer = NULL;
     renewal_set_state(grant, RENEWAL_RUNNING, r->trouble);
     enum store_token_which which = r->uses_previous ? STORE_TOKEN_PREVIOUS : STORE_TOKEN_CURRENT;
-    int e =
-        store_refresh_finish(grant->broker->store, grant->row, grant->generation, which, r->tokens.refresh,
-                             new_record(grant, AUDIT_TOKEN_REFRESHED, ""), on_finished, grant, &r->op);
+    int e = store_refresh_finish(grant->broker->store, grant->row, grant->generation, which,
+                                 r->tokens.refresh, new_refreshed_record(grant), on_finished, grant, &r->op);
     if (e < 0)
         keep_unstored(grant, &(struct store_reply){.r = e, .token = r->tokens.refresh});
     else
@@ -189,7 +211,7 @@ static void fail_store(struct grant *grant, int error)
         log_error("grant %lld: no renewal, the store cannot write: %s", (long long)grant->row,
                   error < 0 ? strerror(-error) : "the login is not there");
     renewal_wait_until(grant, TROUBLE_STORE, RENEWAL_STORE, in_a_while(SCHEDULE_STORE, r->failures++));
-    renewal_answer_waits(grant, RENEWAL_STORE);
+    end_request(grant, RENEWAL_STORE);
 }
 
 /* --- the end of the login ---------------------------------------------------------------------------- */
@@ -215,7 +237,7 @@ static void die(struct grant *grant)
         notify_attention(grant->broker, &grant->owner, grant->account->id, "dead");
         notify_accounts_changed(grant->broker, &grant->owner);
     }
-    renewal_answer_waits(grant, RENEWAL_DEAD);
+    end_request(grant, RENEWAL_DEAD);
 }
 
 static void on_death_stored(struct store_reply *reply, void *userdata)
@@ -319,7 +341,7 @@ static void fail(struct grant *grant, const struct lwa_answer *answer)
                            lwa_outcome_name(answer->outcome), record, NULL, NULL, NULL) < 0 ||
         is_new)
         log_failure(grant, answer);
-    renewal_answer_waits(grant, failed_as);
+    end_request(grant, failed_as);
 }
 
 /* --- the refresh ------------------------------------------------------------------------------------- */

@@ -3,12 +3,15 @@
 
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/policy-watch.h"
+#include "broker/sink.h"
 #include "broker/token.h"
 #include "broker/trail.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/utf8.h"
 
 #include <string.h>
 
@@ -227,41 +230,68 @@ static void tell(struct broker *broker)
     await_expiry(broker);
 }
 
-static void record(struct broker *broker, const char *why)
+static void record(struct broker *broker, const struct call *call, enum audit_event event, const char *detail)
+{
+    const struct trail_facts facts = {
+        .peer = call ? call->peer : NULL, .request = call ? call->request : NULL, .detail = detail};
+    trail_write(broker, event, &facts);
+}
+
+/* Which file and line, and not what is wrong there: that may quote the file. */
+static void record_problem(struct broker *broker, const struct call *call, const char *file, unsigned line)
+{
+    char detail[256];
+    (void)snprintf(detail, sizeof(detail) - 16, "%s", file);
+    utf8_scrub(detail);
+    if (line > 0)
+        (void)snprintf(detail + strlen(detail), 16, ":%u", line);
+    record(broker, call, AUDIT_POLICY_REJECTED, detail);
+}
+
+static void record_table(struct broker *broker, const struct call *call, const char *why)
 {
     char detail[64];
     size_t n = table_count_problems(broker->table);
+    for (size_t i = 0; i < n && i < LIMIT_REJECTED_RECORDED; i++) {
+        const struct table_problem *p = table_get_problem(broker->table, i);
+        record_problem(broker, call, p->file, p->problem.line);
+    }
     if (n == 0)
         (void)snprintf(detail, sizeof(detail), "%s", why);
     else
         (void)snprintf(detail, sizeof(detail), "%s; %zu problem%s", why, n, n == 1 ? "" : "s");
-    trail_write(broker, AUDIT_POLICY_LOADED, &(struct trail_facts){.detail = detail});
+    record(broker, call, AUDIT_POLICY_LOADED, detail);
 }
 
-static void tell_table(struct broker *broker, const char *why)
+void reload_record_first(struct broker *broker)
+{
+    record_table(broker, NULL, "start");
+}
+
+static void tell_table(struct broker *broker, const struct call *call, const char *why)
 {
     tell(broker);
     log_table_problems(broker->table);
-    record(broker, why);
+    record_table(broker, call, why);
     log_info("the table has %zu sections for %zu apps", table_count_sections(broker->table),
              table_count_apps(broker->table));
 }
 
 /* What was touched only, or read already, is no change. */
-static int reread_table(struct broker *broker, const char *why)
+static int reread_table(struct broker *broker, const struct call *call, const char *why)
 {
     struct policy_digest before = broker->table_digest;
     int r = try_table(broker);
     if (r < 0)
         log_error("grants.d was not read: %s; the table before stays in force", strerror(-r));
     else if (memcmp(&before, &broker->table_digest, sizeof(before)) != 0)
-        tell_table(broker, why);
+        tell_table(broker, call, why);
     return r;
 }
 
 static int on_files_changed(void *userdata)
 {
-    return reread_table(userdata, "changed");
+    return reread_table(userdata, NULL, "changed");
 }
 
 static void on_expired(void *userdata)
@@ -269,7 +299,7 @@ static void on_expired(void *userdata)
     struct broker *broker = userdata;
     log_info("a section of grants.d has run out");
     tell(broker);
-    record(broker, "expired");
+    record(broker, NULL, AUDIT_POLICY_LOADED, "expired");
 }
 
 int reload_watch(struct broker *broker)
@@ -290,22 +320,23 @@ void reload_clock_was_set(struct broker *broker)
     tell(broker);
 }
 
-static void tell_all(struct broker *broker)
+static void tell_all(struct broker *broker, const struct call *call)
 {
+    sink_set_forward(broker->sink, broker->config->audit_forward);
     if (reload_apply(broker) < 0)
         log_warning("no memory to check polkit's actions");
     renewals_reconfigured(broker);
-    tell_table(broker, "reload");
+    tell_table(broker, call, "reload");
     log_info("configuration re-read");
 }
 
-int reload_all(struct broker *broker)
+int reload_all(struct broker *broker, const struct call *call)
 {
     _cleanup_(config_problem_clear) struct config_problem problem = {.file = NULL};
     int r = try_all(broker, &problem);
     config_problem_clear(&broker->config_problem);
     if (r == 0) {
-        tell_all(broker);
+        tell_all(broker, call);
         return 0;
     }
     if (r > 0)
@@ -313,8 +344,9 @@ int reload_all(struct broker *broker)
     else
         log_error("the configuration cannot be read: %s", strerror(-r));
     log_error("the configuration was not re-read; the one before stays in force");
+    record_problem(broker, call, problem.file ? problem.file : "unreadable", problem.problem.line);
     broker->config_problem = problem;
     problem = (struct config_problem){.file = NULL};
-    int error = reread_table(broker, "reload");
+    int error = reread_table(broker, call, "reload");
     return error < 0 ? error : r;
 }

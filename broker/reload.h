@@ -10,9 +10,12 @@
 #include "broker/policy-files.h"
 
 struct broker;
+struct call;
 
 /* At the start, into a broker that has nothing yet. What is wrong is logged. */
 int reload_first(struct broker *broker) _must_check_;
+/* The same on the trail, once there is one. */
+void reload_record_first(struct broker *broker);
 /* What the configuration decides in parts that exist by now: limits, the actions that polkit must know. */
 int reload_apply(struct broker *broker) _must_check_;
 /* Notices from now on when files of grants.d change and when a section runs out. */
@@ -20,8 +23,9 @@ int reload_watch(struct broker *broker) _must_check_;
 struct http_options reload_http_options(const struct config *config);
 
 /* All files. When broker.conf or the catalogue is not as it must be the ones before stay in force, grants.d
- * is read all the same: CONFIG_E_MALFORMED, or a negative errno where nothing could be read. */
-int reload_all(struct broker *broker);
+ * is read all the same: CONFIG_E_MALFORMED, or a negative errno where nothing could be read. `call` is what
+ * it is on the trail for, NULL for none. */
+int reload_all(struct broker *broker, const struct call *call);
 /* The wall clock was set: sections may have run out, or not yet. */
 void reload_clock_was_set(struct broker *broker);
 

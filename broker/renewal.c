@@ -273,7 +273,8 @@ static int start_or_queue(struct grant *grant)
     return r->timer ? 0 : -ENOMEM;
 }
 
-static int join(struct grant *grant, renewal_callback callback, void *userdata, struct renewal_wait **ret)
+static int join(struct grant *grant, const char *request, renewal_callback callback, void *userdata,
+                struct renewal_wait **ret)
 {
     struct renewal *r = &grant->renewal;
     _cleanup_free_ struct renewal_wait *wait = calloc(1, sizeof(*wait));
@@ -284,9 +285,12 @@ static int join(struct grant *grant, renewal_callback callback, void *userdata, 
         if (r->state != RENEWAL_RUNNING)
             return -ENOMEM;
     } else if (r->state != RENEWAL_RUNNING && !r->is_queued) {
+        (void)snprintf(r->for_request, sizeof(r->for_request), "%s", request);
         int e = start_or_queue(grant);
-        if (e < 0)
+        if (e < 0) {
+            r->for_request[0] = '\0';
             return e;
+        }
     }
     wait->callback = callback;
     wait->userdata = userdata;
@@ -330,8 +334,18 @@ static bool is_forgotten(const struct grant *grant, uint64_t now)
     return grant->token->expires_usec - now < renewal_margin_usec(grant);
 }
 
-int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callback callback, void *userdata,
-                   enum renewal_result *ret_result, struct renewal_wait **ret)
+static void renew_behind(struct grant *grant, const char *request)
+{
+    (void)snprintf(grant->renewal.for_request, sizeof(grant->renewal.for_request), "%s", request);
+    if (refresh_start(grant, STORE_TOKEN_CURRENT) >= 0)
+        return;
+    grant->renewal.for_request[0] = '\0';
+    log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
+}
+
+int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, const char *request,
+                   renewal_callback callback, void *userdata, enum renewal_result *ret_result,
+                   struct renewal_wait **ret)
 {
     struct renewal *r = &grant->renewal;
     uint64_t now = boottime_usec();
@@ -343,21 +357,20 @@ int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callbac
     if (token && token->expires_usec >= now + min_valid_usec && token->expires_usec > now &&
         !grant->is_dead) {
         /* Inside the margin: serve it, and renew behind it. */
-        if (is_forgotten(grant, now) && !is_decided_or_held_back(grant, now, ret_result) &&
-            refresh_start(grant, STORE_TOKEN_CURRENT) < 0)
-            log_warning("grant %lld: a renewal could not be begun", (long long)grant->row);
+        if (is_forgotten(grant, now) && !is_decided_or_held_back(grant, now, ret_result))
+            renew_behind(grant, request);
         *ret_result = RENEWAL_OK;
         return RENEWAL_ANSWERED;
     }
     if (is_decided_or_held_back(grant, now, ret_result))
         return RENEWAL_ANSWERED;
-    int e = join(grant, callback, userdata, ret);
+    int e = join(grant, request, callback, userdata, ret);
     if (e == 0 && grant->account)
         grant->broker->n_waits++;
     return e;
 }
 
-int renewal_force(struct grant *grant, renewal_callback callback, void *userdata,
+int renewal_force(struct grant *grant, const char *request, renewal_callback callback, void *userdata,
                   enum renewal_result *ret_result, struct renewal_wait **ret)
 {
     struct renewal *r = &grant->renewal;
@@ -365,7 +378,7 @@ int renewal_force(struct grant *grant, renewal_callback callback, void *userdata
     if (is_decided_or_held_back(grant, now, ret_result))
         return RENEWAL_ANSWERED;
     r->asked_usec = now;
-    return join(grant, callback, userdata, ret);
+    return join(grant, request, callback, userdata, ret);
 }
 
 bool renewal_would_refresh(const struct grant *grant)

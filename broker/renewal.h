@@ -31,6 +31,7 @@
 
 #include "broker/bucket.h"
 #include "broker/bus.h"
+#include "broker/call.h"
 #include "broker/lwa.h"
 #include "broker/trouble.h"
 #include "util/list.h"
@@ -76,11 +77,12 @@ struct renewal {
     enum renewal_result failed_as; /* while waiting: what is answered until the next try */
     uint64_t sent_usec;
     uint64_t next_try_usec;
-    uint64_t floor_usec;     /* no try before, whatever happens */
-    uint64_t refreshed_usec; /* the last success; 0: none since the start */
-    uint64_t provider_epoch; /* see provider.h */
-    uint64_t refreshes;      /* since start */
-    struct bucket reports;   /* how often apps may have it renewed by ReportRejected */
+    uint64_t floor_usec;                 /* no try before, whatever happens */
+    uint64_t refreshed_usec;             /* the last success; 0: none since the start */
+    uint64_t provider_epoch;             /* see provider.h */
+    uint64_t refreshes;                  /* since start */
+    char for_request[CALL_REQUEST_SIZE]; /* of the call that the refresh is made for; "" for none */
+    struct bucket reports;               /* how often apps may have it renewed by ReportRejected */
 };
 
 void renewal_init(struct renewal *r);
@@ -93,11 +95,13 @@ enum { RENEWAL_ANSWERED = 1 };
 
 /* Sees to it that the grant has a token that is valid for min_valid_usec more. RENEWAL_ANSWERED with
  * *ret_result and no slot when that is decided now (a token inside the margin is served, and renewed behind
- * it); 0 when the callback will run; or a negative errno. */
-int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, renewal_callback callback, void *userdata,
-                   enum renewal_result *ret_result, struct renewal_wait **ret) _must_check_;
+ * it); 0 when the callback will run; or a negative errno. A refresh that begins for it is on the trail as of
+ * the call `request`, "" for none. */
+int renewal_ensure(struct grant *grant, uint64_t min_valid_usec, const char *request,
+                   renewal_callback callback, void *userdata, enum renewal_result *ret_result,
+                   struct renewal_wait **ret) _must_check_;
 /* The API refused the current token: renews it, whatever its age. As renewal_ensure(). */
-int renewal_force(struct grant *grant, renewal_callback callback, void *userdata,
+int renewal_force(struct grant *grant, const char *request, renewal_callback callback, void *userdata,
                   enum renewal_result *ret_result, struct renewal_wait **ret) _must_check_;
 /* Whether renewal_force() would send a refresh: none is under way, nor is it decided what the answer is. */
 bool renewal_would_refresh(const struct grant *grant);

@@ -65,6 +65,8 @@ static void record_report(struct call *call, const struct token *token)
         .peer = call->peer,
         .account = grant->account ? grant->account->id : NULL,
         .owner = &grant->owner,
+        .carried = &token->may_carry,
+        .request = call->request,
         .grant = grant->row,
         .token = token,
     };
@@ -91,7 +93,7 @@ static void report(struct call *call)
         return;
     }
     enum renewal_result result;
-    int e = renewal_force(grant, on_renewed, r, &result, &r->wait);
+    int e = renewal_force(grant, call->request, on_renewed, r, &result, &r->wait);
     if (e < 0)
         call_fail_errno(call, e, NULL);
     else if (e == RENEWAL_ANSWERED)

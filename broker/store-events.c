@@ -46,3 +46,31 @@ int store_events_add_grants(struct store_op *op, struct statement *st, const str
     }
     return r;
 }
+
+/* Records of the trail itself are none of a run: pruning can have removed that it was started. */
+#define LAST_OF_A_RUN                                                                                        \
+    "SELECT sequence, (SELECT event FROM audit WHERE event IN"                                               \
+    " ('broker-started', 'broker-stopped', 'broker-crashed') ORDER BY sequence DESC LIMIT 1)"                \
+    " FROM audit WHERE event NOT LIKE 'trail-%' ORDER BY sequence DESC LIMIT 1"
+
+static int read_crash(struct store_db *db, int64_t *ret_sequence)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, LAST_OF_A_RUN);
+    int r = statement_step(&st);
+    if (r < 0)
+        return r;
+    bool is_crash = r == STEP_ROW && strcmp(statement_get_text(&st, 1), "broker-stopped") != 0;
+    *ret_sequence = is_crash ? statement_get_int(&st, 0) : 0;
+    return st.r;
+}
+
+int store_find_crash(struct store *s, int64_t *ret_sequence)
+{
+    struct store_db db;
+    int r = store_db_open(&db, s->path, s->vfs, STORE_DB_READER);
+    if (r < 0)
+        return r;
+    r = read_crash(&db, ret_sequence);
+    store_db_close(&db);
+    return r;
+}

@@ -291,6 +291,7 @@ struct store {
     struct secret *index;  /* key of the keyed hashes */
     enum store_key_event key_event;
     unsigned char boot_id[AUDIT_BOOT_ID_BYTES];
+    unsigned char key_id[KEYS_ID_BYTES];
     unsigned n_pending;                     /* operations whose callback is still to come */
     int health;                             /* what the loop knows of `reported` */
     bool is_damaged;                        /* a query has found it so */

@@ -194,6 +194,11 @@ static void on_async(uv_async_t *async)
     deliver(async->data);
 }
 
+void store_key_id(const struct store *s, unsigned char ret[KEYS_ID_BYTES])
+{
+    memcpy(ret, s->key_id, KEYS_ID_BYTES);
+}
+
 /* --- keyed hashes ------------------------------------------------------------------------------------ */
 
 static void keyed_hash(const struct store *s, const char personal[crypto_generichash_blake2b_PERSONALBYTES],
@@ -341,6 +346,7 @@ int store_open(uv_loop_t *loop, const struct store_options *options, struct stor
     s->master = keys.master;
     s->index = keys.index;
     s->key_event = keys.event;
+    keys_id(s->master, s->key_id);
     r = note_key_record(s, keys.record);
     if (r < 0) {
         store_db_close(&s->db);

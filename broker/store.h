@@ -62,6 +62,13 @@ enum store_key_event {
 };
 enum store_key_event store_key_event(const struct store *s) _must_check_;
 
+/* Names the key that the database was opened with. */
+void store_key_id(const struct store *s, unsigned char ret[KEYS_ID_BYTES]);
+
+/* How the broker's last run ended, for start-up before anything is recorded; blocks. *ret_sequence is the
+ * last record of a run that did not say that it stopped; 0 where it did, or there was none. */
+int store_find_crash(struct store *s, int64_t *ret_sequence) _must_check_;
+
 /* NULL while it works, else what is wrong and what to do: "cannot be written: ...", to follow "the store". It
  * is logged when it changes, and found out without being asked when it is over. */
 const char *store_health(const struct store *s) _must_check_;

@@ -27,11 +27,27 @@ static bool set_scopes(const struct broker *broker, char **field, const struct s
     return *field != NULL;
 }
 
-static bool set_caller(struct audit_record *record, const struct peer *peer)
+void trail_origin_set(struct trail_origin *origin, const struct call *call)
 {
-    if (!peer)
+    *origin = (struct trail_origin){.is_known = call};
+    if (!call)
+        return;
+    origin->identity = call->peer->identity;
+    memcpy(origin->request, call->request, sizeof(origin->request));
+}
+
+static const struct identity *find_identity(const struct trail_facts *facts)
+{
+    if (facts->peer)
+        return &facts->peer->identity;
+    return facts->origin && facts->origin->is_known ? &facts->origin->identity : NULL;
+}
+
+static bool set_caller(struct audit_record *record, const struct trail_facts *facts)
+{
+    const struct identity *id = find_identity(facts);
+    if (!id)
         return true;
-    const struct identity *id = &peer->identity;
     record->uid = id->uid;
     return set(&record->app, id->app) && set(&record->kind, identity_kind_name(id)) &&
            set(&record->strength, identity_strength_name(id)) && set(&record->unit, id->unit) &&
@@ -63,11 +79,12 @@ struct audit_record *trail_new(struct broker *broker, enum audit_event event, co
         return NULL;
     record->grant = facts->grant;
     set_token(record, facts->token);
-    if (!set_caller(record, facts->peer) || !set_owner(record, facts->owner) ||
+    const char *request = facts->origin ? facts->origin->request : facts->request;
+    if (!set_caller(record, facts) || !set_owner(record, facts->owner) ||
         !set(&record->account, facts->account) || !set_scopes(broker, &record->asked, facts->asked) ||
         !set_scopes(broker, &record->carried, facts->carried) || !set(&record->verdict, facts->verdict) ||
         !set(&record->decided_by, facts->decided_by) || !set(&record->detail, facts->detail) ||
-        !set(&record->chain, facts->chain) || !set(&record->request, facts->request))
+        !set(&record->chain, facts->chain) || !set(&record->request, request))
         return NULL;
     return TAKE_PTR(record);
 }

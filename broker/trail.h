@@ -5,6 +5,8 @@
  * field. A record that memory cannot hold whole is none. */
 
 #include "broker/audit.h"
+#include "broker/call.h"
+#include "broker/identity.h"
 #include "broker/owner.h"
 #include "policy/scope.h"
 
@@ -12,10 +14,23 @@ struct broker;
 struct peer;
 struct token;
 
+struct call;
+
+/* Who called, for what outlives the call and the connection. */
+struct trail_origin {
+    bool is_known;
+    struct identity identity;
+    char request[CALL_REQUEST_SIZE];
+};
+
+/* Nobody is known for a call of NULL. */
+void trail_origin_set(struct trail_origin *origin, const struct call *call);
+
 /* What is not given stays empty. */
 struct trail_facts {
-    const struct peer *peer; /* who called */
-    const char *account;     /* id */
+    const struct peer *peer;           /* who called; with `request` */
+    const struct trail_origin *origin; /* the same two, where there is no peer any more */
+    const char *account;               /* id */
     const struct owner *owner;
     const struct scope_set *asked;
     const struct scope_set *carried;

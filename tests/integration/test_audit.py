@@ -291,7 +291,7 @@ def test_changes_of_accounts_are_recorded(linked):
     alice, root = linked.client("alice"), linked.client("root")
     who = {"app": "user:alice", "uid": uid("alice"), "account": "main", "owner": "alice"}
     alice.call(ACCOUNTS, "Rename", "ss", ("main", "x"))
-    fits(wait_trail(root, "account-changed"), detail="label", **who)
+    fits(wait_trail(root, "account-renamed"), detail="", **who)
     alice.call(ACCOUNTS, "SetDefault", "s", ("main",))
     fits(wait_trail(root, "account-changed", detail="default"), **who)
     alice.call(ACCOUNTS, "Remove", "s", ("main",))
@@ -301,12 +301,17 @@ def test_changes_of_accounts_are_recorded(linked):
 def test_start_stop_and_policy_are_recorded(quick):
     quick.reload()
     quick.broker.restart()
-    events = [record["event"] for record in trail(quick.client("root"))]
-    assert events == ["trail-key-created", "broker-started", "key-created", "policy-loaded", "policy-loaded", "broker-stopped", "broker-started"]
+    root = quick.client("root")
+    wait_until(lambda: len(trail(root, "policy-loaded")) == 4, 5 * quick.slowness, "the start to be written down")
+    events = [record["event"] for record in trail(root)]
+    assert events == [
+        "trail-key-created", "broker-started", "key-created", "policy-loaded", "policy-loaded", "policy-loaded", "broker-stopped",
+        "broker-started", "policy-loaded",
+    ]  # fmt: skip
     # What was refused is no policy.
     quick.write("conf/broker.conf", "[nothing]\n")
     quick.reload()
-    assert len(trail(quick.client("root"), "policy-loaded")) == 2
+    assert len(trail(root, "policy-loaded")) == 4
     quick.write_config()
 
 

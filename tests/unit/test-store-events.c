@@ -157,9 +157,46 @@ static void boot_id_is_written(void **state)
                      0);
 }
 
+/* What the last run left: only one that said that it stopped has not crashed. */
+static void crashes(void **state)
+{
+    static const struct {
+        enum audit_event events[4];
+        size_t n;
+        int64_t last;
+    } runs[] = {
+        {{0}, 0, 0},
+        {{AUDIT_BROKER_STARTED}, 1, 1},
+        {{AUDIT_BROKER_STARTED, AUDIT_TOKEN_DENIED}, 2, 2},
+        {{AUDIT_BROKER_STARTED, AUDIT_BROKER_STOPPED}, 2, 0},
+        {{AUDIT_BROKER_STOPPED, AUDIT_BROKER_STARTED}, 2, 2},
+        {{AUDIT_BROKER_CRASHED}, 1, 1},
+        {{AUDIT_BROKER_STOPPED, AUDIT_TRAIL_SEALED}, 2, 0},
+        {{AUDIT_BROKER_STARTED, AUDIT_TRAIL_SEALED}, 2, 1},
+        {{AUDIT_TRAIL_KEY_CREATED}, 1, 0},                  /* the first start */
+        {{AUDIT_TOKEN_DENIED, AUDIT_TRAIL_PRUNED}, 2, 1},   /* that it started was pruned */
+        {{AUDIT_BROKER_STOPPED, AUDIT_LOGIN_FAILED}, 2, 0}, /* written while it stopped */
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+        int64_t sequence = 0, last = -1, first = 0;
+        (void)unlink(f->path);
+        (void)unlink(f->key);
+        assert_int_equal(fixture_open(f), 0);
+        for (size_t k = 0; k < runs[i].n; k++) {
+            assert_int_equal(audit(f, runs[i].events[k], "", &sequence), 0);
+            first = k == 0 ? sequence : first;
+        }
+        assert_int_equal(store_find_crash(f->store, &last), 0);
+        assert_int_equal(last, runs[i].last ? first + runs[i].last - 1 : 0);
+        fixture_close(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(crashes, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(of_a_login, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(of_a_removal, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(none_of_what_failed, fixture_set_up, fixture_tear_down),
