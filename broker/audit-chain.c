@@ -19,10 +19,10 @@
 
 #define NUMBER_BYTES 8
 
-static void keyed(const struct audit_chain_key *key, const char *personal, unsigned char *ret, size_t n_ret)
+/* Of the bytes of a C. */
+static void keyed(const void *key, const char *personal, unsigned char *ret, size_t n_ret)
 {
-    (void)crypto_generichash_blake2b_salt_personal(ret, n_ret, NULL, 0, secret_bytes(key->key),
-                                                   secret_size(key->key), NULL,
+    (void)crypto_generichash_blake2b_salt_personal(ret, n_ret, NULL, 0, key, AUDIT_CHAIN_KEY_BYTES, NULL,
                                                    (const unsigned char *)personal);
 }
 
@@ -50,25 +50,37 @@ int audit_chain_key_copy(const struct audit_chain_key *key, struct audit_chain_k
     return r;
 }
 
-int audit_chain_key_evolve(struct audit_chain_key *key)
+int audit_chain_key_evolve_to(struct audit_chain_key *key, uint64_t epoch)
 {
-    unsigned char next[AUDIT_CHAIN_KEY_BYTES];
+    if (epoch == key->epoch)
+        return 0;
+    unsigned char bytes[AUDIT_CHAIN_KEY_BYTES], next[AUDIT_CHAIN_KEY_BYTES];
+    memcpy(bytes, secret_bytes(key->key), sizeof(bytes));
+    for (uint64_t e = key->epoch; e < epoch; e++) {
+        keyed(bytes, PERSONAL_NEXT, next, sizeof(next));
+        memcpy(bytes, next, sizeof(bytes));
+    }
     struct secret *secret;
-    keyed(key, PERSONAL_NEXT, next, sizeof(next));
-    int r = secret_new(next, sizeof(next), &secret);
+    int r = secret_new(bytes, sizeof(bytes), &secret);
+    secret_wipe(bytes, sizeof(bytes));
     secret_wipe(next, sizeof(next));
     if (r < 0)
         return r;
     secret_free(key->key);
     key->key = secret;
-    key->epoch++;
+    key->epoch = epoch;
     return 0;
+}
+
+int audit_chain_key_evolve(struct audit_chain_key *key)
+{
+    return audit_chain_key_evolve_to(key, key->epoch + 1);
 }
 
 void audit_chain_key_id(const struct audit_chain_key *first, unsigned char ret[AUDIT_CHAIN_KEY_ID_BYTES])
 {
     unsigned char id[crypto_generichash_blake2b_BYTES_MIN];
-    keyed(first, PERSONAL_KEY_ID, id, sizeof(id));
+    keyed(secret_bytes(first->key), PERSONAL_KEY_ID, id, sizeof(id));
     memcpy(ret, id, AUDIT_CHAIN_KEY_ID_BYTES);
 }
 
@@ -93,7 +105,7 @@ static void seal_bytes(const struct audit_chain_key *key, const char *personal, 
                        size_t n, unsigned char ret[AUDIT_SEAL_BYTES])
 {
     unsigned char sealing[AUDIT_CHAIN_KEY_BYTES];
-    keyed(key, PERSONAL_SEALING, sealing, sizeof(sealing));
+    keyed(secret_bytes(key->key), PERSONAL_SEALING, sealing, sizeof(sealing));
     (void)crypto_generichash_blake2b_salt_personal(ret, AUDIT_SEAL_BYTES, bytes, n, sealing, sizeof(sealing),
                                                    NULL, (const unsigned char *)personal);
     secret_wipe(sealing, sizeof(sealing));

@@ -39,6 +39,8 @@ int audit_chain_key_new(uint64_t epoch, struct audit_chain_key *ret) _must_check
 int audit_chain_key_copy(const struct audit_chain_key *key, struct audit_chain_key *ret) _must_check_;
 /* Turns it into that of the next epoch; the one it was is wiped. 0 or -ENOMEM (then it is as it was). */
 int audit_chain_key_evolve(struct audit_chain_key *key) _must_check_;
+/* The same up to this epoch, which is not before its own. */
+int audit_chain_key_evolve_to(struct audit_chain_key *key, uint64_t epoch) _must_check_;
 /* Names a first key without revealing it: tells whether a secret is the one of a trail. */
 void audit_chain_key_id(const struct audit_chain_key *first, unsigned char ret[AUDIT_CHAIN_KEY_ID_BYTES]);
 

@@ -206,13 +206,12 @@ static int find_last_head(struct audit_keyfile *f)
 static int check_head(const struct sealed_head *sealed, const struct audit_chain_key *key, bool *ret)
 {
     *ret = false;
-    if (sealed->head.sequence <= 0 || sealed->epoch < key->epoch ||
-        sealed->epoch - key->epoch > LIMIT_AUDIT_HEAD_EPOCHS)
+    if (sealed->epoch < key->epoch || sealed->epoch - key->epoch > LIMIT_AUDIT_HEAD_EPOCHS)
         return 0;
     struct audit_chain_key later = {.key = NULL};
     int r = audit_chain_key_copy(key, &later);
-    while (r == 0 && later.epoch < sealed->epoch)
-        r = audit_chain_key_evolve(&later);
+    if (r == 0)
+        r = audit_chain_key_evolve_to(&later, sealed->epoch);
     if (r == 0) {
         unsigned char seal[AUDIT_SEAL_BYTES];
         audit_chain_seal_head(&later, &sealed->head, seal);

@@ -196,3 +196,9 @@
 #define LIMIT_AUDIT_WAIT_SEC 20
 #define LIMIT_AUDIT_WAITS 64
 #define LIMIT_AUDIT_WAITS_PER_UID 8
+/* How often the verifier moves a key on by an epoch, at all (16 years of one minute each) and for each
+ * record: what a forged number of an epoch can cost it. */
+#define LIMIT_AUDIT_VERIFY_STEPS 8388608
+#define LIMIT_AUDIT_VERIFY_STEPS_PER_RECORD 4096
+/* Seals that do not fit, until it is known whether there was a setup between. */
+#define LIMIT_AUDIT_VERIFY_SUSPECTS 65536
