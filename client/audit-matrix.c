@@ -19,6 +19,7 @@
 
 #define CELL_SIZE 64
 #define TITLE_SIZE 24
+#define DAYS_DEFAULT 90
 #define GLANCE_MAX 10 /* apps in a list below the table */
 
 enum form { FORM_WORDS, FORM_NUMBERS, FORM_MARKS };
@@ -53,7 +54,7 @@ static const char *words_of(struct json_object *row, int64_t now, char text[stat
                        open, mark, end);
         break;
     case MATRIX_UNUSED:
-        (void)snprintf(text, CELL_SIZE, "never%s%.8s%s", open, mark, end);
+        (void)snprintf(text, CELL_SIZE, "unused%s%.8s%s", open, mark, end);
         break;
     case MATRIX_NONE:
     default:
@@ -84,10 +85,8 @@ static enum colour cell_colour(const char *cell)
     case 'r':
     case 'R':
         return COLOUR_RED;
-    case 'n':
-        return COLOUR_YELLOW;
     default:
-        return COLOUR_PLAIN;
+        return *cell == 'n' || strncmp(cell, "unused", 6) == 0 ? COLOUR_YELLOW : COLOUR_PLAIN;
     }
 }
 
@@ -95,7 +94,7 @@ static enum colour cell_colour(const char *cell)
 
 struct view {
     const struct matrix *matrix;
-    int64_t now_sec;
+    int64_t now_sec, since_sec;
     struct terminal terminal;
     char (*titles)[TITLE_SIZE]; /* the scopes' numbers */
 };
@@ -128,17 +127,19 @@ static void add_rows(const struct view *v, enum form form, struct grid *grid)
 static void print_legend(const struct view *v, enum form form)
 {
     static const char words[] =
-        "held: has a token, for that long. 2 h ago: had one last. never: may have it "
-        "and never did. refused: asked, and may not. (ask): someone is asked first. -: "
-        "may not, and never asked.";
+        "held: has a token, for that long. 2 h ago: had one last. unused: may have it "
+        "and did not take it. refused: asked, and may not. (ask): someone is asked "
+        "first. (deny): may not any more. -: may not, and did not ask.";
     static const char marks[] =
-        "H: has a token now. u: had one. n: may have it, and never did. R: asked, and "
-        "may not. ?: someone is asked first. !: may not have it any more. -: may not, "
-        "and never asked.";
+        "H: has a token now. u: had one. n: may have it, and did not take it. R: asked, "
+        "and may not. ?: someone is asked first. !: may not any more. -: may not, and "
+        "did not ask.";
+    char since[TEXT_TIME_SIZE];
     (void)putchar('\n');
     for (size_t i = 0; form != FORM_WORDS && i < v->matrix->n_scopes; i++)
         (void)printf("%3zu  %s\n", i + 1, v->matrix->scopes[i]);
     paragraph_print(&v->terminal, "", form == FORM_MARKS ? marks : words, stdout);
+    (void)printf("Since %s.\n", text_time(v->since_sec, since));
 }
 
 /* 1 when the form does not fit. */
@@ -286,7 +287,7 @@ static int print_all_glances(const struct view *v)
     } glances[] = {
         {"Hold a token now (`lwactl audit who-has SCOPE` tells since when):", is_held},
         {"Asked for what they may not have (`lwactl explain APP SCOPE` tells why):", is_refused},
-        {"May have it, and never took it; does the table allow too much?", is_unneeded},
+        {"May have it, and did not take it; does the table allow too much?", is_unneeded},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(glances); i++)
@@ -294,15 +295,17 @@ static int print_all_glances(const struct view *v)
     return r;
 }
 
-static int show(struct json_object *rows, bool own)
+static int show(struct json_object *rows, const struct audit_filter *filter)
 {
     _cleanup_matrix_ struct matrix m = {NULL};
-    struct view v = {.matrix = &m, .now_sec = wall_sec(), .terminal = terminal_get()};
+    struct view v = {
+        .matrix = &m, .now_sec = wall_sec(), .since_sec = filter->since_sec, .terminal = terminal_get()};
     int r = matrix_init(&m, rows, v.now_sec);
     if (r < 0)
         return r;
     if (m.n_apps == 0) {
-        (void)printf("No app may have any scope%s, and none has asked.\n", own ? " of your accounts" : "");
+        (void)printf("No app may have any scope%s, and none has asked.\n",
+                     filter->is_own ? " of your accounts" : "");
         return 0;
     }
     _cleanup_free_ char(*titles)[TITLE_SIZE] = calloc(m.n_scopes, TITLE_SIZE);
@@ -312,16 +315,20 @@ static int show(struct json_object *rows, bool own)
         (void)snprintf(titles[i], TITLE_SIZE, "%zu", i + 1);
     v.titles = titles;
     r = print_table(&v);
+    if (!m.is_complete)
+        (void)printf("There is MORE than fits into one answer; a later --since, or --own, makes it fewer.\n");
     return r == 0 ? print_all_glances(&v) : r;
 }
 
 int audit_matrix(const struct command *command, const struct arguments *arguments)
 {
     bool as_json = arguments->given[OPTION_JSON];
-    struct audit_filter filter;
+    struct audit_filter filter = {NULL};
     _cleanup_bus_ struct bus bus = {NULL};
     _cleanup_json_ struct json_object *rows = NULL;
     int r = audit_filter_read(command, arguments, &filter);
+    if (!filter.has_since)
+        filter.since_sec = wall_sec() - DAYS_DEFAULT * INT64_C(86400);
     if (r == CTL_OK)
         r = bus_open(arguments, &bus);
     if (r == CTL_OK)
@@ -329,6 +336,6 @@ int audit_matrix(const struct command *command, const struct arguments *argument
                               &rows);
     if (r != CTL_OK)
         return r;
-    r = as_json ? values_print_lines(rows, stdout) : show(rows, filter.is_own);
+    r = as_json ? values_print_lines(rows, stdout) : show(rows, &filter);
     return r < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
 }

@@ -173,7 +173,7 @@ static void write_matrix_cell(struct json_object *row, const char *scope, int64_
         [MATRIX_HELD] = {"good", "\xe2\x97\x8f held"},
         [MATRIX_REFUSED] = {"bad", "\xe2\x9c\x97 refused"},
         [MATRIX_USED] = {"", "\xe2\x97\x8b used"},
-        [MATRIX_UNUSED] = {"warn", "\xe2\x80\x93 never used"},
+        [MATRIX_UNUSED] = {"warn", "\xe2\x80\x93 not used"},
         [MATRIX_NONE] = {"", ""},
     };
     enum matrix_state state = row ? matrix_state_of(row, now) : MATRIX_NONE;
@@ -204,7 +204,7 @@ void report_write_matrix(const struct report *r, FILE *out)
         return;
     }
     open_table(out, "matrix",
-               "Held: a token that is out carries it. Used: was given it before. Never used: may have "
+               "Held: a token that is out carries it. Used: was given it before. Not used: may have "
                "it, and does the table allow too much? Refused: asked for what it may not have.");
     write_title(out, "App");
     for (size_t j = 0; j < m->n_scopes; j++)
@@ -217,6 +217,9 @@ void report_write_matrix(const struct report *r, FILE *out)
         (void)fputs("</tr>\n", out);
     }
     close_table(out);
+    if (!m->is_complete)
+        (void)fputs("<p class=\"note bad\">There is more than fits into one answer of the broker.</p>\n",
+                    out);
     (void)fputs("</section>\n", out);
 }
 

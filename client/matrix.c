@@ -33,6 +33,17 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static bool has_left_out(struct json_object *rows)
+{
+    for (size_t i = 0; i < values_count(rows); i++) {
+        struct json_object *complete;
+        if (json_object_object_get_ex(values_item(rows, i), "complete", &complete) &&
+            !json_object_get_boolean(complete))
+            return true;
+    }
+    return false;
+}
+
 /* All rows but those that say nothing, sorted by app and user. */
 static size_t sort_rows(struct json_object *rows, int64_t now_sec, struct json_object **ret)
 {
@@ -85,6 +96,7 @@ int matrix_init(struct matrix *m, struct json_object *rows, int64_t now_sec)
     size_t n_rows = values_count(rows);
     _cleanup_free_ struct json_object **sorted = calloc(n_rows + 1, sizeof(*sorted));
     *m = (struct matrix){
+        .is_complete = !has_left_out(rows),
         .apps = calloc(n_rows + 1, sizeof(*m->apps)),
         .scopes = calloc(n_rows + 1, sizeof(*m->scopes)),
     };

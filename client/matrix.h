@@ -11,8 +11,8 @@ enum matrix_state {
     MATRIX_HELD,    /* a token that is out carries it */
     MATRIX_REFUSED, /* asked for last and not given, and still not simply allowed */
     MATRIX_USED,    /* was given it before */
-    MATRIX_UNUSED,  /* may have it, at once or after asking, and never did */
-    MATRIX_NONE,    /* may not, and never tried */
+    MATRIX_UNUSED,  /* may have it, at once or after asking, and did not take it */
+    MATRIX_NONE,    /* may not, and did not try */
 };
 
 struct matrix_app {
@@ -28,7 +28,8 @@ struct matrix {
     size_t n_scopes;
     struct json_object **cells; /* n_apps times n_scopes; NULL: nothing to say */
     size_t n_states[MATRIX_NONE + 1];
-    bool has_users; /* an app is not simply called like its user */
+    bool is_complete; /* false: the broker has more than fits into one answer */
+    bool has_users;   /* an app is not simply called like its user */
 };
 
 int matrix_init(struct matrix *m, struct json_object *rows, int64_t now_sec) _must_check_;

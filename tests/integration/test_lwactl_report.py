@@ -69,14 +69,17 @@ def test_matrix_is_understood_at_a_glance(bus, broker):
     broker.replies["Matrix"] = a_matrix()
     r = run(bus, "audit", "matrix")
     assert (r.returncode, r.stderr) == (0, b"")
-    assert broker.last("Matrix")[1] == ({},)
+    since = broker.last("Matrix")[1][0].pop("since")[1]
+    assert broker.last("Matrix")[1] == ({},) and abs(since - ago(90 * DAY)) < 60
+    begins = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since))
     assert r.stdout.decode() == f"""\
 APP                         USER      {LIBRARY}  profile
 {PLAYER}  alice     3 days ago (ask)     held 30 min (deny)
-user:musicd                 musicd    held 45 min          never
-user:weatherd               weatherd  refused 2 h ago      never (ask)
+user:musicd                 musicd    held 45 min          unused
+user:weatherd               weatherd  refused 2 h ago      unused (ask)
 
-held: has a token, for that long. 2 h ago: had one last. never: may have it and never did. refused: asked, and may not. (ask): someone is asked first. -: may not, and never asked.
+held: has a token, for that long. 2 h ago: had one last. unused: may have it and did not take it. refused: asked, and may not. (ask): someone is asked first. (deny): may not any more. -: may not, and did not ask.
+Since {begins}.
 
 Hold a token now (`lwactl audit who-has SCOPE` tells since when):
   {PLAYER} of alice: profile (30 min left)
@@ -85,22 +88,30 @@ Hold a token now (`lwactl audit who-has SCOPE` tells since when):
 Asked for what they may not have (`lwactl explain APP SCOPE` tells why):
   user:weatherd of weatherd: {LIBRARY} (asked 3 times, last refused 2 h ago)
 
-May have it, and never took it; does the table allow too much?
+May have it, and did not take it; does the table allow too much?
   user:musicd of musicd: profile
 """
 
 
-def test_matrix_own_is_asked_for(bus, broker):
+def test_options_of_matrix(bus, broker):
     broker.replies["Matrix"] = a_matrix()
-    run(bus, "audit", "matrix", "--own")
-    assert broker.last("Matrix")[1] == ({"own": ("b", True)},)
+    run(bus, "audit", "matrix", "--own", "--since", "2h")
+    options = broker.last("Matrix")[1][0]
+    assert options["own"] == ("b", True) and abs(options["since"][1] - ago(2 * HOUR)) < 60
+
+
+def test_matrix_says_when_there_is_more(bus, broker):
+    row = cell("user:musicd", "musicd", "profile", "allow")
+    for complete in (True, False):
+        broker.replies["Matrix"] = rows({**row, "complete": ("b", complete)})
+        assert ("There is MORE" in run(bus, "audit", "matrix").stdout.decode()) != complete
 
 
 @pytest.mark.parametrize("allowed, more, words", [
-    ("allow", {"denied_at": HOUR}, "never"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
+    ("allow", {"denied_at": HOUR}, "unused"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
     ("ask", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "refused 3 h ago"),
     ("deny", {"denied_at": 5 * HOUR, "used_at": 3 * HOUR}, "3 h ago (deny)"),
-    ("allow", {"used_at": 3 * HOUR, "held_until": 60}, "3 h ago"), ("ask", {}, "never (ask)"),
+    ("allow", {"used_at": 3 * HOUR, "held_until": 60}, "3 h ago"), ("ask", {}, "unused (ask)"),
     ("ask", {"held_until": -10 * HOUR - 20}, "held 10 h (ask)")])
 def test_what_a_cell_says(bus, broker, allowed, more, words):
     broker.replies["Matrix"] = rows(cell("user:musicd", "musicd", "profile", allowed, **{key: ago(seconds) for key, seconds in more.items()}))
@@ -149,8 +160,8 @@ def test_matrix_of_very_many(bus, broker):
     many = [cell(f"user:app{i:03}", f"app{i:03}", f"scope{j:03}", "allow") for i in range(30) for j in range(70)]
     broker.replies["Matrix"] = rows(*many)
     text = run(bus, "audit", "matrix").stdout.decode()
-    assert text.startswith("user:app000\n  scope000: never\n")
-    assert "\n  ... and 20 more\n" in text and text.count("scope069: never") == 30
+    assert text.startswith("user:app000\n  scope000: unused\n")
+    assert "\n  ... and 20 more\n" in text and text.count("scope069: unused") == 30
 
 
 @pytest.mark.parametrize("columns", [None, 100, 30])
