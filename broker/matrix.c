@@ -57,6 +57,9 @@ static uid_t uid_of(const struct matrix *m, const char *user)
     LIST_FOREACH (peer, &m->broker->peers_by_use, by_use)
         if (peer->is_known && strcmp(peer->identity.user, user) == 0)
             return peer->identity.uid;
+    for (size_t i = 0; *user && i < m->n; i++) /* who has left is still on the trail */
+        if (m->apps[i]->uid != (uid_t)-1 && strcmp(m->apps[i]->user, user) == 0)
+            return m->apps[i]->uid;
     return (uid_t)-1;
 }
 

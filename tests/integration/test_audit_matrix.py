@@ -80,6 +80,20 @@ def test_what_was_denied(linked):
     assert part(row, "used_at", "held_until", "allowed") == {"used_at": 0, "held_until": 0, "allowed": "deny"}
 
 
+def test_an_app_that_has_left_is_the_one_of_the_table(linked):
+    """What the table says of a user and what the trail says are of one app, also when nobody is connected."""
+    linked.write_grants("people", GRANTS + "[user:weatherd]\ndeny = profile\n")
+    linked.reload()
+    app, root = linked.client("weatherd"), linked.client("root")
+    with pytest.raises(DBusError):
+        take(app, ["profile"])
+    linked.clients.remove(app)
+    app.close()
+    row = wait_until(lambda: (lambda r: r if r["denied_at"] else None)(matrix(root)["user:weatherd", "weatherd", "profile"]),
+                     5, "the refusal")
+    assert part(row, "uid", "asked", "allowed") == {"uid": uid("weatherd"), "asked": 1, "allowed": "deny"}
+
+
 def test_apps_of_the_table_and_others(linked):
     """Who is named and never asked is in it, and who asked and is not named."""
     linked.write_grants("people", "[user:bob]\nask = music::playback\nallow = music::library\ndeny = profile\n")
