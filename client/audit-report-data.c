@@ -39,11 +39,12 @@ static struct report_denial *find_denial(struct report *r, struct json_object *r
     return oldest;
 }
 
-static void add_denial(struct report *r, struct json_object *record)
+static void add_denial(struct report *r, struct json_object *record, uint64_t n)
 {
     struct report_denial *d = find_denial(r, record);
-    if (d->n++ == 0)
+    if (d->n == 0)
         d->first_sec = values_number(record, "time");
+    d->n += n;
     json_object_put(d->record);
     d->record = json_object_get(record);
 }
@@ -65,20 +66,22 @@ static bool is_everyday(const char *event)
     return false;
 }
 
+/* A refusal that is repeated counts on one record, as does a token that is given again. */
 static void add_record(struct report *r, struct json_object *record)
 {
     const char *event = values_text(record, "event");
     int64_t repeats = values_number(record, "repeats");
+    uint64_t again = repeats > 0 ? (uint64_t)repeats : 0;
     struct timeline_span *span = timeline_at(&r->timeline, values_number(record, "time"));
     r->n_records++;
     if (strcmp(event, "token-disclosed") == 0) {
         r->n_given++;
-        r->n_repeats += repeats > 0 ? (uint64_t)repeats : 0;
+        r->n_repeats += again;
         span->n_given++;
     } else if (strcmp(event, "token-denied") == 0) {
-        r->n_refused++;
-        span->n_refused++;
-        add_denial(r, record);
+        r->n_refused += 1 + again;
+        span->n_refused += 1 + again;
+        add_denial(r, record, 1 + again);
     } else if (!is_everyday(event)) {
         add_change(r, record);
     }

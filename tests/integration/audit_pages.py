@@ -77,7 +77,8 @@ def household(now):
     records += [record(next(numbers), now - 5 * DAY, "consent-given", RADIO, account="main", owner="alice", asked=READ,
                        decided_by="prompt", detail="logout"),
                 record(next(numbers), now - 3 * DAY, "policy-rejected", detail="grants.d/lamp.conf:3"),
-                record(next(numbers), now - 2 * DAY, "token-denied", PLAYER, asked="profile", verdict="deny", decided_by="table"),
+                record(next(numbers), now - 2 * DAY, "token-denied", PLAYER, asked="profile", verdict="deny", decided_by="table",
+                       repeats=("t", 4)),
                 record(next(numbers), now - HOUR, "broker-crashed")]
     rows = [cell(PLAYER, "alice", LIBRARY, "allow", used_at=now - DAY),
             cell(PLAYER, "alice", READ, "allow", asked=90, used_at=now - HOUR, held_until=now + 1500),

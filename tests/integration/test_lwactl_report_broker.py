@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The commands that answer a question about the trail, against the real broker: what they say is what happened."""
+
+import json
+import re
+import stat
+import time
+
+import pytest
+
+from world import wait_until
+from test_lwactl_broker import (  # noqa: F401
+    CONSENT, DENIED, FAILED, LOGIN, OK, USAGE, assert_refused, linked, log_in, lwactl, ready)
+
+LIBRARY, READ = "music::library", "music::library:read"
+
+
+@pytest.fixture
+def shared(linked):  # noqa: F811
+    """musicd holds a token of the device's login, weatherd was refused one, alice may have and did not take."""
+    app = linked.client("musicd")
+    token = app.get_token([LIBRARY])
+    linked.leaked = token.text
+    token.close()
+    lwactl(linked, "weatherd", "token", LIBRARY, status=DENIED)
+    # What was refused is written down behind the answer.
+    wait_until(lambda: lwactl(linked, "root", "audit", "--event", "token-denied", "--json").stdout, 10, "the refusal's record")
+    return linked
+
+
+def lines(world, user, *arguments, status=OK, **options):
+    """The JSON objects that a command prints."""
+    done = lwactl(world, user, *arguments, "--json", status=status, **options)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_matrix(shared):
+    rows = {(row["app"], row["scope"]): row for row in lines(shared, "root", "audit", "matrix")}
+    assert rows["user:musicd", LIBRARY]["held_until"] > time.time() and rows["user:weatherd", LIBRARY]["denied_at"] > 0
+    text = lwactl(shared, "root", "audit", "matrix").stdout
+    assert re.search(r"^user:musicd .*held \d+ min", text, re.M) and re.search(r"^user:weatherd .*refused 1? ?\S+ ago", text, re.M)
+    held, refused, unneeded = text.split("\n\n")[2:5]
+    assert re.search(rf"^  user:musicd.*: {LIBRARY} \(\d+ min left\)", held, re.M) and "weatherd" not in held
+    assert re.search(rf"^  user:weatherd.*: {LIBRARY} \(asked 1 time, last refused ", refused, re.M) and "musicd" not in refused
+.*profile, profile:user_id$", unneeded, re.M)
+
+
+def test_who_has(shared):
+    (row,) = lines(shared, "root", "audit", "who-has", READ)
+    assert (row["app"], row["account"], row["owner"], row["scopes"]) == ("user:musicd", "device", "device", [LIBRARY])
+    text = lwactl(shared, "root", "audit", "who-has", READ).stdout
+    assert text.startswith(f"One token that is out carries {READ}:\n")
+    (command,) = re.findall(r"^  lwactl (revoke .*)$", text, re.M)
+    assert "user:musicd" in lwactl(shared, "root", *command.split(), "--yes").stdout
+    lwactl(shared, "musicd", "token", LIBRARY, status=DENIED)
+    assert lwactl(shared, "root", "audit", "who-has", "profile").stdout == "No app holds a token that carries profile.\n"
+    unknown = lwactl(shared, "root", "audit", "who-has", "music:library", status=USAGE)
+    assert "the nearest is music::library." in unknown.stderr
+    assert_refused(lwactl(shared, "bob", "audit", "who-has", READ, status=CONSENT), ".")
+
+
+def test_who_leaked_a_token(shared):
+    """From the token to the app, and to a state in which that app gets nothing more: with what is printed alone."""
+    text = lwactl(shared, "root", "audit", "token", input=f"Authorization: Bearer {shared.leaked}\n").stdout
+    assert text.startswith("One app was given this token:\n\n  user:musicd, uid ")
+    assert "account  device of device" in text and f"carries  {LIBRARY}" in text and "It is DANGEROUS until" in text
+    commands = re.findall(r"^       lwactl (.*)$", text, re.M)
+    assert commands == ["revoke user:musicd", "accounts remove device"]
+    assert re.search(r"What user:musicd did from then on.*\n(.*\n)*.*token-disclosed +allow", text)
+    lwactl(shared, "root", *commands[0].split(), "--yes")
+    lwactl(shared, "musicd", "token", LIBRARY, status=DENIED)
+    lwactl(shared, "root", *commands[1].split(), "--yes")
+    assert lwactl(shared, "root", "accounts").stdout.count(LIBRARY) == 0
+    (record, *_) = lines(shared, "root", "audit", "token", input=shared.leaked)
+    assert (record["event"], record["app"]) == ("token-disclosed", "user:musicd")
+    assert shared.leaked not in text + shared.broker.log() + shared.bus.log()
+
+
+def test_a_token_of_nobody(shared):
+    text = lwactl(shared, "root", "audit", "token", input="Atza|some-other-token", status=FAILED).stdout
+    begins = time.strftime("%Y-%m-%d", time.localtime())
+    assert re.match(rf"This broker gave this token to no app since {begins} [\d:]+, when the records begin\.\n", text)
+    refresh = shared.sim.tokens()["refresh"][0]
+    done = lwactl(shared, "root", "audit", "token", input=refresh, status=USAGE)
+    assert "refresh token" in done.stderr and refresh not in done.stderr + done.stdout
+
+
+def test_an_owner_sees_what_was_given_of_own_accounts(shared):
+    log_in(shared, "profile", customer="carol")
+    app = shared.client("alice")
+    token = app.get_token(["profile"])
+    own = token.text
+    token.close()
+    assert "user:alice, uid" in lwactl(shared, "alice", "audit", "token", input=own).stdout
+    other = lwactl(shared, "alice", "audit", "token", input=shared.leaked, status=FAILED).stdout
+    assert "of your accounts to no app" in other and "an administrator can look" in " ".join(other.split())
+
+
+def test_report(shared, tmp_path):
+    target = tmp_path / "report.html"
+    lwactl(shared, "root", "audit", "report", "--html", str(target))
+    text = target.read_text(encoding="utf-8")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600 and shared.leaked not in text
+    plain = re.sub(r"<[^>]*>", "", text)
+    assert "lwactl revoke user:musicd" in plain
+    assert re.search(r"user:weatherd.*music::library.*deny", plain) and "login-finished" in plain
+    numbers = dict(re.findall(r"<dt>([^<]*)</dt><dd>(\d+)</dd>", text))
+    assert numbers["tokens are out now"] == "1" and numbers["apps hold one"] == "1" and numbers["refusals"] == "1"
+    lwactl(shared, "bob", "audit", "report", "--html", "/tmp/none.html", status=CONSENT)
