@@ -285,6 +285,7 @@ static void setup_hands_out_what_is_not_kept(void **state)
         assert_true(trail.records[i]->event == events[i] && trail.records[i]->epoch == epochs[i]);
     assert_memory_equal(trail.records[3]->detail, "setup ", 6);
     assert_string_equal(trail.records[3]->app, "user:root");
+    assert_string_equal(trail.records[2]->detail, trail.records[3]->detail); /* the old key vouches for it */
     /* The old secret proves the first three, the new one the others. */
     rest = (struct trail){.records = trail.records, .n = 3};
     trail_assert_whole(&rest, &first);
