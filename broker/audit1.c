@@ -38,5 +38,7 @@ const struct method audit1_methods[] = {
     {LWA_INTERFACE_AUDIT, "WhoHas", "sa{sv}", audit1_begin_who_has},
     {LWA_INTERFACE_AUDIT, "FindToken", "h", audit1_begin_find_token},
     {LWA_INTERFACE_AUDIT, "Matrix", "a{sv}", audit1_begin_matrix},
+    {LWA_INTERFACE_AUDIT, "Verify", "a{sv}", audit1_begin_verify},
+    {LWA_INTERFACE_AUDIT, "Setup", "a{sv}", audit1_begin_setup},
     {NULL, NULL, NULL, NULL},
 };

@@ -56,3 +56,5 @@ void audit1_end_waits(struct broker *broker);
 void audit1_begin_who_has(struct call *call);
 void audit1_begin_find_token(struct call *call);
 void audit1_begin_matrix(struct call *call);
+void audit1_begin_setup(struct call *call);
+void audit1_begin_verify(struct call *call);

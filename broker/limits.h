@@ -55,6 +55,7 @@
 #define COST_CHANGE 20        /* what is written to the store */
 #define COST_REPORT 5         /* ReportRejected */
 #define COST_AUDIT 20         /* a query of the trail */
+#define COST_VERIFY 100       /* all of the trail is read */
 #define COST_REVOKE 40        /* a change and a query */
 
 /* --- lwa-identd -------------------------------------------------------------------------------------- */
@@ -175,6 +176,9 @@
 #define LIMIT_MATRIX_APPS 512    /* of one user each, in one answer: each has a verdict, found on the loop */
 #define LIMIT_MATRIX_PROGRAMS 16 /* of one app, that the table tells apart */
 #define LIMIT_MATRIX_ROWS 8192
+/* Audit1.Verify: records in one read transaction, and findings that are told (all are counted). */
+#define LIMIT_VERIFY_SLICE 4096
+#define LIMIT_VERIFY_FINDINGS 100
 /* Records in one answer to an audit query. */
 #define STORE_QUERY_RECORDS_MAX 1000
 

@@ -350,7 +350,8 @@ static void dispatch(struct call *call)
 static bool takes_descriptor(DBusMessage *message)
 {
     return dbus_message_is_method_call(message, LWA_INTERFACE_LOGIN, "Begin") ||
-           dbus_message_is_method_call(message, LWA_INTERFACE_AUDIT, "FindToken");
+           dbus_message_is_method_call(message, LWA_INTERFACE_AUDIT, "FindToken") ||
+           dbus_message_is_method_call(message, LWA_INTERFACE_AUDIT, "Verify");
 }
 
 /* Messages that never become calls, each with its fault. */
@@ -403,12 +404,13 @@ static unsigned cost_of(DBusMessage *message)
         const char *member;
         unsigned cost;
     } dear[] = {
-        {"Begin", COST_LOGIN},       {"Query", COST_AUDIT},           {"ListExposure", COST_AUDIT},
-        {"Matrix", COST_AUDIT},      {"WhoHas", COST_AUDIT},          {"FindToken", COST_AUDIT},
-        {"SetConsent", COST_CHANGE}, {"RevokeApp", COST_REVOKE},      {"Check", COST_CHANGE},
-        {"Plan", COST_CHANGE},       {"ReportRejected", COST_REPORT}, {"Remove", COST_CHANGE},
-        {"SetDefault", COST_CHANGE}, {"Rename", COST_CHANGE},         {"Rekey", COST_CHANGE},
-        {"Complete", COST_CHANGE},   {"Reload", COST_CHANGE},
+        {"Begin", COST_LOGIN},           {"Query", COST_AUDIT},   {"ListExposure", COST_AUDIT},
+        {"Matrix", COST_AUDIT},          {"WhoHas", COST_AUDIT},  {"FindToken", COST_AUDIT},
+        {"Verify", COST_VERIFY},         {"Setup", COST_CHANGE},  {"SetConsent", COST_CHANGE},
+        {"RevokeApp", COST_REVOKE},      {"Check", COST_CHANGE},  {"Plan", COST_CHANGE},
+        {"ReportRejected", COST_REPORT}, {"Remove", COST_CHANGE}, {"SetDefault", COST_CHANGE},
+        {"Rename", COST_CHANGE},         {"Rekey", COST_CHANGE},  {"Complete", COST_CHANGE},
+        {"Reload", COST_CHANGE},
     };
     const char *member = dbus_message_get_member(message);
     for (size_t i = 0; i < ARRAY_SIZE(dear); i++)

@@ -23,6 +23,7 @@ void store_reply_clear(struct store_reply *reply)
         audit_record_free(reply->records[i]);
     free(reply->records);
     store_matrix_free(reply->matrix);
+    free(reply->verify);
     *reply = (struct store_reply){.r = 0};
 }
 

@@ -27,6 +27,7 @@
 
 struct store;
 struct store_matrix;
+struct store_verify;
 struct store_op;
 
 struct store_options {
@@ -152,6 +153,7 @@ struct store_reply {
     struct audit_record **records; /* store_audit_query(): n of them, freed after the callback */
     size_t n_records;
     struct store_matrix *matrix;         /* store_matrix_query(); freed after the callback */
+    struct store_verify *verify;         /* store_verify_query(); the same */
     int64_t next;                        /* store_audit_query(): pass as `after` to go on; 0 at the end */
     unsigned char key_id[KEYS_ID_BYTES]; /* store_rekey(): of the new key */
     bool is_key_beside;                  /* store_rekey(): it is in FILE.new until the next start */

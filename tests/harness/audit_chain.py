@@ -120,6 +120,8 @@ class Check:
         self.epoch = 0
         self.ended = True
         self.n_proven = 0
+        self.base = 0
+        self.pruned = 0  # what a record says that was removed, at least
 
     def say(self, sequence, what):
         self.problems.append(f"{sequence}: {what}")
@@ -140,6 +142,7 @@ class Check:
         if not self.fits(seal_epoch, b"lwa audit base  ", data, value):
             self.say(sequence, "the base's seal")
         self.sequence, self.previous, self.epoch, self.ended = sequence, hash_, epoch, None
+        self.base = sequence
 
     def add_epoch(self, record):
         epoch = record["epoch"]
@@ -170,6 +173,8 @@ class Check:
             self.say(sequence, "the seal of its repeats")
         self.n_proven += self.key_of(record["epoch"]) is not None
         self.previous = record["hash"]
+        if record["event"] == "trail-pruned":
+            self.pruned = max(self.pruned, int(record["detail"].split()[2].rstrip(",")))
         if record["event"] == "trail-damaged":
             self.say(sequence, "the broker reported damage")
 
@@ -207,6 +212,8 @@ def examine(database, key_file=None, secret=None):
     run = Check(keys)
     run.start(database.execute(BASE).fetchone())
     run.go_on(database)
+    if run.base > run.pruned:
+        run.say(run.base, "records were removed, and no record of that is left")
     for head in heads:
         run.check_head(head, database)
     return run
