@@ -49,6 +49,9 @@ static const char *words_of(struct json_object *row, int64_t now, char text[stat
     case MATRIX_REFUSED:
         (void)snprintf(text, CELL_SIZE, "refused %s ago", span(values_number(row, "denied_at"), now, when));
         break;
+    case MATRIX_UNMET:
+        (void)snprintf(text, CELL_SIZE, "asked %s ago", span(values_number(row, "denied_at"), now, when));
+        break;
     case MATRIX_USED:
         (void)snprintf(text, CELL_SIZE, "%s ago%s%.8s%s", span(values_number(row, "used_at"), now, when),
                        open, mark, end);
@@ -67,9 +70,9 @@ static const char *words_of(struct json_object *row, int64_t now, char text[stat
 static const char *mark_of(struct json_object *row, int64_t now)
 {
     static const char *const marks[][3] = {
-        [MATRIX_HELD] = {"H", "H?", "H!"}, [MATRIX_REFUSED] = {"R", "R", "R"},
-        [MATRIX_USED] = {"u", "u?", "u!"}, [MATRIX_UNUSED] = {"n", "n?", "n"},
-        [MATRIX_NONE] = {"", "", ""},
+        [MATRIX_HELD] = {"H", "H?", "H!"},  [MATRIX_REFUSED] = {"R", "R", "R"},
+        [MATRIX_UNMET] = {"a", "a", "a"},   [MATRIX_USED] = {"u", "u?", "u!"},
+        [MATRIX_UNUSED] = {"n", "n?", "n"}, [MATRIX_NONE] = {"", "", ""},
     };
     enum matrix_state state = row ? matrix_state_of(row, now) : MATRIX_NONE;
     const char *allowed = values_text(row, "allowed");
@@ -84,6 +87,7 @@ static enum colour cell_colour(const char *cell)
         return strchr(cell, '!') || strstr(cell, "(deny)") ? COLOUR_RED : COLOUR_GREEN;
     case 'r':
     case 'R':
+    case 'a':
         return COLOUR_RED;
     default:
         return *cell == 'n' || strncmp(cell, "unused", 6) == 0 ? COLOUR_YELLOW : COLOUR_PLAIN;
@@ -127,13 +131,15 @@ static void add_rows(const struct view *v, enum form form, struct grid *grid)
 static void print_legend(const struct view *v, enum form form)
 {
     static const char words[] =
-        "held: has a token, for that long. 2 h ago: had one last. unused: may have it "
-        "and did not take it. refused: asked, and may not. (ask): someone is asked "
-        "first. (deny): may not any more. -: may not, and did not ask.";
+        "held: has a token, for that long. 2 h ago: had one last. unused: may have it, and did not take it. "
+        "asked: may have it, and got none. refused: asked, and may not. (ask): someone is asked first. "
+        "(deny): "
+        "may not any more. -: may not, and did not ask.";
     static const char marks[] =
-        "H: has a token now. u: had one. n: may have it, and did not take it. R: asked, "
-        "and may not. ?: someone is asked first. !: may not any more. -: may not, and "
-        "did not ask.";
+        "H: has a token now. u: had one. n: may have it, and did not take it. a: may have it, asked, and got "
+        "none. R: asked, and may not. ?: someone is asked first. !: may not any more. -: may not, and did "
+        "not "
+        "ask.";
     char since[TEXT_TIME_SIZE];
     (void)putchar('\n');
     for (size_t i = 0; form != FORM_WORDS && i < v->matrix->n_scopes; i++)
@@ -207,6 +213,11 @@ static bool is_refused(struct json_object *row, int64_t now)
     return matrix_state_of(row, now) == MATRIX_REFUSED;
 }
 
+static bool is_unmet(struct json_object *row, int64_t now)
+{
+    return matrix_state_of(row, now) == MATRIX_UNMET;
+}
+
 /* What an app only may ask for costs nothing until someone says yes. */
 static bool is_unneeded(struct json_object *row, int64_t now)
 {
@@ -220,7 +231,7 @@ static int add_scope(struct strv *items, struct json_object *row, const char *sc
     int64_t asked = values_number(row, "asked");
     int n = is_held(row, now)
                 ? asprintf(&text, "%s (%s left)", scope, span(values_number(row, "held_until"), now, when))
-            : !is_refused(row, now)
+            : is_unneeded(row, now)
                 ? asprintf(&text, "%s", scope)
                 : asprintf(&text, "%s (asked %" PRId64 " time%s, last refused %s ago)", scope, asked,
                            asked == 1 ? "" : "s", span(values_number(row, "denied_at"), now, when));
@@ -287,6 +298,7 @@ static int print_all_glances(const struct view *v)
     } glances[] = {
         {"Hold a token now (`lwactl audit who-has SCOPE` tells since when):", is_held},
         {"Asked for what they may not have (`lwactl explain APP SCOPE` tells why):", is_refused},
+        {"May have it, asked, and got none (`lwactl explain APP SCOPE` tells what is missing):", is_unmet},
         {"May have it, and did not take it; does the table allow too much?", is_unneeded},
     };
     int r = 0;

@@ -3,6 +3,7 @@
  * room to have them side by side. */
 
 #include "client/audit-report.h"
+#include "client/audit-show.h"
 #include "client/html.h"
 #include "client/shell-word.h"
 #include "client/text.h"
@@ -172,6 +173,7 @@ static void write_matrix_cell(struct json_object *row, const char *scope, int64_
     } states[] = {
         [MATRIX_HELD] = {"good", "\xe2\x97\x8f held"},
         [MATRIX_REFUSED] = {"bad", "\xe2\x9c\x97 refused"},
+        [MATRIX_UNMET] = {"bad", "\xe2\x9c\x97 got none"},
         [MATRIX_USED] = {"", "\xe2\x97\x8b used"},
         [MATRIX_UNUSED] = {"warn", "\xe2\x80\x93 not used"},
         [MATRIX_NONE] = {"", ""},
@@ -187,7 +189,7 @@ static void write_matrix_cell(struct json_object *row, const char *scope, int64_
         write_when(out, "until", values_number(row, "held_until"));
     if (state == MATRIX_USED)
         write_when(out, "last", values_number(row, "used_at"));
-    if (state == MATRIX_REFUSED) {
+    if (state == MATRIX_REFUSED || state == MATRIX_UNMET) {
         write_when(out, "last", values_number(row, "denied_at"));
         (void)fprintf(out, "<span class=\"more\">asked %" PRId64 " time%s</span>",
                       values_number(row, "asked"), values_number(row, "asked") == 1 ? "" : "s");
@@ -204,7 +206,8 @@ void report_write_matrix(const struct report *r, FILE *out)
         return;
     }
     open_table(out, "matrix",
-               "Held: a token that is out carries it. Used: was given it before. Not used: may have "
+               "Held: a token that is out carries it. Used: was given it before. Got none: may have it, and "
+               "a login is missing. Not used: may have "
                "it, and does the table allow too much? Refused: asked for what it may not have.");
     write_title(out, "App");
     for (size_t j = 0; j < m->n_scopes; j++)
@@ -240,7 +243,7 @@ static void write_denial(const struct report_denial *d, FILE *out)
     write_scopes_cell(out, "Asked for", NULL, values_text(record, "asked"));
     open_cell(out, "Why", "");
     html_text(out, values_text(record, "verdict"));
-    write_of(out, "by", values_text(record, "decided_by"));
+    write_of(out, "by", audit_decider(values_text(record, "decided_by")));
     close_cell(out);
     (void)snprintf(number, sizeof(number), "%" PRIu64, d->n);
     write_cell(out, "Times", number);

@@ -8,6 +8,7 @@
 
 #include "client/audit-call.h"
 #include "client/audit-query.h"
+#include "client/audit-show.h"
 #include "client/audit.h"
 #include "client/grid.h"
 #include "client/outcome.h"
@@ -106,7 +107,8 @@ static void print_holder(const struct story *s, struct json_object *record)
     }
     print_fact(s, "account", values_text(record, "account"), " of ", values_text(record, "owner"));
     print_fact(s, "carries", values_text(record, "carried"), "", "");
-    print_fact(s, "because", values_text(record, "verdict"), ", by ", values_text(record, "decided_by"));
+    print_fact(s, "because", values_text(record, "verdict"), ", by ",
+               audit_decider(values_text(record, "decided_by")));
     print_fact(s, "known by", values_text(record, "strength"), ": ",
                meaning_of_strength(values_text(record, "strength")));
     print_fact(s, "program", values_text(record, "program"), "", "");

@@ -9,8 +9,8 @@ enum matrix_state matrix_state_of(struct json_object *row, int64_t now_sec)
     int64_t used_at = values_number(row, "used_at"), denied_at = values_number(row, "denied_at");
     if (values_number(row, "held_until") > now_sec)
         return MATRIX_HELD;
-    if (denied_at > 0 && denied_at > used_at && strcmp(allowed, "allow") != 0)
-        return MATRIX_REFUSED;
+    if (denied_at > 0 && denied_at > used_at)
+        return strcmp(allowed, "allow") == 0 ? MATRIX_UNMET : MATRIX_REFUSED;
     if (used_at > 0)
         return MATRIX_USED;
     return strcmp(allowed, "deny") == 0 ? MATRIX_NONE : MATRIX_UNUSED;

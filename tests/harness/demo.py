@@ -5,6 +5,7 @@ says. Runs in tests/harness/enter."""
 import glob
 import json
 import os
+import re
 import sys
 import textwrap
 import time
@@ -173,6 +174,31 @@ def look_back(stage):
     stage.expect(not any(token in logs for token in tokens), "and no token, neither there nor in a log")
 
 
+def find_leak(stage, token):
+    stage.narrator.step("A token turns up in somebody's log: who let it out?")
+    found = stage.run("root", ["lwactl", "audit", "token"], input=token.text).stdout
+    apps = re.findall(r"^  (\S+), uid", found, re.MULTILINE)
+    stage.expect(apps == ["user:musicd"], "the token alone names the app that was given it")
+    stage.expect("lwactl revoke user:musicd" in found, "and what to do is ready to be copied")
+
+
+def sum_up(stage):
+    """The matrix: a row of it for each app, after the titles."""
+    stage.narrator.step("Who may have what, who has it now, and who asked in vain")
+    matrix = stage.run("root", ["lwactl", "audit", "matrix"]).stdout
+    rows = dict(re.findall(r"^((?:user|flatpak):\S+) +(.*)$", matrix.split("\n\n")[0], re.MULTILINE))
+    player, radio = (f"flatpak:{app}" for app in (demo_apps.PLAYER, demo_apps.RADIO))
+    stage.expect({"user:musicd", "user:weatherd", player, radio} <= set(rows), "every app is in it")
+    stage.expect("held" in rows["user:musicd"], "musicd holds a token now")
+    stage.expect("refused" in rows["user:weatherd"] and "held" not in rows["user:weatherd"], "weatherd asked in vain")
+
+
+def verify(stage):
+    stage.narrator.step("And can this list be trusted?")
+    verdict = stage.run("root", ["lwactl", "audit", "verify"]).stdout
+    stage.expect(verdict.startswith("The audit trail is intact"), "no record is missing, altered or out of its order")
+
+
 def play(stage):
     say, world = stage.narrator, stage.world
     start(stage)
@@ -183,6 +209,13 @@ def play(stage):
     crash(stage, api)
     demo_apps.play(stage)
     look_back(stage)
+    app = world.client("musicd")
+    token = app.get_token(["music::library"])
+    find_leak(stage, token)
+    sum_up(stage)
+    verify(stage)
+    token.close()
+    app.close()
     say.write()
     say.title(f"That was all, in {say.seconds():.1f} s. `./dev up` keeps everything running for you to try.")
 

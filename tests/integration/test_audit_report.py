@@ -140,7 +140,7 @@ def test_the_page_tells_what_there_is(bus, broker, tmp_path):  # noqa: F811
     assert sum(int(refused) for _, _, refused in spans) == n_refused
     plain = " ".join("".join(Page(text).texts).split())
     assert f"lwactl revoke {audit_pages.PLAYER} --user alice" in plain
-    assert re.search(r"unit:lampd\.service ?Asked for ?music::library:read ?Why ?deny ?by default ?Times ?15", plain)
+    assert re.search(r"unit:lampd\.service ?Asked for ?music::library:read ?Why ?deny ?by the default ?Times ?15", plain)
     assert "The trail is intact" in plain and "policy-rejected" in plain and "grants.d/lamp.conf:3" in plain
     assert f"{len(records)} records of this time were read" in plain
     tables = re.findall(r"<table.*?</table>", text, re.S)

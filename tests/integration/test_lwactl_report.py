@@ -56,7 +56,7 @@ def cell(app, user, scope, allowed, **more):
 
 def a_matrix():
     return rows(
-        cell("user:musicd", "musicd", "profile", "allow", asked=1, denied_at=ago(HOUR)),
+        cell("user:musicd", "musicd", "profile", "allow"),
         cell("user:musicd", "musicd", LIBRARY, "allow", asked=9, used_at=ago(40), held_until=ago(-45 * MINUTE - 20)),
         cell("user:weatherd", "weatherd", LIBRARY, "deny", asked=3, denied_at=ago(2 * HOUR + 20)),
         cell("user:weatherd", "weatherd", "profile", "ask"),
@@ -78,7 +78,7 @@ APP                         USER      {LIBRARY}  profile
 user:musicd                 musicd    held 45 min          unused
 user:weatherd               weatherd  refused 2 h ago      unused (ask)
 
-held: has a token, for that long. 2 h ago: had one last. unused: may have it and did not take it. refused: asked, and may not. (ask): someone is asked first. (deny): may not any more. -: may not, and did not ask.
+held: has a token, for that long. 2 h ago: had one last. unused: may have it, and did not take it. asked: may have it, and got none. refused: asked, and may not. (ask): someone is asked first. (deny): may not any more. -: may not, and did not ask.
 Since {begins}.
 
 Hold a token now (`lwactl audit who-has SCOPE` tells since when):
@@ -91,6 +91,16 @@ Asked for what they may not have (`lwactl explain APP SCOPE` tells why):
 May have it, and did not take it; does the table allow too much?
   user:musicd of musicd: profile
 """
+
+
+def test_matrix_tells_who_is_not_served(bus, broker):
+    """Allowed, and yet refused last: that is no question of policy, and no sign that it is not needed."""
+    broker.replies["Matrix"] = rows(cell("user:musicd", "musicd", "profile", "allow", asked=2, denied_at=ago(3 * HOUR)))
+    text = run(bus, "audit", "matrix").stdout.decode()
+    assert text.endswith("""
+May have it, asked, and got none (`lwactl explain APP SCOPE` tells what is missing):
+  user:musicd: profile (asked 2 times, last refused 3 h ago)
+""")
 
 
 def test_options_of_matrix(bus, broker):
@@ -108,7 +118,7 @@ def test_matrix_says_when_there_is_more(bus, broker):
 
 
 @pytest.mark.parametrize("allowed, more, words", [
-    ("allow", {"denied_at": HOUR}, "unused"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
+    ("allow", {"denied_at": 3 * HOUR}, "asked 3 h ago"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
     ("ask", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "refused 3 h ago"),
     ("deny", {"denied_at": 5 * HOUR, "used_at": 3 * HOUR}, "3 h ago (deny)"),
     ("allow", {"used_at": 3 * HOUR, "held_until": 60}, "3 h ago"), ("ask", {}, "unused (ask)"),
@@ -291,7 +301,7 @@ One app was given this token:
     again    3 more times
     account  main of alice
     carries  {LIBRARY} profile
-    because  allow, by table
+    because  allow, by the table
     known by sandbox: any program of that user outside of sandboxes can pass for it
     program  /app/bin/player
     record   7

@@ -42,7 +42,7 @@ def test_matrix(shared):
     held, refused, unneeded = text.split("\n\n")[2:5]
     assert re.search(rf"^  user:musicd.*: {LIBRARY} \(\d+ min left\)", held, re.M) and "weatherd" not in held
     assert re.search(rf"^  user:weatherd.*: {LIBRARY} \(asked 1 time, last refused ", refused, re.M) and "musicd" not in refused
-.*profile, profile:user_id$", unneeded, re.M)
+    assert re.search(rf"^  user:alice.*: {LIBRARY}.*profile, profile:user_id$", unneeded, re.M)
 
 
 def test_who_has(shared):
@@ -71,8 +71,8 @@ def test_who_leaked_a_token(shared):
     lwactl(shared, "musicd", "token", LIBRARY, status=DENIED)
     lwactl(shared, "root", *commands[1].split(), "--yes")
     assert lwactl(shared, "root", "accounts").stdout.count(LIBRARY) == 0
-    (record, *_) = lines(shared, "root", "audit", "token", input=shared.leaked)
-    assert (record["event"], record["app"]) == ("token-disclosed", "user:musicd")
+    records = lines(shared, "root", "audit", "token", input=shared.leaked)
+    assert [record["app"] for record in records if record["event"] == "token-disclosed"] == ["user:musicd"]
     assert shared.leaked not in text + shared.broker.log() + shared.bus.log()
 
 
@@ -103,7 +103,7 @@ def test_report(shared, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o600 and shared.leaked not in text
     plain = re.sub(r"<[^>]*>", "", text)
     assert "lwactl revoke user:musicd" in plain
-    assert re.search(r"user:weatherd.*music::library.*deny", plain) and "login-finished" in plain
+    assert re.search(r"user:weatherdAsked formusic::libraryWhyAccessDeniedby the tableTimes1", plain) and "login-finished" in plain
     numbers = dict(re.findall(r"<dt>([^<]*)</dt><dd>(\d+)</dd>", text))
     assert numbers["tokens are out now"] == "1" and numbers["apps hold one"] == "1" and numbers["refusals"] == "1"
     lwactl(shared, "bob", "audit", "report", "--html", "/tmp/none.html", status=CONSENT)
