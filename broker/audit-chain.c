@@ -60,16 +60,12 @@ int audit_chain_key_evolve_to(struct audit_chain_key *key, uint64_t epoch)
         keyed(bytes, PERSONAL_NEXT, next, sizeof(next));
         memcpy(bytes, next, sizeof(bytes));
     }
-    struct secret *secret;
-    int r = secret_new(bytes, sizeof(bytes), &secret);
+    int r = secret_replace(key->key, bytes);
     secret_wipe(bytes, sizeof(bytes));
     secret_wipe(next, sizeof(next));
-    if (r < 0)
-        return r;
-    secret_free(key->key);
-    key->key = secret;
-    key->epoch = epoch;
-    return 0;
+    if (r == 0)
+        key->epoch = epoch;
+    return r;
 }
 
 int audit_chain_key_evolve(struct audit_chain_key *key)

@@ -45,18 +45,13 @@ int verify_keys_advance(struct verify_keys *keys, uint64_t epoch)
 
 static int make(struct verify_keys *keys, uint64_t epoch, struct audit_chain_key *place)
 {
-    struct audit_chain_key key;
-    int r = audit_chain_key_copy(&keys->key, &key);
+    /* Guarded memory is dear to get: what a place has it keeps. */
+    int r = place->key ? secret_replace(place->key, secret_bytes(keys->key.key))
+                       : audit_chain_key_copy(&keys->key, place);
     if (r < 0)
         return r;
-    r = audit_chain_key_evolve_to(&key, epoch);
-    if (r < 0) {
-        audit_chain_key_clear(&key);
-        return r;
-    }
-    audit_chain_key_clear(place);
-    *place = key;
-    return 0;
+    place->epoch = keys->key.epoch;
+    return audit_chain_key_evolve_to(place, epoch);
 }
 
 int verify_keys_get(struct verify_keys *keys, uint64_t epoch, const struct audit_chain_key **ret)

@@ -88,18 +88,29 @@ static int parse_digits(const char *text, uint64_t *ret)
     return 0;
 }
 
-int json_get_uint(const struct json *j, const char *key, uint64_t *ret)
+int json_get_number(const struct json *j, const char *key, uint64_t *ret)
 {
     const json_t *member = find(j, key);
-    if (json_is_integer(member)) {
-        json_int_t value = json_integer_value(member);
-        if (value < 0)
-            return JSON_E_TYPE;
-        *ret = (uint64_t)value;
-        return 0;
-    }
+    if (!member)
+        return JSON_E_ABSENT;
+    json_int_t value = json_integer_value(member); /* 0 for another type */
+    if (!json_is_integer(member) || value < 0)
+        return JSON_E_TYPE;
+    *ret = (uint64_t)value;
+    return 0;
+}
+
+int json_get_uint(const struct json *j, const char *key, uint64_t *ret)
+{
     const char *text;
     size_t n;
+    if (json_is_integer(find(j, key)))
+        return json_get_number(j, key, ret);
     int r = json_get_string(j, key, &text, &n);
     return r == 0 ? parse_digits(text, ret) : r;
+}
+
+size_t json_size(const struct json *j)
+{
+    return json_object_size(j->root);
 }

@@ -30,3 +30,8 @@ int json_get_string(const struct json *j, const char *key, const char **ret, siz
 
 /* A whole number from 0 to INT64_MAX, written as a number or as a string of decimal digits. */
 int json_get_uint(const struct json *j, const char *key, uint64_t *ret) _must_check_;
+/* The same, written as a number only. */
+int json_get_number(const struct json *j, const char *key, uint64_t *ret) _must_check_;
+
+/* How many members the root has. */
+size_t json_size(const struct json *j);

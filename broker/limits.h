@@ -206,3 +206,5 @@
 #define LIMIT_AUDIT_VERIFY_STEPS_PER_RECORD 4096
 /* Seals that do not fit, until it is known whether there was a setup between. */
 #define LIMIT_AUDIT_VERIFY_SUSPECTS 65536
+/* One line of an export that lwa-audit-verify reads: many times a record. */
+#define LIMIT_AUDIT_LINE_BYTES 262144

@@ -60,6 +60,15 @@ int secret_new_random(size_t n, struct secret **ret)
     return secret_seal_off(s, ret);
 }
 
+int secret_replace(struct secret *s, const void *bytes)
+{
+    if (sodium_mprotect_readwrite(s->bytes) < 0)
+        return -ENOMEM;
+    memcpy(s->bytes, bytes, s->n);
+    (void)sodium_mprotect_readonly(s->bytes); /* the pages were read-only before: they can be again */
+    return 0;
+}
+
 void secret_free(struct secret *s)
 {
     if (!s)

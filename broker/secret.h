@@ -12,6 +12,8 @@ struct secret;
 int secret_new(const void *bytes, size_t n, struct secret **ret) _must_check_;
 /* n random bytes. */
 int secret_new_random(size_t n, struct secret **ret) _must_check_;
+/* Puts as many other bytes in the place of those it has. 0, or -ENOMEM (then it is as it was). */
+int secret_replace(struct secret *s, const void *bytes) _must_check_;
 void secret_free(struct secret *s);
 DEFINE_CLEANUP(struct secret, secret_free);
 

@@ -5,7 +5,9 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void holds_a_copy(void **state _unused_)
 {
@@ -79,11 +81,38 @@ static void wipes(void **state _unused_)
     assert_memory_equal(text, "\0\0\0\0\0\0\0", sizeof(text));
 }
 
+/* Nothing of what it was is left, and it is still read-only. */
+static void test_replace(void **state _unused_)
+{
+    struct secret *s, *other;
+    assert_int_equal(secret_new("first", 5, &s), 0);
+    assert_int_equal(secret_new("later", 5, &other), 0);
+    const void *before = secret_bytes(s);
+    assert_int_equal(secret_replace(s, "later"), 0);
+    assert_true(secret_equal(s, other));
+    assert_ptr_equal(secret_bytes(s), before);
+    assert_int_equal(secret_size(s), 5);
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct rlimit none = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &none);
+        (void)signal(SIGSEGV, SIG_DFL);
+        *(volatile char *)(uintptr_t)before = 'x';
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    secret_free(s);
+    secret_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(holds_a_copy),    cmocka_unit_test(compares),   cmocka_unit_test(is_random),
-        cmocka_unit_test(refuses_nothing), cmocka_unit_test(is_guarded), cmocka_unit_test(wipes),
+        cmocka_unit_test(test_replace), cmocka_unit_test(holds_a_copy),    cmocka_unit_test(compares),
+        cmocka_unit_test(is_random),    cmocka_unit_test(refuses_nothing), cmocka_unit_test(is_guarded),
+        cmocka_unit_test(wipes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
