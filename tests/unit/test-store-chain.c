@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/trail.h"
 
+#include "broker/audit-verify.h"
 #include "tests/unit/test-vfs.h"
 #include "util/clock.h"
 
@@ -258,6 +259,21 @@ static void set_up(struct fixture *f, struct audit_chain_key *ret)
         .epoch = result.epoch, .first_epoch = result.epoch, .key = TAKE_PTR(result.token)};
 }
 
+/* The verifier's rules, with a key and without. */
+static void assert_verified(const struct trail *trail, const struct audit_chain_key *key, uint64_t n_proven)
+{
+    _cleanup_(audit_verify_freep) struct audit_verify *v = NULL;
+    const struct audit_verify_options options = {.key = key, .findings_max = 1};
+    struct audit_verify_report report;
+    assert_int_equal(audit_verify_new(&options, &v), 0);
+    for (size_t i = 0; i < trail->n; i++)
+        assert_int_equal(audit_verify_add(v, trail->records[i]), 0);
+    assert_int_equal(audit_verify_finish(v, &report), 0);
+    if (report.n_damage > 0)
+        fail_msg("%s", report.findings[0].text);
+    assert_int_equal(report.n_proven, n_proven);
+}
+
 static void setup_hands_out_what_is_not_kept(void **state)
 {
     struct fixture *f = *state;
@@ -284,8 +300,12 @@ static void setup_hands_out_what_is_not_kept(void **state)
     for (size_t i = 0; i < trail.n; i++)
         assert_true(trail.records[i]->event == events[i] && trail.records[i]->epoch == epochs[i]);
     assert_memory_equal(trail.records[3]->detail, "setup ", 6);
+    assert_string_equal(trail.records[2]->detail, trail.records[3]->detail); /* vouches for the new key */
     assert_string_equal(trail.records[3]->app, "user:root");
-    assert_string_equal(trail.records[2]->detail, trail.records[3]->detail); /* the old key vouches for it */
+    assert_verified(&trail, NULL, 0);
+    assert_verified(&trail, &first, 3);
+    assert_verified(&trail, &secret, 3);
+    assert_verified(&trail, &now, 1);
     /* The old secret proves the first three, the new one the others. */
     rest = (struct trail){.records = trail.records, .n = 3};
     trail_assert_whole(&rest, &first);
