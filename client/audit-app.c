@@ -47,8 +47,8 @@ static const char *what_strength_means(const char *strength)
     static const struct {
         const char *name, *words;
     } meanings[] = {
-        {"uid", "every program of the user passes for it"},
-        {"sandbox", "so does every program of the user that is not in a sandbox"},
+        {"uid", "every program of the user can pass for it"},
+        {"sandbox", "programs of the user outside of sandboxes can pass for it"},
         {"unit", "a systemd unit"},
         {"label", "an AppArmor label"},
     };
@@ -182,8 +182,8 @@ static const struct chapter chapters[] = {
      add_scope,
      {{"SCOPE", 14, NULL},
       {"GOT", 0, NULL},
-      {"FIRST", 0, NULL},
-      {"LAST", 0, NULL},
+      {"FIRST GOT", 0, NULL},
+      {"LAST GOT", 0, NULL},
       {"REFUSED", 0, NULL},
       {"LAST REFUSED", 0, NULL}},
      {5, 2, 3}},
@@ -283,27 +283,46 @@ static int read_story(struct app *a)
     return r;
 }
 
-static int print_records(struct app *a)
+static int show_records(struct audit_show *show, struct json_object *records)
 {
-    struct audit_page page = {.is_newest = !a->is_all, .limit = a->is_all ? PAGE_OF_ALL : a->last};
-    _cleanup_audit_show_ struct audit_show show;
-    int64_t n = values_number(a->story, "records");
+    if (audit_show_records(show, records) < 0)
+        return report(CTL_FAILED, "out of memory");
+    return terminal_flush();
+}
+
+static int print_all(struct app *a, struct audit_show *show)
+{
+    struct audit_page page = {.limit = PAGE_OF_ALL};
     uint64_t next = 0;
     int r;
-    audit_show_begin(&show, AUDIT_TABLE);
-    (void)printf("\n%s records:\n", a->is_all || n <= a->last ? "Its" : "Its newest");
     do {
         _cleanup_json_ struct json_object *records = NULL;
         page.after = next;
         r = audit_query(&a->bus, &a->filter, &page, VALUES_SAFE, &records, &next);
-        if (r == CTL_OK && audit_show_records(&show, records) < 0)
-            r = report(CTL_FAILED, "out of memory");
         if (r == CTL_OK)
-            r = terminal_flush();
-    } while (r == CTL_OK && a->is_all && next > page.after);
-    if (r == CTL_OK && !a->is_all && n > a->last)
-        (void)printf("%u of %" PRId64 "; `lwactl audit app %s --all` shows all.\n", a->last, n,
-                     a->filter.app);
+            r = show_records(show, records);
+    } while (r == CTL_OK && next > page.after);
+    return r;
+}
+
+static int print_newest(struct app *a, struct audit_show *show)
+{
+    _cleanup_json_ struct json_object *records = NULL;
+    int r = audit_query_newest(&a->bus, &a->filter, a->last, VALUES_SAFE, &records);
+    return r == CTL_OK ? show_records(show, records) : r;
+}
+
+static int print_records(struct app *a)
+{
+    _cleanup_audit_show_ struct audit_show show;
+    int64_t n = values_number(a->story, "records");
+    bool is_whole = a->is_all || n <= a->last;
+    audit_show_begin(&show, AUDIT_TABLE);
+    audit_show_without_app(&show);
+    (void)printf("\n%s records:\n", is_whole ? "Its" : "Its newest");
+    int r = a->is_all ? print_all(a, &show) : print_newest(a, &show);
+    if (r == CTL_OK && !is_whole)
+        (void)printf("%u of %" PRId64 "; `lwactl audit app %s --all` shows all.\n", a->last, n, a->name);
     return r;
 }
 

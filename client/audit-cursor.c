@@ -84,25 +84,36 @@ static int refuse(const char *what)
     return CTL_FAILED;
 }
 
-int audit_cursor_check(const struct audit_cursor *c, struct bus *bus, bool is_own)
+/* The first record after this one, or NULL at the end of the trail. */
+static int find_after(struct bus *bus, bool is_own, uint64_t sequence, struct json_object **ret)
 {
     const struct audit_filter filter = {.is_own = is_own};
-    const struct audit_page page = {.after = c->sequence - 1, .limit = 1};
-    _cleanup_json_ struct json_object *records = NULL;
+    struct audit_page page = {.after = sequence, .limit = 1};
     uint64_t next;
-    if (c->sequence == 0)
-        return CTL_OK;
-    int r = audit_query(bus, &filter, &page, VALUES_EXACT, &records, &next);
-    if (r != CTL_OK)
+    int r;
+    do {
+        _cleanup_json_ struct json_object *records = NULL;
+        r = audit_query(bus, &filter, &page, VALUES_EXACT, &records, &next);
+        *ret = r == CTL_OK ? json_object_get(values_item(records, 0)) : NULL;
+        if (next <= page.after)
+            break;
+        page.after = next;
+    } while (r == CTL_OK && !*ret);
+    return r;
+}
+
+int audit_cursor_check(const struct audit_cursor *c, struct bus *bus, bool is_own)
+{
+    _cleanup_json_ struct json_object *record = NULL;
+    int r = c->sequence > 0 ? find_after(bus, is_own, c->sequence - 1, &record) : CTL_OK;
+    if (r != CTL_OK || c->sequence == 0)
         return r;
-    struct json_object *record = values_item(records, 0);
-    uint64_t found = record ? audit_sequence(record) : 0;
-    const char *hash = values_text(record, "hash");
     if (!record)
         return refuse(
             "The trail ends before the record that was exported last: it is another trail, or its end "
             "was cut off.");
-    if (found == c->sequence && *c->hash && strcmp(hash, c->hash) != 0)
+    uint64_t found = audit_sequence(record);
+    if (found == c->sequence && *c->hash && strcmp(values_text(record, "hash"), c->hash) != 0)
         return refuse("The record that was exported last is another one by now: the trail was altered, or is "
                       "another one.");
     if (found > c->sequence + 1)

@@ -66,25 +66,26 @@ static int write_records(struct export *e, struct json_object *records)
 static int write_pages(struct export *e)
 {
     struct audit_page page = {.limit = AUDIT_PAGE_MAX};
-    uint64_t next;
+    uint64_t next = e->cursor.sequence;
     int r;
     do {
         _cleanup_json_ struct json_object *records = NULL;
-        page.after = e->cursor.sequence;
+        page.after = next;
         r = audit_query(&e->bus, &e->filter, &page, VALUES_EXACT, &records, &next);
         if (r == CTL_OK)
             r = write_records(e, records);
-    } while (r == CTL_OK && next > page.after && e->cursor.sequence > page.after);
+    } while (r == CTL_OK && next > page.after); /* always ahead, so it ends */
     return r;
 }
 
 static int follow(struct export *e)
 {
     _cleanup_follow_ struct follow f = {.signal_fd = -1};
+    uint64_t after = e->cursor.sequence;
     int r = follow_begin(&f, &e->bus);
     while (r == CTL_OK && !f.is_over) {
         _cleanup_json_ struct json_object *records = NULL;
-        r = audit_query_wait(&f, &e->filter, e->cursor.sequence, VALUES_EXACT, &records);
+        r = audit_query_wait(&f, &e->filter, &after, VALUES_EXACT, &records);
         if (r == CTL_OK && records)
             r = write_records(e, records);
     }

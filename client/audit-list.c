@@ -41,9 +41,16 @@ static int show(struct list *l, struct json_object *records)
     return terminal_flush(); /* whoever reads the rest may have left */
 }
 
-static int show_pages(struct list *l)
+static int show_newest(struct list *l)
 {
-    struct audit_page page = {.is_newest = l->last > 0, .limit = l->last > 0 ? l->last : PAGE_OF_ALL};
+    _cleanup_json_ struct json_object *records = NULL;
+    int r = audit_query_newest(&l->bus, &l->filter, l->last, audit_show_style(&l->show), &records);
+    return r == CTL_OK ? show(l, records) : r;
+}
+
+static int show_all(struct list *l)
+{
+    struct audit_page page = {.limit = PAGE_OF_ALL};
     uint64_t next = 0;
     int r;
     do {
@@ -52,7 +59,7 @@ static int show_pages(struct list *l)
         r = audit_query(&l->bus, &l->filter, &page, audit_show_style(&l->show), &records, &next);
         if (r == CTL_OK)
             r = show(l, records);
-    } while (r == CTL_OK && l->last == 0 && next > page.after); /* always ahead, so it ends */
+    } while (r == CTL_OK && next > page.after); /* always ahead, so it ends */
     return r;
 }
 
@@ -61,10 +68,8 @@ static int show_pages(struct list *l)
 static int find_end(struct list *l)
 {
     const struct audit_filter any = {.is_own = l->filter.is_own};
-    const struct audit_page newest = {.is_newest = true, .limit = 1};
     _cleanup_json_ struct json_object *records = NULL;
-    uint64_t next;
-    int r = audit_query(&l->bus, &any, &newest, VALUES_EXACT, &records, &next);
+    int r = audit_query_newest(&l->bus, &any, 1, VALUES_EXACT, &records);
     if (r == CTL_OK)
         l->after = audit_last_sequence(records, 0);
     return r;
@@ -76,7 +81,7 @@ static int follow(struct list *l)
     int r = follow_begin(&f, &l->bus);
     while (r == CTL_OK && !f.is_over) {
         _cleanup_json_ struct json_object *records = NULL;
-        r = audit_query_wait(&f, &l->filter, l->after, audit_show_style(&l->show), &records);
+        r = audit_query_wait(&f, &l->filter, &l->after, audit_show_style(&l->show), &records);
         if (r == CTL_OK && records)
             r = show(l, records);
     }
@@ -126,7 +131,7 @@ int audit_list(const struct command *command, const struct arguments *arguments)
     if (r == CTL_OK && list.is_follow)
         r = find_end(&list);
     if (r == CTL_OK)
-        r = show_pages(&list);
+        r = list.last > 0 ? show_newest(&list) : show_all(&list);
     if (r != CTL_OK)
         return r;
     if (list.is_follow)

@@ -47,12 +47,10 @@ static bool hint(const char *word, struct json_object *records, const char *key,
 void audit_near_hint(struct bus *bus, const struct audit_filter *filter)
 {
     const struct audit_filter any = {.is_own = filter->is_own};
-    const struct audit_page newest = {.is_newest = true, .limit = AUDIT_PAGE_MAX};
     _cleanup_json_ struct json_object *records = NULL;
-    uint64_t next;
     if (!filter->app && !filter->scope && !filter->account)
         return;
-    if (audit_query(bus, &any, &newest, VALUES_SAFE, &records, &next) != CTL_OK)
+    if (audit_query_newest(bus, &any, AUDIT_PAGE_MAX, VALUES_SAFE, &records) != CTL_OK)
         return;
     if (!hint(filter->app, records, "app", "app") && !hint(filter->scope, records, "asked", "carried"))
         (void)hint(filter->account, records, "account", "account");

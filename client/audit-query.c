@@ -71,6 +71,43 @@ struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *
     return reply && values_from_message(reply, 0, style, &records) == 0 ? records : NULL;
 }
 
+/* The items of the first list, then those of the second. */
+static int append(struct json_object *list, struct json_object *more)
+{
+    for (size_t i = 0; i < values_count(more); i++) {
+        struct json_object *item = json_object_get(values_item(more, i));
+        if (json_object_array_add(list, item) < 0) {
+            json_object_put(item);
+            return report(CTL_FAILED, "out of memory");
+        }
+    }
+    return CTL_OK;
+}
+
+int audit_query_newest(struct bus *bus, const struct audit_filter *filter, unsigned n,
+                       enum values_style style, struct json_object **ret_records)
+{
+    _cleanup_json_ struct json_object *found = json_object_new_array();
+    struct audit_page page = {.is_newest = true};
+    int r = found ? CTL_OK : report(CTL_FAILED, "out of memory");
+    for (uint64_t next = 1; r == CTL_OK && next > 0 && values_count(found) < n; page.after = next) {
+        _cleanup_json_ struct json_object *records = NULL; /* older than those found */
+        page.limit = n - (unsigned)values_count(found);
+        r = audit_query(bus, filter, &page, style, &records, &next);
+        if (r == CTL_OK)
+            r = append(records, found);
+        if (r == CTL_OK) {
+            json_object_put(found);
+            found = TAKE_PTR(records);
+        }
+        if (page.after > 0 && next >= page.after)
+            break; /* always further back, so it ends */
+    }
+    if (r == CTL_OK)
+        *ret_records = TAKE_PTR(found);
+    return r;
+}
+
 /* --- waiting ------------------------------------------------------------------------------------------- */
 
 /* Whether it will pass by itself, after what the error says. */
@@ -98,10 +135,10 @@ static void say_away(struct follow *f, const char *name)
 }
 
 static int take_answer(struct follow *f, DBusMessage *reply, enum values_style style,
-                       struct json_object **ret_records)
+                       struct json_object **ret_records, uint64_t *after)
 {
     const char *text = NULL, *name = dbus_message_get_error_name(reply);
-    uint64_t next;
+    uint64_t next = 0;
     if (name && is_passing(name)) {
         say_away(f, name);
         *ret_records = json_object_new_array();
@@ -115,21 +152,24 @@ static int take_answer(struct follow *f, DBusMessage *reply, enum values_style s
     if (!dbus_message_has_signature(reply, SIGNATURE))
         return bus_report_unknown_answer();
     f->has_said_away = false;
-    return take_page(reply, style, ret_records, &next);
+    int r = take_page(reply, style, ret_records, &next);
+    if (r == CTL_OK)
+        *after = audit_last_sequence(*ret_records, next > *after ? next : *after);
+    return r;
 }
 
-int audit_query_wait(struct follow *f, const struct audit_filter *filter, uint64_t after,
+int audit_query_wait(struct follow *f, const struct audit_filter *filter, uint64_t *after,
                      enum values_style style, struct json_object **ret_records)
 {
     _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
-    const struct audit_page page = {.after = after, .limit = AUDIT_PAGE_MAX};
+    const struct audit_page page = {.after = *after, .limit = AUDIT_PAGE_MAX};
     int r = new_query(filter, &page, true, &call);
     if (r != CTL_OK)
         return r;
     follow_pause(f, GATHER_MSEC);
     if (!f->is_over)
         reply = follow_call(f, call);
-    return reply ? take_answer(f, reply, style, ret_records) : f->code;
+    return reply ? take_answer(f, reply, style, ret_records, after) : f->code;
 }
 
 uint64_t audit_sequence(struct json_object *record)

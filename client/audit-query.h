@@ -15,18 +15,22 @@ struct audit_page {
     unsigned limit;
 };
 
-/* The records of a page, oldest first, and where the next one begins (0: there is none yet). CTL_OK, or said.
- * A page that goes on (`after` is not 0) is waited for when the broker is asked too often. */
+/* The records of a page, oldest first, and where the next one begins (0: it was the last). A page can be
+ * empty and not be the last one. CTL_OK, or said. A page that goes on (`after` is not 0) is waited for when
+ * the broker is asked too often. */
 int audit_query(struct bus *bus, const struct audit_filter *filter, const struct audit_page *page,
                 enum values_style style, struct json_object **ret_records, uint64_t *ret_next) _must_check_;
+/* The newest `n` (1 to AUDIT_PAGE_MAX) of all records, oldest first. CTL_OK, or said. */
+int audit_query_newest(struct bus *bus, const struct audit_filter *filter, unsigned n,
+                       enum values_style style, struct json_object **ret_records) _must_check_;
 
 /* The records of a page, without a prompt and saying nothing when it fails: NULL. */
 struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
                                     const struct audit_page *page, enum values_style style);
 
-/* Waits for records after `after`, over a restart of the broker too, which is said once. CTL_OK, with an
- * empty list when there is nothing yet; f->is_over: no list. Or said. */
-int audit_query_wait(struct follow *f, const struct audit_filter *filter, uint64_t after,
+/* Waits for records after *after, which moves on, over a restart of the broker too, which is said once.
+ * CTL_OK, with an empty list when there is nothing yet; f->is_over: no list. Or said. */
+int audit_query_wait(struct follow *f, const struct audit_filter *filter, uint64_t *after,
                      enum values_style style, struct json_object **ret_records) _must_check_;
 
 /* The sequence of a record, whole: values_number() ends at INT64_MAX. */

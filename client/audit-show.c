@@ -74,15 +74,15 @@ enum { TIME, EVENT, APP, ACCOUNT, VERDICT, SCOPES, DETAIL };
 
 static const struct grid_column columns[] = {
     [TIME] = {"TIME", 0, NULL},
-    [EVENT] = {"EVENT", 12, event_colour},
-    [APP] = {"APP", 11, NULL},
+    [EVENT] = {"EVENT", 15, event_colour},
+    [APP] = {"APP", 18, NULL},
     [ACCOUNT] = {"ACCOUNT", 6, NULL},
     [VERDICT] = {"VERDICT", 8, verdict_colour},
-    [SCOPES] = {"SCOPES", 14, NULL},
-    [DETAIL] = {"DETAIL", 10, NULL},
+    [SCOPES] = {"SCOPES", 18, NULL},
+    [DETAIL] = {"DETAIL", 14, NULL},
 };
 /* When, what and who stay. */
-static const size_t droppable[] = {DETAIL, ACCOUNT, SCOPES, VERDICT};
+static const size_t droppable[] = {DETAIL, ACCOUNT, VERDICT, SCOPES};
 
 static int add_detail(struct grid *grid, struct json_object *record)
 {
@@ -184,6 +184,11 @@ void audit_show_begin(struct audit_show *s, enum audit_form form)
                                       .n_columns = ARRAY_SIZE(columns),
                                       .droppable = droppable,
                                       .n_droppable = ARRAY_SIZE(droppable)}};
+}
+
+void audit_show_without_app(struct audit_show *s)
+{
+    s->grid.is_dropped[APP] = true;
 }
 
 void audit_show_end(struct audit_show *s)

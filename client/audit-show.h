@@ -14,6 +14,8 @@ struct audit_show {
 };
 
 void audit_show_begin(struct audit_show *s, enum audit_form form);
+/* The table leaves out the app: all are of the same one. */
+void audit_show_without_app(struct audit_show *s);
 void audit_show_end(struct audit_show *s);
 
 #define _cleanup_audit_show_ _cleanup_(audit_show_end)

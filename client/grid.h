@@ -21,11 +21,11 @@ struct grid {
     size_t n_columns;        /* 1 to GRID_COLUMNS_MAX */
     const size_t *droppable; /* columns to leave out where space is short, in this order; may be NULL */
     size_t n_droppable;
-    struct strv cells; /* row after row */
-    int error;         /* the first failure sticks, and grid_print() hands it up */
+    struct strv cells;                 /* row after row */
+    int error;                         /* the first failure sticks, and grid_print() hands it up */
+    bool is_dropped[GRID_COLUMNS_MAX]; /* left out, from the start or since it was printed first */
     /* Of what was printed so far. */
     bool has_printed;
-    bool is_dropped[GRID_COLUMNS_MAX];
     size_t widths[GRID_COLUMNS_MAX]; /* before anything was cut */
 };
 

@@ -65,8 +65,8 @@ class Broker:
     """`replies` maps a member to a function of its arguments that returns (signature, body), or raises
     BusError. `calls` collects (member, arguments, whether the interactive flag was set)."""
 
-    def __init__(self, address):
-        self.replies = {}
+    def __init__(self, address, replies=None):
+        self.replies = replies or {}  # those that it has from the very first call
         self.calls = []
         self.after = {}  # member -> function(caller), called when the answer has been sent
         self.connection = open_dbus_connection(bus=address, enable_fds=True)
