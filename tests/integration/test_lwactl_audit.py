@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -97,9 +98,10 @@ def wait_until(condition, what, seconds=20):
 class Running:
     """lwactl under way, its output read as it comes."""
 
-    def __init__(self, bus, *arguments, stdout=subprocess.PIPE):
+    def __init__(self, bus, *arguments):
+        self.read = b""  # and not handed out yet
         self.process = subprocess.Popen([LWACTL, *arguments], env=environment(bus), stdin=subprocess.DEVNULL,
-                                        stdout=stdout, stderr=subprocess.PIPE)
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
 
     def __enter__(self):
         return self
@@ -112,13 +114,21 @@ class Running:
             if stream:
                 stream.close()
 
-    def line(self):
-        return self.process.stdout.readline()
+    def line(self, seconds=20):
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.read:
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([self.process.stdout], [], [], left)[0], "no further line"
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data, "it has ended"
+            self.read += data
+        line, self.read = self.read.split(b"\n", 1)
+        return line + b"\n"
 
     def end(self, number=signal.SIGINT):
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out or b"", err
+        return self.process.returncode, self.read + (out or b""), err
 
 
 # --- filters ----------------------------------------------------------------------------------------------
