@@ -160,7 +160,8 @@ static const char *const sentences[AUDIT_EVENT_COUNT] = {
     [AUDIT_TRAIL_DAMAGED] = "The trail is damaged",
 };
 
-/* Terminal escapes, line breaks and what turns the direction of writing end here. */
+/* Terminal escapes, line breaks and what turns the direction of writing end here; and quotation marks, in
+ * which syslog's line has the fields behind it. */
 static void append(char *sentence, const char *before, const char *text)
 {
     if (!text || !text[0])
@@ -169,7 +170,7 @@ static void append(char *sentence, const char *before, const char *text)
     (void)snprintf(sentence + n, SINK_SENTENCE_SIZE - n, "%s", before);
     n += strlen(sentence + n);
     for (; *text && n + 1 < SINK_SENTENCE_SIZE; text++)
-        sentence[n++] = *text < 0x20 || *text > 0x7e ? '?' : *text;
+        sentence[n++] = *text < 0x20 || *text > 0x7e || *text == '"' ? '?' : *text;
     sentence[n] = '\0';
 }
 

@@ -10,6 +10,7 @@
 #include "broker/handlers.h"
 #include "broker/peer.h"
 #include "broker/reload.h"
+#include "broker/sink.h"
 #include "broker/token.h"
 #include "util/clock.h"
 #include "util/utf8.h"
@@ -141,6 +142,8 @@ static void get(struct call *call)
         writer_entry_uint32(&w, "consents", count_consents(broker, &call->peer->identity));
         writer_entry_string(&w, "polkit", polkit_health(broker->polkit));
         write_store(broker, &w);
+        writer_entry_string(&w, "forward", sink_name(broker->sink));
+        writer_entry_uint64(&w, "unsent", sink_count_unsent(broker->sink));
         writer_entry_uint64(&w, "uptime", (boottime_usec() - broker->started_usec) / USEC_PER_SEC);
         writer_entry_uint32(&w, "connections", quotas_count(&broker->quotas, QUOTA_CONNECTIONS));
         writer_entry_uint32(&w, "calls", quotas_count(&broker->quotas, QUOTA_CALLS));

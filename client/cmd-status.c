@@ -71,6 +71,19 @@ static void print_health(const struct terminal *t, const char *title, const char
                  *value ? value : "-", terminal_colour(t, COLOUR_PLAIN));
 }
 
+static void print_forward(struct json_object *status)
+{
+    const char *forward = values_text(status, "forward");
+    int64_t unsent = values_number(status, "unsent");
+    if (!*forward)
+        return; /* an earlier broker */
+    bool is_none = strcmp(forward, "none") == 0;
+    (void)printf("%-10s %s%s", "trail to", is_none ? "" : "the ", is_none ? "nowhere else" : forward);
+    if (unsent > 0 && !is_none)
+        (void)printf(", which did not take %" PRId64 " records", unsent);
+    (void)printf("\n");
+}
+
 static void print_broker(struct json_object *status)
 {
     struct terminal t = terminal_get();
@@ -84,6 +97,7 @@ static void print_broker(struct json_object *status)
     print_line("client id", values_text(status, "client_id"));
     print_health(&t, "store", values_text(status, "store"));
     print_health(&t, "audit", values_text(status, "audit"));
+    print_forward(status);
     print_health(&t, "polkit", values_text(status, "polkit"));
     (void)printf("%-10s %" PRId64 " sections, %zu problems, %" PRId64 " consents\n", "policy",
                  values_number(status, "table_sections"), values_count(problems),

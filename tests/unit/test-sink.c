@@ -236,6 +236,7 @@ static void hostile_in_journal(void **state _unused_)
     sink_buffer_clear(&b);
     const char *message = value_of(&p, "MESSAGE");
     assert_is_safe_line(message, strlen(message));
+    assert_null(strchr(message, '"'));
     expect(&p, "LWA_EVENT", "token-disclosed");
     expect(&p, "LWA_APP", HOSTILE); /* as it is, in its own field */
     expect(&p, "LWA_DETAIL", HOSTILE);
