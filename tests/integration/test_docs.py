@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the manual pages say is what the programs do: options, keys, defaults, examples."""
 
+import hashlib
 import os
 import re
 import subprocess
 
+from logins import LIBRARY, link, rows, settle, take
 from world import wait_until
 
 BUILD = os.environ.get("LWA_BUILD", "build")
@@ -186,3 +188,78 @@ def test_keys_and_identities_of_the_table(world):
     (complaint,) = problems(world)[1]
     kinds = set(re.findall(r"(\w+):(?=[A-Z])", complaint.split("an app: ")[1]))
     assert kinds | {"exe"} == {found for head in heads for found in re.findall(r"(\w+):", head)}
+
+
+# --- the trail ---
+
+TRAIL = "broker/lwa-broker-audit.5"
+
+
+def heads(page, name):
+    return [re.sub(r"^\.B ", "", head).replace(r"\-", "-") for head, _ in entries(section(page, name))]
+
+
+def test_fields_of_the_trail(world):
+    """Those of a record on the bus, of lwactl, and of the journal."""
+    settle(world)
+    link(world, "alice", [LIBRARY])
+    take(world.client("alice"))
+    found, _ = world.client("root").call("org.lwabroker.Audit1", "Query", "a{sv}tu", ({}, 0, 1000))
+    fields = heads(read(TRAIL), "FIELDS")
+    assert len(set(fields)) == len(fields) and set(fields) == set().union(*found)
+    for record in found:
+        assert set(fields) - set(record) <= {"uid", "owner_uid"}
+    sent = re.findall(r'"([A-Z_]+)", ', read("broker/sink-format.c"))
+    assert len(sent) > 20
+    forwarding = section(read(TRAIL), "FORWARDING")
+    listed = dict(re.findall(r"LWA_([A-Z_]+) +([a-z_]+)", forwarding))
+    assert sorted(listed) == sorted(sent)
+    assert set(listed.values()) == set(fields) - {"repeats", "repeats_epoch", "repeats_seal"}
+
+
+def test_events_of_the_trail():
+    names = re.findall(r'\[AUDIT_\w+\] = "([a-z-]+)"', read("dbus/audit-names.c"))
+    assert len(names) > 25 and heads(read(TRAIL), "EVENTS") == names
+
+
+def test_hashes_are_made_as_the_page_says(world):
+    """From the page alone: the order of the fields, and each purpose by its name."""
+    page = read(TRAIL).replace(r"\-", "-")
+    parts = re.search(r"^    text    \"(lwa.*?)\n\n\.fi", page, re.MULTILINE | re.DOTALL).group(1).splitlines()
+    title = parts[0].rstrip('"')
+    order = [(line.split()[0], re.sub("[,;].*", "", line.split(None, 1)[1])) for line in parts[1:] if line.split()[0] in ("number", "text")]
+    texts = re.search(r"texts   (.*)", "\n".join(parts), re.DOTALL).group(1).split()
+    purposes = re.findall(r'"(lwa audit [^"]*)"', page)
+    assert sorted(purposes) == sorted(re.findall(r'"(lwa audit .*?)"', read("broker/audit-chain.c")))
+    assert all(len(purpose) == 16 for purpose in purposes) and len(order) == 11 and len(texts) == 14
+
+    settle(world)
+    link(world, "alice", [LIBRARY])
+    take(world.client("alice"))
+    columns = {"time": "time_sec", "boot_time": "boot_usec", "grant": "grant_row", "expires_at": "expires_sec", "token": "fingerprint"}
+    names = ["hash", *(name for _, name in order), *texts]
+    found = rows(world, f"SELECT {', '.join(columns.get(name, name) for name in names)} FROM audit ORDER BY sequence")
+    previous = bytes(32)
+
+    def number(value):
+        return (2**64 - 1 if value is None else value).to_bytes(8, "little")
+
+    def text(value):
+        value = value.encode() if isinstance(value, str) else value or b""
+        return number(len(value)) + value
+
+    assert len(found) > 8
+    for row in found:
+        record = dict(zip(names, row, strict=True))
+        encoded = text(title)
+        for kind, name in order:
+            encoded += (number if kind == "number" else text)(record[name])
+        encoded += b"".join(text(record[name]) for name in texts)
+        previous = hashlib.blake2b(previous + encoded, digest_size=32, person=b"lwa audit record").digest()
+        assert previous == record["hash"], record
+
+
+def test_pages_name_the_page_of_the_trail():
+    for page in ("broker/lwa-broker.conf.5", "broker/lwa-brokerd.8", "client/lwactl.1", "policy/lwa-broker-grants.5"):
+        assert ".BR lwa-broker-audit (5)" in section(read(page), "SEE ALSO"), page
+    assert TRAIL in read("Makefile.am") and "lwa-broker-audit" in read("SECURITY.md")
