@@ -251,7 +251,7 @@ void sink_free(struct sink *sink)
 
 void sink_set_forward(struct sink *sink, enum audit_forward forward)
 {
-    if (sink->forward == forward)
+    if (!sink || sink->forward == forward)
         return;
     sink->forward = forward;
     leave_out_all(sink);
@@ -260,10 +260,10 @@ void sink_set_forward(struct sink *sink, enum audit_forward forward)
 
 const char *sink_name(const struct sink *sink)
 {
-    return sink->link ? sink->kind->name : "none";
+    return sink && sink->link ? sink->kind->name : "none";
 }
 
 uint64_t sink_count_unsent(const struct sink *sink)
 {
-    return sink->n_unsent;
+    return sink ? sink->n_unsent : 0;
 }

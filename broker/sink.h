@@ -21,7 +21,7 @@ int sink_new(uv_loop_t *loop, struct records *records, enum audit_forward forwar
              struct sink **ret) _must_check_;
 /* What still waits is left out. NULL is fine. */
 void sink_free(struct sink *sink);
-/* The configuration was read again. */
+/* The configuration was read again. This and what follows take NULL for one that sends nothing. */
 void sink_set_forward(struct sink *sink, enum audit_forward forward);
 
 /* For status: where the last record went to ("journal", "syslog"), "none" for nowhere. */
