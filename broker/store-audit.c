@@ -99,10 +99,28 @@ static void get_chain(struct statement *st, struct audit_record *record)
     (void)get_blob(st, 29, record->repeats_seal, sizeof(record->repeats_seal));
 }
 
+/* Whether reading it loses nothing: what is behind a NUL, or too large for its field, would be in the
+ * database and in no hash. */
+static bool is_as_written(struct statement *st)
+{
+    static const int uids[] = {3, 4};
+    for (size_t i = 0; i < ARRAY_SIZE(uids); i++) {
+        int64_t uid = statement_get_int(st, uids[i]);
+        if (sqlite3_column_type(st->stmt, uids[i]) != SQLITE_NULL && (uid < 0 || uid >= (uid_t)-1))
+            return false;
+    }
+    int n = sqlite3_column_count(st->stmt);
+    for (int i = 0; i < n; i++)
+        if (sqlite3_column_type(st->stmt, i) == SQLITE_TEXT &&
+            strlen(statement_get_text(st, i)) != (size_t)sqlite3_column_bytes(st->stmt, i))
+            return false;
+    return true;
+}
+
 int store_audit_get(struct statement *st, struct audit_record **ret)
 {
     int event = audit_event_from_name(statement_get_text(st, 2));
-    if (event < 0)
+    if (event < 0 || !is_as_written(st))
         return st->r < 0 ? st->r : -EUCLEAN;
     _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new((enum audit_event)event);
     if (!record)
