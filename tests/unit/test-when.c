@@ -72,6 +72,7 @@ static const struct expected times[] = {
     {BERLIN, "2026-10-25 01:59:59", NOW, 1792886399, 1792886399}, /* once */
     {BERLIN, "2026-10-25 03:00", NOW, 1792893600, 1792893600},
     {BERLIN, "1 day", 1792922400, 1792832400, 1792832400}, /* the same time of day, 25 hours before */
+    {BERLIN, "1 day", NOW, NOW - 86400, NOW - 86400},      /* both in winter */
     {BERLIN, "24h", 1792922400, 1792836000, 1792836000},
     {BERLIN, "yesterday", 1792969200, 1792879200, 1792969200},
     /* 28 March 2027: from 2:00 to 3:00. */
