@@ -91,7 +91,7 @@ static void on_made(struct store_reply *stored, void *userdata)
 static void make(struct call *call)
 {
     struct setup_call *s = call->state;
-    const struct trail_facts facts = {.peer = call->peer};
+    const struct trail_facts facts = {.peer = call->peer, .request = call->request};
     struct audit_record *record = trail_new(call->broker, AUDIT_TRAIL_KEY_CREATED, &facts);
     int r = record ? store_setup_audit(call->broker->store, record, on_made, s, &s->op) : -ENOMEM;
     if (r < 0)

@@ -17,7 +17,7 @@ from logins import ACCOUNTS, LIBRARY, PLAYBACK, Login, error_of, link, refreshes
 from shim import Shim
 from world import NAME, wait_until
 
-POLICY, KEYS = "org.lwabroker.Policy1", "org.lwabroker.Keys1"
+AUDIT, POLICY, KEYS = "org.lwabroker.Audit1", "org.lwabroker.Policy1", "org.lwabroker.Keys1"
 TEXTS = (
     "app", "kind", "strength", "unit", "program", "account", "owner", "asked", "carried", "verdict", "decided_by", "chain",
     "detail", "request",
@@ -25,8 +25,8 @@ TEXTS = (
 COLUMNS = ("sequence", "time_sec", "event", "uid", "owner_uid", "grant_row", "expires_sec", "fingerprint", "boot_usec",
            "boot_id", *TEXTS)  # fmt: skip
 REQUEST = re.compile(r"[0-9a-f]{8}-[0-9a-f]{1,16}")
-# Those of the trail itself are seen where its chain, its pruning and its verification are tested.
-OF_THE_TRAIL = {"trail-key-created", "trail-sealed", "trail-pruned", "trail-damaged"}
+# These are caused where the trail is pruned and damaged.
+ELSEWHERE = {"trail-pruned", "trail-damaged"}
 
 
 def causes(*events):
@@ -45,7 +45,7 @@ def records(world, event=None):
     """As dictionaries, oldest first; of one event."""
     found = rows(world, f"SELECT {', '.join(COLUMNS)} FROM audit ORDER BY sequence")
     every = [dict(zip(COLUMNS, row, strict=True)) for row in found]
-    return [r for r in every if event in (None, r["event"]) and (event or r["event"] not in OF_THE_TRAIL)]
+    return [r for r in every if event in (None, r["event"]) and (event or not r["event"].startswith("trail-"))]
 
 
 def wait_record(world, event, n=1):
@@ -93,7 +93,7 @@ def quick(world, request):
     assert uid("alice") == 20001
     yield settle(world)
     if world.broker.alive():
-        seen = {record["event"] for record in records(world)}
+        seen = {event for (event,) in rows(world, "SELECT DISTINCT event FROM audit")}
         assert set(getattr(request.function, "causes", ())) <= seen
 
 
@@ -443,6 +443,18 @@ def test_key(linked):
     full(linked, wait_record(linked, "key-rotated"), **caller("root"), detail=HEX)
 
 
+@causes("trail-key-created", "trail-sealed")
+def test_key_of_the_trail(linked):
+    full(linked, wait_record(linked, "trail-key-created"), detail=re.compile("first [0-9a-f]{16}"))
+    fd, _ = linked.client("root").call(AUDIT, "Setup", "a{sv}", ({},))
+    os.close(fd)
+    made = wait_record(linked, "trail-key-created", 2)
+    full(linked, made, **caller("root"), detail=re.compile("setup [0-9a-f]{16}"))
+    for sealed in records(linked, "trail-sealed"):  # for the call, or because it was time
+        of_call = {**caller("root", made["request"]), "detail": re.compile(f"|{made['detail']}")}
+        full(linked, sealed, **(of_call if sealed["app"] else {}))
+
+
 # --- all of them ---
 
 
@@ -477,7 +489,7 @@ def test_every_event_is_caused():
     with open(f"{os.environ['LWA_SRC_DIR']}/dbus/audit-names.c", encoding="utf-8") as file:
         names = set(re.findall(r'\[AUDIT_\w+\] = "([a-z-]+)"', file.read()))
     caused = {event for thing in globals().values() for event in getattr(thing, "causes", ())}
-    assert len(names) > 25 and caused == names - OF_THE_TRAIL
+    assert len(names) > 25 and caused == names - ELSEWHERE
 
 
 # PLAYBACK is what alice's table allows beside LIBRARY; a login of both is another grant beside, not in its place.
