@@ -9,12 +9,15 @@
  * 2. What was removed (audit_base) tells where the trail begins, and the verifier begins there.
  * 3. The records, slice by slice. After each the base is read anew: when it has moved past where the slice
  *    began, retention was faster, the slice may lack records, and it all begins again.
- * 4. What somebody kept elsewhere is compared.
+ * 4. What somebody kept elsewhere is compared; and whether the indexes have what the records have.
  *
  * A row that the broker would not have written (an event nobody knows, bytes that no field has) is damage:
  * reading it as a record would leave out what is in no hash. */
 
 #define STARTS_MAX 16 /* retention may overtake it so often */
+#define INDEXES_WRONG "the database does not fit together: its indexes lack records, or name others"
+#define INDEXES_UNCHECKED "the indexes were not checked: the trail is too long for that while it is served"
+#define UNREADABLE "the database file is damaged and could not be read beyond this record"
 #define NOTHING_FITS "no seal fits this secret: it is of another trail or setup, or the trail was made anew"
 #define NOTHING_SEALED                                                                                       \
     "the trail ends before the epoch that this secret begins with: it was cut short, or put back"
@@ -177,14 +180,15 @@ static int run_whole(struct run *run, struct audit_verify_report *ret)
 
 /* --- findings ---------------------------------------------------------------------------------------- */
 
-static void add_finding(struct store_verify *v, const char *kind, int64_t sequence, const char *text)
+static void add_finding(struct store_verify *v, const char *kind, bool is_damage, int64_t sequence,
+                        const char *text)
 {
     struct store_verify_finding *f = &v->findings[v->n_findings++];
     f->kind = kind;
-    f->is_damage = true;
+    f->is_damage = is_damage;
     f->sequence = sequence;
     (void)snprintf(f->text, sizeof(f->text), "%s", text);
-    v->n_damage++;
+    v->n_damage += is_damage;
 }
 
 static void take_report(struct store_verify *v, const struct audit_verify_report *report)
@@ -221,9 +225,10 @@ static int check_head(struct store_db *db, const struct audit_head *head, const 
     else if (r != STEP_ROW)
         memcpy(hash, base->hash, sizeof(hash));
     if (!is_there)
-        add_finding(v, "head", head->sequence, "the record of the head that was kept is not there");
+        add_finding(v, "head", true, head->sequence, "the record of the head that was kept is not there");
     else if (memcmp(hash, head->hash, sizeof(hash)) != 0)
-        add_finding(v, "head", head->sequence, "this record is another one than the head that was kept");
+        add_finding(v, "head", true, head->sequence,
+                    "this record is another one than the head that was kept");
     return 0;
 }
 
@@ -241,9 +246,29 @@ static int run_all(struct run *run, struct store_verify *v, struct audit_verify_
     v->secret = fits ? STORE_VERIFY_SECRET_FITS : STORE_VERIFY_SECRET_OTHER;
     if (fits)
         return 0;
-    add_finding(v, "secret", 0, ret->key == AUDIT_VERIFY_KEY_OTHER ? NOTHING_FITS : NOTHING_SEALED);
+    add_finding(v, "secret", true, 0, ret->key == AUDIT_VERIFY_KEY_OTHER ? NOTHING_FITS : NOTHING_SEALED);
     run->key = &in->view.key;
     return run_whole(run, ret);
+}
+
+/* A query finds its records by an index; one that lacks some hides them, though all of them are there. The
+ * check is one long look, which keeps the WAL from being cut back: of a long trail it is left out. */
+static int check_indexes(struct store_db *db, struct store_verify *v)
+{
+    _cleanup_statement_ struct statement pages = statement_open(db, SLOT_NONE, "PRAGMA page_count");
+    int r = statement_step(&pages);
+    if (r < 0)
+        return r;
+    if (statement_get_int(&pages, 0) > STORE_CHECK_PAGES_MAX) {
+        add_finding(v, "database", false, 0, INDEXES_UNCHECKED);
+        return 0;
+    }
+    _cleanup_statement_ struct statement st =
+        statement_open(db, SLOT_NONE, "PRAGMA integrity_check('audit')");
+    r = statement_step(&st);
+    if (r == -EUCLEAN || (r == STEP_ROW && strcmp(statement_get_text(&st, 0), "ok") != 0))
+        add_finding(v, "database", true, 0, INDEXES_WRONG);
+    return r == -EUCLEAN || r > 0 ? 0 : r;
 }
 
 static int verify(struct run *run, struct store_verify *v)
@@ -254,7 +279,8 @@ static int verify(struct run *run, struct store_verify *v)
         return r;
     take_report(v, &report);
     v->removed_up_to = run->base.sequence;
-    return check_head(run->db, &run->input->head, &run->base, v);
+    r = check_head(run->db, &run->input->head, &run->base, v);
+    return r < 0 ? r : check_indexes(run->db, v);
 }
 
 static int run_verify(struct store_db *db, struct store_query *q, struct store_reply *reply)
@@ -262,6 +288,11 @@ static int run_verify(struct store_db *db, struct store_query *q, struct store_r
     _cleanup_(run_clear) struct run run = {.db = db, .query = q, .input = q->asked};
     _cleanup_free_ struct store_verify *v = calloc(1, sizeof(*v));
     int r = v ? verify(&run, v) : -ENOMEM;
+    if (r == -EUCLEAN) {
+        *v = (struct store_verify){.secret = STORE_VERIFY_SECRET_NONE};
+        add_finding(v, "database", true, run.after, UNREADABLE);
+        r = 0;
+    }
     if (r == 0)
         reply->verify = TAKE_PTR(v);
     return r;

@@ -58,8 +58,9 @@ static const char *const meanings[][2] = {
     {"secret",
      "look for the secret of this machine and this time; if this is it, then somebody made the trail "
      "anew, and nothing of it can be believed"},
-    {"database", "the file itself is damaged; what the commands show may lack records"},
+    {"database", "what the other commands show may lack records, though they are all there"},
     {"clock", "the clock was set back, or ran wrong: times near this record may mislead, its place does not"},
+    {"partial", "what is before it was not looked at"},
     {"pruned", "the oldest records were removed as the configuration says (keep_days, max_megabytes)"},
 };
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import sqlite3
+import time
 
 import pytest
 
@@ -522,3 +523,160 @@ def test_who_may(told):
     told.write_rule("05-audit", rule % ("keys.manage", "NO"))
     assert error_of(new_secret, alice).short == "AccessDenied"
     assert [r["detail"].split()[0] for r in trail(root, "trail-key-created")] == ["first"]
+
+
+# --- a long trail, and what goes on meanwhile -------------------------------------------------------------------
+
+DEFAULTS = {name: "" for name in audit_chain.TEXTS} | {
+    "time_sec": 1, "boot_usec": 1, "boot_id": bytes(16), "event": "token-denied", "uid": None, "owner_uid": None,
+    "grant_row": 0, "expires_sec": 0, "fingerprint": None, "repeats": 0, "repeats_epoch": 0, "repeats_seal": None,
+}  # fmt: skip
+
+
+def extend(world, n, **of_last):
+    """n more records, made as the broker would make them in its present epoch."""
+    world.broker.stop()
+    (epoch, _, key), _ = audit_chain.read_key_file(key_file(world))
+    with database(world) as opened:
+        sequence, previous = opened.execute("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+        opened.execute("BEGIN")
+        for i in range(n):
+            sequence += 1
+            record = DEFAULTS | {"sequence": sequence, "epoch": epoch, "app": f"user:app{i % 50}"}
+            record |= of_last if i == n - 1 else {}
+            record["hash"] = previous = audit_chain.record_hash(record, previous)
+            record["seal"] = audit_chain.seal(key, b"lwa audit seal  ", previous)
+            marks = ", ".join("?" * len(record))
+            opened.execute(f"INSERT INTO audit ({', '.join(record)}) VALUES ({marks})", list(record.values()))
+        opened.execute("COMMIT")
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    give_back(world)
+    forget_head(world)
+    world.broker.start()
+
+
+def test_each_slice(told):
+    """A slice is 4096 records: what is missing is found where slices meet, too."""
+    extend(told, 13000)
+    root = told.client("root")
+    result = is_intact(verify(root))
+    assert result["records"] > 13000 and result["proven"] == result["records"]
+    with database(told) as opened:
+        for sequence in (4095, 4096, 4097, 4098, 8192, 8193, result["last"] - 1):
+            row = opened.execute("SELECT * FROM audit WHERE sequence = ?", (sequence,)).fetchone()
+            opened.execute("DELETE FROM audit WHERE sequence = ?", (sequence,))
+            is_damaged(verify(root), "gap", at=sequence + 1)
+            opened.execute(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
+        opened.execute("UPDATE audit SET app = 'x' WHERE sequence > 1000 AND sequence % 3 = 0")
+        many = verify(root)
+    assert many["damage"] >= 4000 and len(many["findings"]) <= 103
+
+
+def test_while_it_is_written(told):
+    """Neither what is recorded meanwhile, nor an epoch that ends, is damage."""
+    told.broker.stop()
+    told.write_config(limits=NO_RATES, audit={"epoch_seconds": 10})
+    told.broker.start()
+    extend(told, 9000)
+    root, alice = told.client("root"), told.client("alice")
+    began = verify(root)["last_epoch"]
+    ended, n = began, 0
+    while ended < began + 2:
+        calls = [alice.send(ACCOUNTS, "Rename", "ss", ("main", f"label {n} {i}")) for i in range(20)]
+        ended = is_intact(verify(root))["last_epoch"]
+        for call in calls:
+            alice.wait(call)
+        n += 1
+
+
+def test_beside_retention(told):
+    """Records that are removed before they were read are no damage, since that was said; and what is not read is not
+    believed: it begins again with what is left."""
+    n = 60000
+    extend(told, n, event="trail-pruned", detail=f"up to {n - 100}, by age")
+    (epoch, _, key), _ = audit_chain.read_key_file(key_file(told))
+    root = told.client("root")
+    is_intact(verify(root))
+    with database(told) as opened:
+        call = root.send(AUDIT, "Verify", "a{sv}", ({},))
+        for up_to in range(5000, n - 100, 5000):
+            hash_, = opened.execute("SELECT hash FROM audit WHERE sequence = ?", (up_to,)).fetchone()
+            data = b"".join(audit_chain.number(value) for value in (up_to, epoch, 1, up_to)) + hash_
+            base = (1, up_to, hash_, epoch, 1, up_to, epoch, audit_chain.seal(key, b"lwa audit base  ", data))
+            opened.execute("BEGIN IMMEDIATE")
+            opened.execute("REPLACE INTO audit_base VALUES (?, ?, ?, ?, ?, ?, ?, ?)", base)
+            opened.execute("DELETE FROM audit WHERE sequence <= ?", (up_to,))
+            opened.execute("COMMIT")
+        result = is_intact(root.wait(call))
+        removed = opened.execute("SELECT sequence FROM audit_base").fetchone()[0]
+    result = is_intact(verify(root))
+    assert result["removed_up_to"] == removed and result["first"] == removed + 1
+    assert kinds(result, damage=False).keys() >= {"pruned"}
+    with database(told) as opened:
+        opened.execute("UPDATE audit_base SET sequence = sequence - 1")
+    is_damaged(verify(root), "base", "gap", "altered")
+
+
+def test_who_leaves_is_not_waited_for(told):
+    """Several are asked for and given up: the next one takes about as long as one alone."""
+    extend(told, 80000)
+    root = told.client("root")
+    began = time.monotonic()
+    verify(root)
+    alone = time.monotonic() - began
+    for _ in range(8):
+        client = told.client("root")
+        client.send(AUDIT, "Verify", "a{sv}", ({},))
+        client.close()
+        told.clients.remove(client)
+    began = time.monotonic()
+    is_intact(verify(root))
+    assert time.monotonic() - began < 5 * alone
+
+
+def test_an_index_that_lies(told):
+    """The records are all there, and a list of one app's would lack one: an index was altered."""
+    is_intact(verify(told.client("root")))
+    told.broker.stop()
+    with database(told) as opened:
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = opened.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'audit_by_app'").fetchone()
+        (size,) = opened.execute("PRAGMA page_size").fetchone()
+    with open(f"{told.state_dir}/broker.db", "r+b") as file:
+        file.seek((page - 1) * size)
+        content = bytearray(file.read(size))
+        at = content.index(b"user:alice")
+        content[at : at + 10] = b"user:alicf"
+        file.seek((page - 1) * size)
+        file.write(content)
+    give_back(told)
+    told.broker.start()
+    is_damaged(verify(told.client("root")), "database")
+
+
+# --- lwactl ---------------------------------------------------------------------------------------------------
+
+
+def test_lwactl(told):
+    lwactl, path = told.program("lwactl"), told.path("a-secret")
+    run = lambda user, *arguments: told.run_as(user, [lwactl, "audit", *arguments])
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    made = run("root", "setup", "--output", path)
+    assert made.returncode == 0, made.stderr
+    with open(path) as file:
+        secret = file.read()
+    audit_chain.parse_secret(secret)
+    for arguments in ([], ["--secret", path]):
+        verified = run("root", "verify", *arguments)
+        assert verified.returncode == 0 and "intact" in verified.stdout, verified
+    head = verified.stdout.splitlines()[-1]
+    again = run("root", "setup", "--output", path + "-2")
+    assert again.returncode == 2 and "--yes" in again.stderr and not os.path.exists(path + "-2")
+    assert run("alice", "verify").returncode == 4
+    assert run("alice", "setup", "--output", told.path("alices"), "--yes").returncode != 0
+    tamper(told, "UPDATE audit SET verdict = 'deny' WHERE event = 'token-disclosed'", live=True)
+    for arguments in ([], ["--secret", path], ["--head", head]):
+        verified = run("root", "verify", *arguments)
+        assert verified.returncode == 1 and "altered" in verified.stdout, verified
+    os.unlink(path)

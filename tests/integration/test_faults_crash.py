@@ -12,6 +12,7 @@ After each death, before anything else may touch them, the files must tell:
     key file is not behind what it says (tests/harness/audit_chain.py: other code than the broker's);
   - every token that an app got is on the trail, for that app (I3);
   - what was answered as done is done: a label, a removal, a login;
+  - a start after a death says so;
 
 and at the next start every login works, or it is lost and the trail says why: the refresh was interrupted (I4).
 """
@@ -94,6 +95,15 @@ class Remains:
         assert check.problems == []
         # The key is of the present epoch, or a step behind it: it moves on after the record.
         assert check.epoch - 1 <= key[0] <= check.epoch + check.ended
+
+    def check_starts(self):
+        """Each start after the first tells how the run before it ended."""
+        sql = "SELECT event FROM audit WHERE event IN ('broker-started', 'broker-stopped', 'broker-crashed')"
+        before = None
+        for (event,) in self.query(sql + " ORDER BY sequence"):
+            if event == "broker-started":
+                assert before in (None, "broker-stopped", "broker-crashed"), before
+            before = event
 
     def check_disclosed(self, handed):
         """handed: (app, text) of every token that was handed out since the beginning."""
@@ -270,6 +280,7 @@ class Lives:
         try:
             remains.check_whole()
             remains.check_trail(self.check)
+            remains.check_starts()
             remains.check_disclosed(self.handed)
             there = remains.accounts()
         finally:

@@ -110,7 +110,7 @@ def test_verify_as_json(bus, broker):  # noqa: F811
 
 def test_every_kind_of_finding_has_its_meaning(bus, broker):  # noqa: F811
     kinds = ["altered", "seal", "gap", "order", "epoch", "truncated", "repeats", "base", "unsealed", "key-lost", "reported",
-             "head", "secret", "clock", "pruned"]  # fmt: skip
+             "head", "secret", "database", "clock", "pruned", "partial"]  # fmt: skip
     broker.replies["Verify"] = result(*(finding(kind, 7) for kind in kinds))
     text = run(bus, "audit", "verify").stdout.decode()
     for kind in kinds:
