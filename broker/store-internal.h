@@ -439,6 +439,7 @@ struct store_search {
     int64_t after;
     unsigned limit;
     bool is_newest;
+    unsigned slice_rows;
     uint64_t budget_usec; /* it ends after a slice that this is over in */
 };
 

@@ -8,7 +8,7 @@
  *
  * 1. Every condition that has an index of its own says where its next record is. The one farthest away leads:
  *    nothing before it can fit.
- * 2. Along its index the records are looked at one by one, SEARCH_SLICE_ROWS of them. Then the read ends, so
+ * 2. Along its index the records are looked at one by one, a slice of them. Then the read ends, so
  *    that it does not keep the WAL from being copied back, and it begins anew from 1 where it was.
  * 3. When none of a slice was of the right time, the index of the times tells where the next one is. It is
  * not in the order of the trail, since clocks are set: finding out costs as much as there are records of that
@@ -33,6 +33,7 @@ struct search {
     size_t n_bytes;
     bool had_time; /* the last slice had a record of the right time */
     bool may_skip; /* the index of the times was not found to be too slow */
+    unsigned slice_rows;
     uint64_t budget_usec;
     uint64_t deadline_usec;
     struct store_reply *reply;
@@ -291,7 +292,7 @@ static int walk(struct search *s, const struct source *source)
     _cleanup_statement_ struct statement st = open_at(s, source, STORE_AUDIT_COLUMNS, order_of(s));
     int r = SEARCH_GO_ON;
     s->had_time = !has_time(s->filter);
-    for (unsigned i = 0; r == SEARCH_GO_ON && i < SEARCH_SLICE_ROWS; i++) {
+    for (unsigned i = 0; r == SEARCH_GO_ON && i < s->slice_rows; i++) {
         r = statement_step(&st);
         if (r != STEP_ROW)
             return r < 0 ? r : SEARCH_END;
@@ -335,6 +336,7 @@ int store_search_run(struct store_db *db, struct store_query *query, struct stor
         .limit = asked->limit,
         .had_time = true,
         .may_skip = true,
+        .slice_rows = asked->slice_rows,
         .budget_usec = asked->budget_usec,
         .deadline_usec = boottime_usec() + asked->budget_usec,
         .reply = reply,
@@ -373,6 +375,7 @@ int store_audit_query(struct store *s, const struct audit_filter *filter, const 
     asked->limit = page->limit < 1                         ? 1
                    : page->limit > STORE_QUERY_RECORDS_MAX ? STORE_QUERY_RECORDS_MAX
                                                            : page->limit;
+    asked->slice_rows = SEARCH_SLICE_ROWS;
     asked->budget_usec = STORE_QUERY_MSEC * USEC_PER_MSEC;
     struct store_query *q = store_query_new(s, asker, store_search_run, asked, free_search);
     return q ? store_query_start(q, callback, userdata, ret_op) : -ENOMEM;

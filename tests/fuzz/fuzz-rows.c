@@ -311,7 +311,7 @@ static void try_search(struct store_search *search)
 
 static void try_trail(bool newest, uid_t owner_uid)
 {
-    struct store_search search = {.limit = 3, .is_newest = newest};
+    struct store_search search = {.limit = 3, .is_newest = newest, .slice_rows = 2, .budget_usec = 1000000};
     audit_filter_init(&search.filter);
     search.filter.owner_uid = owner_uid;
     try_search(&search);
