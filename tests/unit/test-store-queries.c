@@ -172,6 +172,22 @@ static void users_take_turns(void **state)
     assert_true(many[ARRAY_SIZE(many) - 1].place > 40);
 }
 
+/* Turns are counted from the one that is served: who comes does not come before all who have been there. */
+static void newcomers_do_not_overtake(void **state)
+{
+    struct fixture *f = *state;
+    struct job many[30] = {{.r = 1}}, later[40] = {{.r = 1}};
+    set_up_seen();
+    assert_int_equal(fixture_open(f), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+        (void)start(f, 1000, work, &many[i]);
+    run_out(f, 15);
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+        (void)start(f, 1001, work, &later[i]);
+    run_out(f, ARRAY_SIZE(many) + ARRAY_SIZE(later));
+    assert_true(many[ARRAY_SIZE(many) - 1].place <= 50); /* by turns: the 45th */
+}
+
 /* --- ends -------------------------------------------------------------------------------------------- */
 
 static void dropped_ones_end(void **state)
@@ -240,8 +256,9 @@ static void closes_from_a_callback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(few_run_at_once),  TEST(one_long_one_runs_at_once), TEST(users_take_turns),
-        TEST(dropped_ones_end), TEST(closing_ends_all),          TEST(closes_from_a_callback),
+        TEST(few_run_at_once),           TEST(one_long_one_runs_at_once), TEST(users_take_turns),
+        TEST(newcomers_do_not_overtake), TEST(dropped_ones_end),          TEST(closing_ends_all),
+        TEST(closes_from_a_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
