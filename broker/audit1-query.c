@@ -152,6 +152,7 @@ static void on_permitted(struct call *call)
         audit1_restrict_to_own(f, call);
     if (q->question.user[0] && !find_user(call, q->question.user, &f->uid))
         (void)snprintf(f->app, sizeof(f->app), "user:%s", q->question.user);
+    q->is_over = call->broker->is_stopping; /* since it was read */
     int r = q->question.is_waiting ? begin_wait(q) : 0;
     static const struct refusal too_many = {
         .what = "Too many queries of this user wait for a record",
