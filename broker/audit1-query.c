@@ -9,6 +9,7 @@
 #include "broker/audit1.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
+#include "broker/identity-user.h"
 #include "broker/limits.h"
 #include "broker/peer.h"
 #include "broker/timer.h"
@@ -21,6 +22,7 @@ struct query {
     struct call *call;
     struct audit1_question question;
     struct store_page page;
+    struct user_lookup *lookup; /* of the user that was named */
     struct store_op *op;
 
     /* With `wait`: */
@@ -35,6 +37,7 @@ static void query_free(void *state)
 {
     struct query *q = state;
     permit_drop(&q->permit);
+    user_lookup_drop(q->lookup);
     store_op_drop(q->op);
     timer_drop(q->timer);
     records_remove(&q->listener);
@@ -132,37 +135,64 @@ static int begin_wait(struct query *q)
 
 /* --- whose records ----------------------------------------------------------------------------------- */
 
-/* The user of this name, where he is known here already. */
-static bool find_user(const struct call *call, const char *user, uid_t *ret)
+static void begin_run(struct query *q)
 {
-    const struct peer *peer;
-    LIST_FOREACH (peer, &call->broker->peers_by_use, by_use)
-        if (peer->is_known && strcmp(peer->identity.user, user) == 0) {
-            *ret = peer->identity.uid;
-            return true;
-        }
-    return false;
-}
-
-static void on_permitted(struct call *call)
-{
-    struct query *q = call->state;
-    struct audit_filter *f = &q->question.filter;
-    if (q->question.is_own)
-        audit1_restrict_to_own(f, call);
-    if (q->question.user[0] && !find_user(call, q->question.user, &f->uid))
-        (void)snprintf(f->app, sizeof(f->app), "user:%s", q->question.user);
-    q->is_over = call->broker->is_stopping; /* since it was read */
-    int r = q->question.is_waiting ? begin_wait(q) : 0;
     static const struct refusal too_many = {
         .what = "Too many queries of this user wait for a record",
         .remedy = "end some (lwactl audit --follow)",
         .n = LIMIT_AUDIT_WAITS_PER_UID,
     };
+    q->is_over = q->call->broker->is_stopping; /* since it was read */
+    int r = q->question.is_waiting ? begin_wait(q) : 0;
     if (r < 0)
-        call_fail_errno(call, r, &too_many);
+        call_fail_errno(q->call, r, &too_many);
     else
         run(q);
+}
+
+/* A user that is gone: what he ran that had no other name is found by his. False: another app is asked for.
+ */
+static bool use_name_as_app(const char *user, struct audit_filter *f)
+{
+    char app[IDENTITY_APP_SIZE];
+    (void)snprintf(app, sizeof(app), "user:%s", user);
+    if (f->app[0])
+        return strcmp(f->app, app) == 0;
+    memcpy(f->app, app, sizeof(app));
+    return true;
+}
+
+static void on_uid(bool is_told, uid_t uid, void *userdata)
+{
+    struct query *q = userdata;
+    struct audit_filter *f = &q->question.filter;
+    q->lookup = NULL;
+    if (!is_told) {
+        call_fail(q->call, BUS_E_AUDIT_UNAVAILABLE,
+                  "The user of this name cannot be looked up now; name the user by number.");
+        return;
+    }
+    f->uid = uid;
+    if (uid == (uid_t)-1 && !use_name_as_app(q->question.user, f)) {
+        const int64_t next = 0;
+        audit1_reply(q->call, NULL, 0, &next);
+        return;
+    }
+    begin_run(q);
+}
+
+static void on_permitted(struct call *call)
+{
+    struct query *q = call->state;
+    if (q->question.is_own)
+        audit1_restrict_to_own(&q->question.filter, call);
+    if (!q->question.user[0]) {
+        begin_run(q);
+        return;
+    }
+    int r = user_find(call->broker, q->question.user, on_uid, q, &q->lookup);
+    if (r < 0)
+        audit1_fail_errno(call, r);
 }
 
 static void permit(struct call *call)

@@ -59,6 +59,12 @@ static void append_string(struct input *in, DBusMessageIter *to, int type)
         "app",
         "user",
         "alice",
+        "wait",
+        "event",
+        "token-disclosed",
+        "verdict",
+        "since",
+        "music::library",
     };
     uint8_t choice = input_byte(in);
     _cleanup_free_ char *text = NULL;

@@ -164,6 +164,19 @@ def test_every_filter(busy):
     assert n_empty == 3
 
 
+def test_users_by_name(busy):
+    """Whoever is not on the bus has a name still; and one that is gone has left it on what he ran."""
+    busy.close_clients()
+    root = busy.client("root")
+    for name in ("musicd", "bob"):
+        assert {r["uid"] for r in pages(root, user=name)} == {uid(name)}
+    start_again_with(busy, 2, app="user:formerly")
+    root = busy.client("root")
+    assert [r["app"] for r in pages(root, user="formerly")] == ["user:formerly"] * 2
+    assert len(pages(root, user="formerly", app="user:formerly")) == 2
+    assert pages(root, user="formerly", app="user:musicd") == []
+
+
 def test_wrong_filters(shared_world):
     root = shared_world.client("root")
     wrong = {
