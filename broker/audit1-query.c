@@ -186,6 +186,8 @@ static void on_permitted(struct call *call)
     struct query *q = call->state;
     if (q->question.is_own)
         audit1_restrict_to_own(&q->question.filter, call);
+    else
+        call->reply_unit_bytes = COST_TRAIL_BYTES;
     if (!q->question.user[0]) {
         begin_run(q);
         return;

@@ -23,6 +23,7 @@ int call_new(struct broker *broker, struct peer *peer, DBusMessage *message, str
         return r;
     }
     call->broker = broker;
+    call->reply_unit_bytes = COST_REPLY_BYTES;
     call->peer = peer;
     (void)snprintf(call->request, sizeof(call->request), "%08x-%llx", broker->run_id,
                    (unsigned long long)++broker->last_request);
@@ -122,8 +123,8 @@ void call_send(struct call *call, DBusMessage *reply, struct writer *w)
         return;
     }
     /* The bus holds an answer against us until it is read: who asks for much pays for it. */
-    if (w->n_bytes > COST_REPLY_BYTES)
-        quota_force(&call->peer->quota, (unsigned)(w->n_bytes / COST_REPLY_BYTES), boottime_usec());
+    if (w->n_bytes > call->reply_unit_bytes)
+        quota_force(&call->peer->quota, (unsigned)(w->n_bytes / call->reply_unit_bytes), boottime_usec());
     send_and_drop(call, reply);
     dbus_message_unref(reply);
 }

@@ -24,8 +24,9 @@ struct call {
     char request[CALL_REQUEST_SIZE]; /* names it on the trail, as no other call of any run of the broker */
     void (*next)(struct call *call); /* while it waits for the caller's identity */
     bool is_closed_to_sandboxes;
-    struct gate *gate; /* while polkit is asked whether it is open to this sandbox */
-    void *state;       /* the handler's own */
+    unsigned reply_unit_bytes; /* of its answer, that cost one unit more: COST_REPLY_BYTES */
+    struct gate *gate;         /* while polkit is asked whether it is open to this sandbox */
+    void *state;               /* the handler's own */
     void (*drop_state)(void *state);
 };
 

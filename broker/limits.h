@@ -58,6 +58,9 @@
 #define COST_VERIFY 100       /* all of the trail is read */
 #define COST_REVOKE 40        /* a change and a query */
 
+/* COST_REPLY_BYTES for who may read the whole trail, and fetches it. */
+#define COST_TRAIL_BYTES 16384
+
 /* --- lwa-identd -------------------------------------------------------------------------------------- */
 #define LIMIT_IDENTD_CHILDREN 128         /* look-ups under way at once, one that is stuck included */
 #define LIMIT_IDENTD_PER_UID 2            /* of them, those of one user's processes */

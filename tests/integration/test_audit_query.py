@@ -461,6 +461,17 @@ def test_the_token_is_in_no_log(busy):
 # --- beside the main job ---
 
 
+def test_fetching_the_whole_trail_is_not_dear(busy):
+    """Who may read all of it can fetch it in one go; for an owner what is answered costs as any other answer."""
+    start_again_with(busy, 4000, owner="alice", owner_uid=uid("alice"))
+    busy.write_config(limits={"app_rate": 1, "app_burst": 1000, "uid_rate": 1, "uid_burst": 1000})
+    busy.reload()
+    root, alice = busy.client("root"), busy.client("alice")
+    assert len(pages(root)) > 4000
+    assert error_of(pages, alice, own=True).short == "RateLimited"
+
+
+
 def test_who_asks_much_keeps_no_token_waiting(busy):
     """First disclosures, with and without walks through a long trail under way beside them."""
     lift_limits(busy)
