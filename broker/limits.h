@@ -164,6 +164,24 @@
 #define STORE_TRUNCATE_RETRY_SEC 1
 /* How often it is tried whether a store that could not write can again. */
 #define STORE_PROBE_SEC 2
+/* What is younger is not removed from the trail, however large it is. */
+#define LIMIT_TRAIL_YOUNG_SEC 3600
+/* When it is looked at what may go: so long after the start; so long after the last time, on a device that
+ * does nothing, and on one that writes records; no sooner in any case. */
+#define STORE_PRUNE_START_SEC 300
+#define STORE_PRUNE_IDLE_SEC 86400
+#define STORE_PRUNE_BUSY_SEC 3600
+#define STORE_PRUNE_PAUSE_SEC 60
+/* What is too large is brought down to less than it may be, by this part, so that it is done seldom. */
+#define STORE_PRUNE_MARGIN 16
+/* Records that are looked at, and removed, in one turn of the worker. */
+#define STORE_PRUNE_WALK_ROWS 64
+#define STORE_PRUNE_ROWS_MIN 16
+#define STORE_PRUNE_ROWS_MAX 64
+/* How long the pause after a removal is, in what that took. */
+#define STORE_PRUNE_PAUSE_PARTS 3
+/* How long is waited for a reader that keeps the WAL from being emptied. */
+#define STORE_PRUNE_WAL_MSEC 200
 /* How long one key of the trail seals, where nobody says. */
 #define STORE_EPOCH_SEC 900
 /* Until a record that ends an epoch, and that memory could not hold, is tried again. */

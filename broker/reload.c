@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#define DAY_SEC 86400
+#define MIB 1048576
 #define ACTION_OWNER "unix-user:lwa-broker"
 
 /* --- what is wrong ----------------------------------------------------------------------------------- */
@@ -121,9 +123,19 @@ static int expect_actions(struct broker *broker)
     return 0;
 }
 
+static void apply_retention(struct broker *broker)
+{
+    const struct retention limits = {
+        .keep_sec = (int64_t)broker->config->audit_keep_days * DAY_SEC,
+        .max_bytes = (int64_t)broker->config->audit_max_megabytes * MIB,
+    };
+    store_set_retention(broker->store, &limits);
+}
+
 int reload_apply(struct broker *broker)
 {
     const struct config_limits *limits = &broker->config->limits;
+    apply_retention(broker);
     quotas_set_limits(&broker->quotas, limits);
     polkit_set_limits(broker->polkit, limits->prompts, limits->prompts_per_uid);
     return expect_actions(broker);

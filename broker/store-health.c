@@ -46,6 +46,8 @@ static const char *const trail_troubles[] = {
     [STORE_TRAIL_DAMAGED] =
         "was cut short or altered behind the broker's back: `lwactl audit verify` says where; after "
         "`lwactl audit setup` only what comes is judged",
+    [STORE_TRAIL_LARGE] = "is larger than [audit] max_megabytes, and what is left of it is too young to be "
+                          "removed; it grows on",
     [STORE_TRAIL_KEY_FILE] =
         "goes on, but its key file cannot be written: make it writable, or the next start loses the key",
 };

@@ -25,6 +25,7 @@
  *   store-files.c   whether the open files still have their names
  *   store-matrix.c  a query that sums up the trail
  *   store-health.c  what is wrong, in words
+ *   store-prune.c   removing what the trail need not keep any longer
  *
  * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
  * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
@@ -32,6 +33,7 @@
 
 #include "broker/audit-keyfile.h"
 #include "broker/limits.h"
+#include "broker/retention.h"
 #include "broker/seal.h"
 #include "broker/store.h"
 #include "util/list.h"
@@ -59,6 +61,11 @@ enum statement_slot {
     SLOT_INTENT,
     SLOT_REFRESHED,
     SLOT_ROTATED,
+    SLOT_PAGE_COUNT,
+    SLOT_FREE_COUNT,
+    SLOT_PRUNE_FIND,
+    SLOT_PRUNE_DELETE,
+    SLOT_PRUNE_BASE,
     SLOT_COUNT
 };
 
@@ -280,6 +287,32 @@ struct store_chain {
     bool is_damaged; /* since the last setup */
 };
 
+/* Removing old records. */
+struct store_prune {
+    /* under the store's mutex: */
+    struct retention wanted;
+    bool has_limits;
+    uint64_t wanted_usec; /* when `wanted` counts; 0: it does */
+
+    /* the worker's: */
+    enum { PRUNE_RESTS, PRUNE_WALKS, PRUNE_SAYS, PRUNE_REMOVES } state;
+    struct retention limits;
+    bool is_held;        /* larger than it may be, and too young to be removed */
+    uint64_t due_usec;   /* of the next turn */
+    uint64_t look_usec;  /* resting: no sooner, however large it is */
+    uint64_t again_usec; /* resting: from then on the next commit is followed by a look */
+    int64_t page_bytes;
+    struct retention_now now;
+    struct retention_walk walk;
+    int64_t at;              /* walked up to this record */
+    int64_t base, removed;   /* what was removed */
+    int64_t target;          /* the last one that goes */
+    struct audit_base slice; /* what is said with a removal under way */
+    unsigned rows;           /* to be removed in the next turn */
+    uint64_t commit_usec;    /* what the transaction of one operation takes, smoothed */
+    uint64_t slice_usec;     /* what a removal takes */
+};
+
 struct store {
     uv_loop_t *loop;
     uv_async_t async;
@@ -307,6 +340,8 @@ struct store {
     /* the worker's: */
     struct store_db db; /* closed while it could not be opened anew */
     struct store_files files;
+    struct store_prune prune;
+    bool is_wal_home; /* the last checkpoint copied all of the WAL */
     bool truncate_due;
     int failure;             /* 0, or the negative errno of what the last transaction met */
     int checkpoint_r;        /* how the last one went; that it has to wait is no failure */
@@ -382,6 +417,24 @@ int store_end_has(struct store_db *db, int64_t sequence, const unsigned char has
                   bool *ret) _must_check_;
 /* Of the last one that was removed; zeros when none was. */
 int store_end_read_base_hash(struct store_db *db, unsigned char ret[AUDIT_HASH_BYTES]) _must_check_;
+
+/* --- store-prune.c: in the worker --------------------------------------------------------------------- */
+
+void store_prune_init(struct store_prune *p);
+/* When the next turn is; UINT64_MAX: none is. With the mutex held. */
+uint64_t store_prune_due_usec(const struct store_prune *p) _must_check_;
+
+enum { STORE_PRUNE_REMOVES = 1 };
+/* A turn. 0; STORE_PRUNE_REMOVES: a transaction with store_prune_remove() is to follow; or a negative errno.
+ * What is set in *ret_op is to be run in a transaction first. */
+int store_prune_turn(struct store *s, struct store_op **ret_op) _must_check_;
+int store_prune_remove(struct store *s) _must_check_;
+/* The removal is durable, and took so long. */
+void store_prune_removed(struct store_prune *p, uint64_t usec);
+/* A turn, or what it asked for, could not be done. */
+void store_prune_failed(struct store_prune *p);
+/* After a transaction that took this long: with one operation, or not. */
+void store_prune_note_commit(struct store *s, uint64_t usec, bool is_lone);
 
 /* --- store-chain-start.c ----------------------------------------------------------------------------- */
 

@@ -17,6 +17,8 @@
  *    works;
  * 6. checkpoint when the WAL is long, after the batch was handed over.
  *
+ * A turn in which nothing is to be done may be used to remove old records (store-prune.c).
+ *
  * While something fails a write of no consequence is tried every few seconds, so that it is known when the
  * trouble is over though nobody asks for anything. */
 
@@ -76,6 +78,10 @@ struct batch {
     struct store_repeat repeats[STORE_REPEATS_PER_COMMIT];
     size_t n_repeats;
     bool repeats_failed;
+    bool prunes;   /* removes old records, or finds out which */
+    bool removes;  /* in its transaction */
+    bool is_lone;  /* it has one operation */
+    uint64_t usec; /* what its transaction took; 0: it had none */
 };
 
 static void take_repeats(struct store *s, struct batch *batch)
@@ -171,7 +177,7 @@ static void take_notes(struct store *s, struct batch *batch)
     list_move_all(&ops, &batch->ops);
 }
 
-/* For the next transaction. A record that ends an epoch is made anew. */
+/* For the next transaction. One that ends an epoch is made anew, and so is one that says what is removed. */
 static void return_notes(struct store *s, struct batch *batch)
 {
     struct store_op *op, *after;
@@ -179,7 +185,7 @@ static void return_notes(struct store *s, struct batch *batch)
         if (!op->is_own)
             continue;
         list_remove(&op->link);
-        if (op->record->event == AUDIT_TRAIL_SEALED)
+        if (op->record->event == AUDIT_TRAIL_SEALED || op->record->event == AUDIT_TRAIL_PRUNED)
             store_op_free(op);
         else
             list_append(&s->chain.notes, &op->link);
@@ -230,8 +236,10 @@ static int run_transaction(struct store *s, struct batch *batch)
         r = store_chain_begin(s);
     if (r == 0) {
         take_notes(s, batch);
-        r = run_ops(s, batch);
+        r = batch->removes ? store_prune_remove(s) : 0;
     }
+    if (r == 0)
+        r = run_ops(s, batch);
     if (r == 0)
         r = run_repeats(s, batch);
     if (r == 0 && store_chain_must_end(&s->chain))
@@ -245,8 +253,8 @@ static int run_transaction(struct store *s, struct batch *batch)
 
 static bool has_work(const struct store *s, const struct batch *batch)
 {
-    return !list_is_empty(&batch->ops) || batch->n_repeats > 0 || s->trouble < 0 || !s->chain.is_started ||
-           s->chain.is_uncertain || store_chain_must_end(&s->chain);
+    return !list_is_empty(&batch->ops) || batch->n_repeats > 0 || batch->removes || s->trouble < 0 ||
+           !s->chain.is_started || s->chain.is_uncertain || store_chain_must_end(&s->chain);
 }
 
 /* --- the files --------------------------------------------------------------------------------------- */
@@ -297,6 +305,7 @@ static void hand_over(struct store *s, struct batch *batch)
     s->trouble = s->failure < 0 ? s->failure : s->checkpoint_r;
     enum store_trail_trouble trail = s->chain.is_damaged         ? STORE_TRAIL_DAMAGED
                                      : s->chain.file_failure < 0 ? STORE_TRAIL_KEY_FILE
+                                     : s->prune.is_held          ? STORE_TRAIL_LARGE
                                                                  : STORE_TRAIL_OK;
     uv_mutex_lock(&s->mutex);
     bool has_news = s->reported != s->trouble || s->trail_reported != trail || !list_is_empty(&batch->ops);
@@ -316,9 +325,10 @@ static void checkpoint(struct store *s)
 {
     if (!s->db.sqlite || (!s->truncate_due && s->db.n_wal_pages < STORE_WAL_PAGES))
         return;
-    int mode = s->truncate_due ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    int n_log, n_done, mode = s->truncate_due ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     (void)sqlite3_busy_timeout(s->db.sqlite, 0); /* a reader in the WAL must not hold up the next commit */
-    int r = store_db_errno(sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, mode, NULL, NULL));
+    int r = store_db_errno(sqlite3_wal_checkpoint_v2(s->db.sqlite, NULL, mode, &n_log, &n_done));
+    s->is_wal_home = r == 0 && n_log == n_done;
     if (r == 0)
         s->truncate_due = false;
     s->checkpoint_r = r == -EBUSY ? 0 : r;
@@ -355,6 +365,29 @@ static void judge(struct store *s, const struct batch *batch, int r)
     s->probe_due_usec = boottime_usec() + STORE_PROBE_SEC * USEC_PER_SEC;
 }
 
+static int prune(struct store *s, struct batch *batch)
+{
+    struct store_op *op = NULL;
+    int r = store_prune_turn(s, &op);
+    if (op) {
+        store_op_stamp(op, &batch->last);
+        list_append(&batch->ops, &op->link);
+    }
+    batch->removes = r == STORE_PRUNE_REMOVES;
+    return r < 0 ? r : 0;
+}
+
+/* What became of it; and what the trail has grown to. */
+static void end_prune(struct store *s, const struct batch *batch, int r)
+{
+    if (batch->prunes && r < 0)
+        store_prune_failed(&s->prune);
+    else if (batch->removes)
+        store_prune_removed(&s->prune, batch->usec);
+    else if (r == 0 && batch->usec > 0)
+        store_prune_note_commit(s, batch->usec, batch->is_lone);
+}
+
 /* The transaction, between two looks at the files: before, since nothing is to be done that would be found
  * lost afterwards. */
 static int write_batch(struct store *s, struct batch *batch)
@@ -362,9 +395,14 @@ static int write_batch(struct store *s, struct batch *batch)
     int r = ensure_connection(s);
     if (r == 0)
         r = ensure_files(s);
+    if (r == 0 && batch->prunes)
+        r = prune(s, batch);
     if (r < 0 || !has_work(s, batch))
         return r;
+    uint64_t begun = boottime_usec();
+    batch->is_lone = !list_is_empty(&batch->ops) && batch->ops.next == batch->ops.prev;
     r = run_transaction(s, batch);
+    batch->usec = boottime_usec() - begun;
     if (r == 0)
         r = ensure_files(s);
     if (r == 0)
@@ -399,6 +437,7 @@ static void run_batch(struct store *s, struct batch *batch)
     s->truncate_due |= truncates;
     judge(s, batch, r);
     hand_over(s, batch);
+    end_prune(s, batch, r);
     store_chain_keep(s);
     checkpoint(s);
     hand_over(s, batch); /* nothing but how that went */
@@ -412,6 +451,12 @@ static uint64_t until(uint64_t due_usec)
     return now >= due_usec ? 0 : due_usec - now;
 }
 
+static uint64_t own_due_usec(const struct store *s)
+{
+    uint64_t prune = store_prune_due_usec(&s->prune), chain = store_chain_due_usec(&s->chain);
+    return prune < chain ? prune : chain;
+}
+
 /* How long there is nothing to do, as far as is known; 0: there is. UINT64_MAX: until woken. */
 static uint64_t idle_usec(const struct store *s)
 {
@@ -423,8 +468,16 @@ static uint64_t idle_usec(const struct store *s)
     if (s->truncate_due && idle > STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC)
         idle = STORE_TRUNCATE_RETRY_SEC * USEC_PER_SEC;
     /* What is due by itself waits for the end of a trouble. */
-    uint64_t other = until(s->trouble < 0 ? s->probe_due_usec : store_chain_due_usec(&s->chain));
+    uint64_t other = until(s->trouble < 0 ? s->probe_due_usec : own_due_usec(s));
     return other < idle ? other : idle;
+}
+
+/* Where nothing else is to be done. */
+static bool may_prune(const struct store *s)
+{
+    uint64_t now = boottime_usec();
+    return s->trouble == 0 && !s->stopping && list_is_empty(&s->queue) &&
+           store_prune_due_usec(&s->prune) <= now && (s->n_repeats == 0 || s->repeats_due_usec > now);
 }
 
 static void take_ops(struct store *s, struct batch *batch)
@@ -462,8 +515,10 @@ static bool take_batch(struct store *s, struct batch *batch)
         else if (uv_cond_timedwait(&s->wake, &s->mutex, idle * 1000) == UV_ETIMEDOUT)
             break;
 
+    batch->prunes = may_prune(s);
     take_ops(s, batch);
-    take_repeats(s, batch);
+    if (!batch->prunes)
+        take_repeats(s, batch);
     batch->last = last_stamp(s);
     bool more = !s->stopping || !list_is_empty(&batch->ops) || batch->n_repeats > 0;
     uv_mutex_unlock(&s->mutex);

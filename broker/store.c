@@ -304,6 +304,7 @@ static struct store *store_new(uv_loop_t *loop, const struct store_options *opti
     list_init(&s->queries);
     list_init(&s->queue);
     list_init(&s->done);
+    store_prune_init(&s->prune);
     list_init(&s->chain.notes);
     s->chain.epoch_usec =
         options->audit_epoch_usec ? options->audit_epoch_usec : STORE_EPOCH_SEC * USEC_PER_SEC;

@@ -20,6 +20,7 @@
 #include "broker/audit-filter.h"
 #include "broker/keys.h"
 #include "broker/owner.h"
+#include "broker/retention.h"
 
 #include <uv.h>
 
@@ -78,9 +79,15 @@ const char *store_health(const struct store *s) _must_check_;
 enum store_trail_trouble {
     STORE_TRAIL_OK,
     STORE_TRAIL_DAMAGED,  /* at a start records were missing or altered, and there was no setup since */
+    STORE_TRAIL_LARGE,    /* larger than it may be, and what is left is too young to be removed */
     STORE_TRAIL_KEY_FILE, /* the key file cannot be written: the key does not move on in it */
 };
 const char *store_trail_health(const struct store *s) _must_check_;
+
+/* How long, and how much of it, the trail is kept. The rest is removed from its oldest record on while
+ * nothing else is to be done: soon after the first call, at once after one that changes it, and then every
+ * day, or every hour while records are written, or when it has grown too large. */
+void store_set_retention(struct store *s, const struct retention *limits);
 
 /* Is told of every record once it is durable, the store's own among them, in the order of the trail, on the
  * loop's thread and before the callback of its operation. NULL: nobody. */

@@ -45,6 +45,9 @@ static void act(const char *address, enum app_act what, DBusConnection **connect
     case APP_CALL_TWO_SCOPES:
         (void)timed_message(*connection, TARGET_BROKER, new_two_scopes_call());
         break;
+    case APP_CHECK:
+        (void)timed_message(*connection, TARGET_PING, new_check_call());
+        break;
     case APP_RELEASE:
         (void)timed_message(*connection, TARGET_PING, new_release());
         break;

@@ -29,6 +29,8 @@ void disconnect(DBusConnection *connection);
 DBusMessage *new_call(enum target target);
 /* GetToken for this account of the caller's. */
 DBusMessage *new_account_call(const char *account);
+/* CheckScopes for the scope of new_call(). */
+DBusMessage *new_check_call(void);
 /* GetToken for two scopes that stand alone. */
 DBusMessage *new_two_scopes_call(void);
 /* Reads everything, takes the descriptor out and closes it. Ends the program unless it is a good answer. */
@@ -49,6 +51,7 @@ enum app_act {
     APP_CONNECT,
     APP_CALL,
     APP_CALL_TWO_SCOPES,
+    APP_CHECK,   /* CheckScopes */
     APP_RELEASE, /* ReleaseTokens */
     APP_LOOK_UP_USER,
     APP_DISCONNECT,
@@ -109,5 +112,10 @@ void measure_accounts(const char *address, unsigned n);
 /* n users, from this uid on, each an app of its own and each calling once a period (soak.c). As root. */
 void measure_soak(const char *address, unsigned first_uid, unsigned n, unsigned period_msec,
                   unsigned seconds);
+/* The newest records of an app, and who has a scope, by turns (audit.c). As who may read the trail. */
+void measure_audit(const char *address, const char *app, const char *scope, unsigned times);
+/* Each client as so many apps of users, from this uid on, one after another (disclosures.c). Says that it is
+ * ready with an empty line, and begins after a line on standard input. As root. */
+void measure_disclosures(const char *address, unsigned first_uid, unsigned clients, unsigned each);
 /* From fork to owning the name; argv is the daemon's (starts.c). As root. */
 void measure_starts(const char *address, unsigned times, char **argv);

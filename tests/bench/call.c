@@ -82,6 +82,16 @@ static DBusMessage *new_get_token(const char *const *scopes, size_t n, const cha
     return message;
 }
 
+DBusMessage *new_check_call(void)
+{
+    DBusMessage *message =
+        dbus_message_new_method_call(LWA_BUS_NAME, LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "CheckScopes");
+    if (!message)
+        die("no memory");
+    append_arguments(message, one_scope, ARRAY_SIZE(one_scope), NULL);
+    return message;
+}
+
 DBusMessage *new_account_call(const char *account)
 {
     return new_get_token(one_scope, ARRAY_SIZE(one_scope), account);

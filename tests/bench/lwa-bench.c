@@ -15,6 +15,9 @@
  *     lwa-bench ADDRESS steady ACCOUNT CALLS PAUSE-USEC
  *                                               a round for each line on standard input, a line of figures
  * for each lwa-bench ADDRESS flood RATE              calls without end; a RATE of 0 is as fast as it goes
+ *     lwa-bench ADDRESS audit APP SCOPE TIMES   questions to the trail
+ *     lwa-bench ADDRESS disclosures FIRST-UID CLIENTS EACH
+ *                                               first disclosures, after a line on standard input
  *     lwa-bench ADDRESS soak FIRST-UID USERS PERIOD-MSEC SECONDS
  *
  * All but bare and flood write one JSON object of figures; steady writes one for each round. */
@@ -48,6 +51,10 @@ static bool measure(const char *address, const char *what, int argc, char **argv
         measure_accounts(address, number(argv[0]));
     else if (strcmp(what, "soak") == 0 && argc == 4)
         measure_soak(address, number(argv[0]), number(argv[1]), number(argv[2]), number(argv[3]));
+    else if (strcmp(what, "audit") == 0 && argc == 3)
+        measure_audit(address, argv[0], argv[1], number(argv[2]));
+    else if (strcmp(what, "disclosures") == 0 && argc == 3)
+        measure_disclosures(address, number(argv[0]), number(argv[1]), number(argv[2]));
     else if (strcmp(what, "starts") == 0 && argc >= 2)
         measure_starts(address, number(argv[0]), argv + 1);
     else

@@ -15,6 +15,8 @@ import sys
 import time
 from contextlib import contextmanager
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+from faulty_disk import faulty_disk
 from stage import perform
 from world import BROKER_USER, CLIENT_ID, DEFAULT_BURSTS, NO_RATES, WorldError, wait_until
 
@@ -40,6 +42,12 @@ TARGETS = {
     "noisy_p50_ratio": ("<=", 1.2),
     "noisy_p99_add_ms": ("<=", 5),
     "waits_per_day": ("==", 0),
+    "audit_last_ms": ("<", 50),
+    "audit_who_has_ms": ("<", 200),
+    "audit_verify_per_s": (">", 100_000),
+    "audit_bytes_per_record": ("<=", 700),
+    "audit_disclosures_per_commit": (">=", 8),
+    "audit_commit_ratio": ("<=", 1.5),
     "soak_growth_kib": ("<", 64),
     "soak_fds_growth": ("<=", 0),
 }
@@ -47,6 +55,7 @@ KEEPS = {
     "<=": lambda value, bound: value <= bound,
     ">=": lambda value, bound: value >= bound,
     "<": lambda value, bound: value < bound,
+    ">": lambda value, bound: value > bound,
     "==": lambda value, bound: value == bound,
 }
 
@@ -58,6 +67,9 @@ SOAK_SETTLE_HOURS = 2
 SOAK_WARM_UP_S = 60  # of hours of two seconds: more than a day's writing, so that SQLite's page cache is full
 APPS = 50
 FIRST_UID = 30001
+TRAIL_RECORDS = 1_000_000
+TRAIL_APP = "user:alice12"  # one of tests/bench/long-trail.c
+CLIENTS, DISCLOSURES = 16, 20
 
 # The bare handler's name: open to all, as the broker's is.
 BARE_NAME = "org.lwabroker.Bench"
@@ -336,6 +348,57 @@ def is_renewing(world, account):
     return [grant["state"] for grant in status(world)["grants"] if grant["account"] == account] == ["renewing"]
 
 
+def run_below(world, user, argv, timeout=300, **more):
+    """A program that works on the store's files, while no broker runs."""
+    done = world.run_as(user, argv, timeout=timeout, **more)
+    if done.returncode != 0:
+        raise WorldError(f"{argv[0]} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def play_audit(world):
+    """A trail of a million records, the last of them of tokens that are still good."""
+    fresh(world)
+    log_in(world)
+    world.broker.stop()
+    database, key = (os.path.join(world.state_dir, name) for name in ("broker.db", "audit.key"))
+    before = time.monotonic()
+    run_below(world, BROKER_USER, ["seed-trail", database, key, TRAIL_RECORDS, 365])
+    figures = {
+        "audit_seed_s": time.monotonic() - before,
+        "audit_bytes_per_record": os.stat(database).st_size / TRAIL_RECORDS,
+    }
+    figures.update(json.loads(run_below(world, BROKER_USER, ["bench-trail", "verify", database])))
+    world.start("broker")
+    figures.update(measure(world, "audit", TRAIL_APP, SCOPE, 40, user="root"))
+    world.broker.stop()
+    world.fresh_folder("commits")
+    figures.update(json.loads(run_below(world, BROKER_USER, ["bench-trail", "commit", world.path("commits"), 1000])))
+    return figures
+
+
+def play_disclosures(world):
+    """First disclosures on a disk whose syncs take 10 ms: how many share one."""
+    users = add_users(world, CLIENTS * DISCLOSURES)
+    fresh(world, users=[*users, USER])
+    log_in(world, "root", SCOPE, "--device")
+    with faulty_disk(world) as disk:
+        disk.set("sync_msec", 10)
+        argv = ["lwa-bench", world.bus_address, "disclosures", FIRST_UID, CLIENTS, DISCLOSURES]
+        apps = world.spawn_as("root", argv, stdin=subprocess.PIPE)
+        world.client(USER).call("org.lwabroker.Broker1", "GetToken", "asa{sv}", ([SCOPE], {}))
+        head = apps.stdout.readline()
+        time.sleep(1)  # until what is recorded of that is written
+        before = disk.get("n_syncs")
+        output, errors = apps.communicate("\n", timeout=120)
+        syncs = disk.get("n_syncs") - before
+    if apps.returncode != 0:
+        raise WorldError(f"lwa-bench disclosures ended with {apps.returncode}: {errors}")
+    figures = json.loads(head + output)
+    figures["audit_disclosures_per_commit"] = CLIENTS * DISCLOSURES / syncs
+    return figures
+
+
 def play_isolation(world):
     """The cached token of one account, while the provider does not answer for another."""
     fresh_accounts(world, [(USER, "account-1"), (USER, "account-2")])
@@ -373,9 +436,9 @@ def play_noisy(world):
     return compare("noisy", rounds["quiet"], rounds["noisy"]) | compare("flood", rounds["quiet"], rounds["flood"])
 
 
-def add_users(world):
+def add_users(world, count=APPS):
     """Many apps, in the passwd of this mount namespace."""
-    users = {f"app-{i + 1:02}": FIRST_UID + i for i in range(APPS)}
+    users = {f"app-{i + 1:02}": FIRST_UID + i for i in range(count)}
     with open(world.path("passwd"), "r+", encoding="utf-8") as file:
         known = file.read()
         lines = [f"{name}:x:{uid}:{uid}:{name}:/nonexistent:/usr/sbin/nologin\n" for name, uid in users.items()]
@@ -432,6 +495,8 @@ SCENES = {
     "start": play_start,
     "crowded": play_crowded,
     "ten": play_ten,
+    "audit": play_audit,
+    "disclosures": play_disclosures,
     "isolation": play_isolation,
     "noisy": play_noisy,
     "soak": play_soak,
