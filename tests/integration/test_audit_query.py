@@ -214,18 +214,12 @@ def test_each_record_comes_once_while_more_are_added(busy):
         assert {r["sequence"] for r in before} <= set(sequences)
 
 
-def test_a_filter_that_finds_little_is_answered_in_parts(quick):
-    """Nothing says where its records are: an answer has what was found in a quarter of a second, and where to go on."""
+def test_a_filter_that_nothing_leads_comes_to_an_end(quick):
+    """In how many parts depends on the machine; tests/unit/test-store-search.c has it end after each record."""
     start_again_with(quick, 300000)
     root = quick.client("root")
     first = query(root, limit=1)[0][0]
-    found, after, n_pages = [], 0, 0
-    while True:
-        page, after = query(root, after, verdict="NoneLikeThis")
-        found, n_pages = found + page, n_pages + 1
-        if after == 0:
-            break
-    assert found == [] and n_pages > 1
+    assert pages(root, verdict="NoneLikeThis") == []
     # An index leads past all of them at once.
     assert query(root, event=first["event"], limit=1)[0] == [first]
     page, after = query(root, newest=True, app="user:nobody")
