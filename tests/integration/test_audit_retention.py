@@ -114,4 +114,4 @@ def test_pruned_while_apps_are_served(world, users, count):
     verified = world.run_as("lwa-broker", ["bench-trail", "verify", database(world)], timeout=120)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     world.broker.start()
-    assert status(world.client("root"))["trail"] == "ok"
+    assert status(world.client("root"))["audit"] == "ok"
