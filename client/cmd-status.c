@@ -71,6 +71,11 @@ static void print_health(const struct terminal *t, const char *title, const char
                  *value ? value : "-", terminal_colour(t, COLOUR_PLAIN));
 }
 
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void print_forward(struct json_object *status)
 {
     const char *forward = values_text(status, "forward");
@@ -80,7 +85,7 @@ static void print_forward(struct json_object *status)
     bool is_none = strcmp(forward, "none") == 0;
     (void)printf("%-10s %s%s", "trail to", is_none ? "" : "the ", is_none ? "nowhere else" : forward);
     if (unsent > 0 && !is_none)
-        (void)printf(", which did not take %" PRId64 " records", unsent);
+        (void)printf(", which did not take %" PRId64 " record%s", unsent, plural(unsent));
     (void)printf("\n");
 }
 
@@ -99,15 +104,17 @@ static void print_broker(struct json_object *status)
     print_health(&t, "audit", values_text(status, "audit"));
     print_forward(status);
     print_health(&t, "polkit", values_text(status, "polkit"));
-    (void)printf("%-10s %" PRId64 " sections, %zu problems, %" PRId64 " consents\n", "policy",
-                 values_number(status, "table_sections"), values_count(problems),
-                 values_number(status, "consents"));
+    int64_t sections = values_number(status, "table_sections"), consents = values_number(status, "consents");
+    (void)printf("%-10s %" PRId64 " section%s, %zu problem%s, %" PRId64 " consent%s\n", "policy", sections,
+                 plural(sections), values_count(problems), plural((int64_t)values_count(problems)), consents,
+                 plural(consents));
     for (size_t i = 0; i < values_count(problems); i++)
         (void)printf("  %s%s%s\n", terminal_colour(&t, COLOUR_RED),
                      json_object_get_string(values_item(problems, i)), terminal_colour(&t, COLOUR_PLAIN));
-    (void)printf("%-10s %" PRId64 " connections, %" PRId64 " calls, %" PRId64 " logins under way\n\n", "now",
-                 values_number(status, "connections"), values_number(status, "calls"),
-                 values_number(status, "logins"));
+    int64_t connections = values_number(status, "connections"), calls = values_number(status, "calls");
+    int64_t logins = values_number(status, "logins");
+    (void)printf("%-10s %" PRId64 " connection%s, %" PRId64 " call%s, %" PRId64 " login%s under way\n\n",
+                 "now", connections, plural(connections), calls, plural(calls), logins, plural(logins));
 }
 
 /* What the words of `because` mean, and what a person can do. */

@@ -367,7 +367,7 @@ def test_status(bus, broker):
     r = run(bus, "status")
     text = r.stdout.decode()
     assert r.returncode == 0
-    for words in ("4 sections, 1 problems, 5 consents", "in 12 min", "2 min ago", "3 days ago", "dns", "main waits: ",
+    for words in ("4 sections, 1 problem, 5 consents", "in 12 min", "2 min ago", "3 days ago", "dns", "main waits: ",
                   "is the network up?", "The next try is due in 12 min.", "2 h ago", "absent"):
         assert words in text
     assert b"hint: lwactl login --account old profile" in r.stderr
