@@ -280,3 +280,34 @@ def test_real_export(world, tmp_path):
     assert f"{len(lines)} records, 1 to {len(lines)}" in text
     lines[2]["detail"] += "x"
     assert "\n  altered    record 3 " in verify(lines, status=DAMAGED)
+
+
+def test_real_export_around_a_setup(world, tmp_path):
+    """What is recorded after a setup is proven by its secret, and what was before by none that there is."""
+    quick = settle(world)
+    link(quick, "alice", [LIBRARY])
+    take(quick.client("alice"))
+    secrets = []
+    for n in range(2):
+        path = quick.path(f"secret-{n}")
+        done = quick.run_as("root", ["lwactl", "audit", "setup", "--yes", "--output", path])
+        assert done.returncode == 0, done.stderr
+        with open(path, encoding="utf-8") as file:
+            secrets.append(file.read())
+        os.unlink(path)
+        quick.run_as("root", ["lwactl", "accounts", "list"])
+        take(quick.client("alice"))
+    lines = [json.loads(line) for line in quick.run_as("root", ["lwactl", "audit", "export"]).stdout.splitlines()]
+    assert "only the\n  verification secret tells" in verify(lines, status=INTACT)
+    first, last = (int(secret.split(":")[1]) for secret in secrets)
+    of = lambda begin, end: sum(begin <= line["epoch"] < end for line in lines)
+    end = lines[-1]["epoch"] + 1
+    assert 1 < first < last < end
+    for secret, begin, over in ((secrets[0], first, last), (secrets[1], last, end)):
+        text = verify(lines, status=INTACT, secret=secret, tmp_path=tmp_path)
+        assert f"{of(begin, over)} records, of epochs {begin} to {over - 1}, were sealed" in text, text
+    # One who has the database, and made all of it anew from the first proven record on.
+    at = next(i for i, line in enumerate(lines) if line["epoch"] == first)
+    lines[at]["seal"] = "0" * 32
+    text = verify(lines, status=DAMAGED, secret=secrets[0], tmp_path=tmp_path)
+    assert f"record {lines[at]['sequence']} was not sealed in epoch {first}" in text
