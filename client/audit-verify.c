@@ -119,9 +119,8 @@ static void print_proof_of_secret(const struct terminal *t, struct json_object *
     int64_t first = values_number(result, "first_proven_epoch"), last = values_number(result, "last_epoch");
     say(t,
         "The secret fits. With it %" PRId64 " records were checked, those of epochs %" PRId64 " to %" PRId64
-        ": of epochs that are over, no one who took over this machine since can have changed, added, taken "
-        "out or "
-        "reordered a record unseen.",
+        ": of epochs that are over, no one who took over this machine since can have changed, added, "
+        "taken out or reordered a record unseen.",
         values_number(result, "proven"), first, values_number(result, "last_proven_epoch"));
     if (values_number(result, "last_proven_epoch") < last)
         say(t, "Epochs from %" PRId64 " on are of another chain of keys: only a later secret proves them.",
@@ -143,10 +142,9 @@ static void print_proof(const struct terminal *t, struct json_object *result)
         print_proof_of_secret(t, result);
     else if (values_number(result, "proven") > 0)
         say(t,
-            "%" PRId64 " records, of the present epoch (%" PRId64
-            "), have the seal of the key that this machine has "
-            "now.",
-            values_number(result, "proven"), values_number(result, "last_epoch"));
+            "Records of the present epoch (%" PRId64
+            ") with the seal of the key that this machine has now: %" PRId64 ".",
+            values_number(result, "last_epoch"), values_number(result, "proven"));
 }
 
 static void print_limits(const struct terminal *t, struct json_object *result)
@@ -156,11 +154,9 @@ static void print_limits(const struct terminal *t, struct json_object *result)
     (void)printf("\nWhat cannot be known:\n");
     if (!fits(result))
         say(t, "Without the verification secret of a setup: whether somebody who had this machine wrote the "
-               "trail "
-               "of before the present epoch anew, as a whole, with hashes that fit. Give it with `--secret "
-               "FILE`. If "
-               "there was no setup, `lwactl audit setup` makes a secret that proves what is recorded from "
-               "then on.");
+               "trail of before the present epoch anew, as a whole, with hashes that fit. Give it with "
+               "`--secret FILE`. If there was no setup, `lwactl audit setup` makes a secret that proves what "
+               "is recorded from then on.");
     else if (first > 1)
         say(t, "Of records of before epoch %" PRId64 ": only an older secret proves those.", first);
     say(t,
@@ -173,7 +169,7 @@ static void print_limits(const struct terminal *t, struct json_object *result)
            "verifies. Then take an export to another machine, and use `lwa-audit-verify` there.");
 }
 
-static void print_head(const struct terminal *t, struct json_object *result)
+static void print_head(struct json_object *result)
 {
     const char *head = values_text(result, "head");
     if (!*head || is_damaged(result))
@@ -182,7 +178,6 @@ static void print_head(const struct terminal *t, struct json_object *result)
         "\nHead, to keep elsewhere: `lwactl audit verify --head` with it shows whether all up to here is "
         "still there.\n%s\n",
         head);
-    (void)t;
 }
 
 static void show(struct json_object *result)
@@ -198,7 +193,7 @@ static void show(struct json_object *result)
     print_damage(&t, result);
     print_proof(&t, result);
     print_limits(&t, result);
-    print_head(&t, result);
+    print_head(result);
 }
 
 /* --- the call ----------------------------------------------------------------------------------------- */
@@ -213,17 +208,27 @@ static void write_secret(struct writer *w, int fd)
     writer_close(w);
 }
 
+/* A program hands on the line of a cursor file as it is, with its end. */
+static int copy_head(const char *text, char **ret)
+{
+    *ret = text ? strndup(text, strcspn(text, "\r\n")) : NULL;
+    return text && !*ret ? report(CTL_FAILED, "out of memory") : CTL_OK;
+}
+
 static int new_call(const struct arguments *arguments, int secret, DBusMessage **ret)
 {
     _cleanup_message_ DBusMessage *call = NULL;
+    _cleanup_free_ char *head = NULL;
     struct writer w;
     int r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_AUDIT, "Verify", &call);
+    if (r == CTL_OK)
+        r = copy_head(arguments->values[OPTION_HEAD], &head);
     if (r != CTL_OK)
         return r;
     writer_begin(&w, call);
     writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (arguments->given[OPTION_HEAD])
-        writer_entry_string(&w, "head", arguments->values[OPTION_HEAD]);
+    if (head)
+        writer_entry_string(&w, "head", head);
     if (secret >= 0)
         write_secret(&w, secret);
     writer_close(&w);

@@ -198,6 +198,21 @@ def test_export_into_a_pipe_loses_nothing(busy, tmp_path):
     assert_whole(busy, [collected[number] for number in sorted(collected)])
 
 
+def test_a_cursor_is_a_head(busy, tmp_path):
+    """What a collector noted is what `verify --head` takes, and shows what was taken off the end since."""
+    cursor = str(tmp_path / "cursor")
+    lwactl(busy, "root", "audit", "export", "--cursor-file", cursor)
+    with open(cursor, encoding="utf-8") as file:
+        head = file.read()
+    happen(busy, 2)
+    for given in (head, head.strip()):
+        assert "The audit trail is intact" in lwactl(busy, "root", "audit", "verify", "--head", given).stdout
+    sequence, hash_ = head.strip().split(":")
+    for given in (f"{int(sequence) + 500}:{hash_}", f"{sequence}:{'0' * 64}"):
+        text = lwactl(busy, "root", "audit", "verify", "--head", given, status=FAILED).stdout
+        assert "DAMAGED" in text and "head" in text
+
+
 def test_export_refuses_the_trail_of_another_device(busy, tmp_path):
     cursor = str(tmp_path / "cursor")
     lwactl(busy, "root", "audit", "export", "--cursor-file", cursor)
@@ -227,7 +242,7 @@ def test_the_story_of_an_app(busy):
     assert {token["token"] for token in told["holds"]} == disclosed and disclosed
     assert all(token["expires_at"] > time.time() for token in told["holds"])
     text = lwactl(busy, "root", "audit", "app", "user:musicd").stdout
-    for words in ("user:musicd\n", "known by   uid (every program of the user can pass for it)", "user       musicd (",
+    for words in ("user:musicd\n", "known by   uid (any program of the user can pass for it)", "user       musicd (",
                   "What it asked for and got:", "What it holds now:", "What it was refused:", "AccessDenied",
                   "What owners answered about it:", "Its records:"):
         assert words in text, words

@@ -57,7 +57,7 @@ def test_intact_without_a_secret(bus, broker):  # noqa: F811
     text = r.stdout.decode()
     assert "intact as far as can be known without a secret" in text
     assert "Each of 99 records, 1 to 99, fits the one before it." in text
-    assert "7 records, of the present epoch (9)" in text
+    assert "present epoch (9) with the seal of the key that this machine has now: 7." in text
     assert "Without the verification secret" in text and "`lwactl audit setup`" in text
     assert text.endswith(HEAD + "\n")
     _, (options,), _ = broker.last("Verify")
