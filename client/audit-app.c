@@ -9,6 +9,7 @@
 #include "client/audit-story.h"
 #include "client/outcome.h"
 #include "client/paragraph.h"
+#include "client/strength.h"
 #include "client/text.h"
 #include "util/clock.h"
 
@@ -18,7 +19,6 @@
 
 #define RECORDS_DEFAULT 20
 #define ROWS_MAX 20 /* of a list of the story; --json has them all */
-#define PAGE_OF_ALL 500
 #define FINGERPRINT_SHOWN 12
 
 struct app {
@@ -26,6 +26,7 @@ struct app {
     struct audit_filter filter;
     char *name; /* of the app, safe */
     struct json_object *story;
+    int64_t now_sec;
     bool is_json;
     bool is_all;
     unsigned last;
@@ -41,22 +42,6 @@ static void app_clear(struct app *a)
 #define _cleanup_app_ _cleanup_(app_clear)
 
 /* --- who it is ------------------------------------------------------------------------------------------ */
-
-static const char *what_strength_means(const char *strength)
-{
-    static const struct {
-        const char *name, *words;
-    } meanings[] = {
-        {"uid", "every program of the user can pass for it"},
-        {"sandbox", "programs of the user outside of sandboxes can pass for it"},
-        {"unit", "a systemd unit"},
-        {"label", "an AppArmor label"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
-        if (strcmp(meanings[i].name, strength) == 0)
-            return meanings[i].words;
-    return "";
-}
 
 static void print_fact(const struct terminal *t, const char *name, const char *text, const char *between,
                        const char *more, const char *after)
@@ -89,7 +74,7 @@ static void print_identity(const struct terminal *t, const struct app *a)
     const char *strength = values_text(a->story, "strength");
     int64_t n = values_number(a->story, "records");
     (void)printf("%s%s%s\n", terminal_colour(t, COLOUR_BOLD), a->name, terminal_colour(t, COLOUR_PLAIN));
-    print_fact(t, "known by", strength, " (", what_strength_means(strength), ")");
+    print_fact(t, "known by", strength, " (", strength_meaning(strength, ""), ")");
     print_users(t, values_list(a->story, "uids"));
     print_fact(t, "unit", values_text(a->story, "unit"), "", "", "");
     print_fact(t, "program", values_text(a->story, "program"), "", "", "");
@@ -241,7 +226,8 @@ static int print_chapter(const struct terminal *t, const struct app *a, const st
         chapter->add(&grid, values_item(list, i));
     int r = grid_print(&grid, t, true, stdout);
     if (first > 0)
-        (void)printf("and %zu before them; --json has them all\n", first);
+        (void)printf("and %zu%s before them; --json has %s\n", first, n < AUDIT_STORY_MAX ? "" : " or more",
+                     n < AUDIT_STORY_MAX ? "them all" : "the newest 1000");
     return r;
 }
 
@@ -261,48 +247,27 @@ static void print_verdicts(const struct terminal *t, struct json_object *verdict
         print_fact(t, "answers", text, "", "", "");
 }
 
-/* --- all of it --------------------------------------------------------------------------------------------
- */
+/* --- all of it ------------------------------------------------------------------------------------------ */
+
+static int add_records(void *userdata, struct json_object *records)
+{
+    struct app *a = userdata;
+    return audit_story_add(a->story, records, a->now_sec) < 0 ? report(CTL_FAILED, "out of memory") : CTL_OK;
+}
 
 static int read_story(struct app *a)
 {
-    struct audit_page page = {.limit = PAGE_OF_ALL};
-    uint64_t next = 0;
-    a->story = json_object_new_object();
-    int r = a->story ? CTL_OK : report(CTL_FAILED, "out of memory");
-    while (r == CTL_OK) {
-        _cleanup_json_ struct json_object *records = NULL;
-        page.after = next;
-        r = audit_query(&a->bus, &a->filter, &page, a->is_json ? VALUES_EXACT : VALUES_SAFE, &records, &next);
-        if (r == CTL_OK && audit_story_add(a->story, records) < 0)
-            r = report(CTL_FAILED, "out of memory");
-        if (next <= page.after) /* always ahead, so it ends */
-            break;
-    }
-    audit_story_end(a->story, wall_sec());
-    return r;
+    a->story = audit_story_new();
+    if (!a->story)
+        return report(CTL_FAILED, "out of memory");
+    return audit_query_each(&a->bus, &a->filter, 0, a->is_json ? VALUES_EXACT : VALUES_SAFE, add_records, a);
 }
 
-static int show_records(struct audit_show *show, struct json_object *records)
+static int show_records(void *show, struct json_object *records)
 {
     if (audit_show_records(show, records) < 0)
         return report(CTL_FAILED, "out of memory");
     return terminal_flush();
-}
-
-static int print_all(struct app *a, struct audit_show *show)
-{
-    struct audit_page page = {.limit = PAGE_OF_ALL};
-    uint64_t next = 0;
-    int r;
-    do {
-        _cleanup_json_ struct json_object *records = NULL;
-        page.after = next;
-        r = audit_query(&a->bus, &a->filter, &page, VALUES_SAFE, &records, &next);
-        if (r == CTL_OK)
-            r = show_records(show, records);
-    } while (r == CTL_OK && next > page.after);
-    return r;
 }
 
 static int print_newest(struct app *a, struct audit_show *show)
@@ -320,7 +285,8 @@ static int print_records(struct app *a)
     audit_show_begin(&show, AUDIT_TABLE);
     audit_show_without_app(&show);
     (void)printf("\n%s records:\n", is_whole ? "Its" : "Its newest");
-    int r = a->is_all ? print_all(a, &show) : print_newest(a, &show);
+    int r = a->is_all ? audit_query_each(&a->bus, &a->filter, 0, VALUES_SAFE, show_records, &show)
+                      : print_newest(a, &show);
     if (r == CTL_OK && !is_whole)
         (void)printf("%u of %" PRId64 "; `lwactl audit app %s --all` shows all.\n", a->last, n, a->name);
     return r;
@@ -350,7 +316,8 @@ static int refuse_unknown(struct app *a)
 
 int audit_app(const struct command *command, const struct arguments *arguments)
 {
-    _cleanup_app_ struct app a = {.is_json = arguments->given[OPTION_JSON],
+    _cleanup_app_ struct app a = {.now_sec = wall_sec(),
+                                  .is_json = arguments->given[OPTION_JSON],
                                   .is_all = arguments->given[OPTION_ALL],
                                   .last = RECORDS_DEFAULT};
     const char *last = arguments->values[OPTION_LAST];

@@ -124,8 +124,7 @@ int audit_cursor_check(const struct audit_cursor *c, struct bus *bus, bool is_ow
     return CTL_OK;
 }
 
-/* --- what was written before
- * ---------------------------------------------------------------------------------- */
+/* --- what was written before ---------------------------------------------------------------------------- */
 
 /* The last bytes of standard output as a file, and where they begin. NULL when it is none that can be read.
  */

@@ -47,8 +47,9 @@ static int flush(void)
     return r;
 }
 
-static int write_records(struct export *e, struct json_object *records)
+static int write_records(void *userdata, struct json_object *records)
 {
+    struct export *e = userdata;
     for (size_t i = 0; i < values_count(records); i++) {
         struct json_object *record = values_item(records, i);
         check_number(e, audit_sequence(record));
@@ -61,21 +62,6 @@ static int write_records(struct export *e, struct json_object *records)
         return CTL_OK;
     int r = e->cursor_file ? flush() : terminal_flush();
     return r == CTL_OK && e->cursor_file ? audit_cursor_save(&e->cursor, e->cursor_file) : r;
-}
-
-static int write_pages(struct export *e)
-{
-    struct audit_page page = {.limit = AUDIT_PAGE_MAX};
-    uint64_t next = e->cursor.sequence;
-    int r;
-    do {
-        _cleanup_json_ struct json_object *records = NULL;
-        page.after = next;
-        r = audit_query(&e->bus, &e->filter, &page, VALUES_EXACT, &records, &next);
-        if (r == CTL_OK)
-            r = write_records(e, records);
-    } while (r == CTL_OK && next > page.after); /* always ahead, so it ends */
-    return r;
 }
 
 static int follow(struct export *e)
@@ -122,5 +108,7 @@ int audit_export(const struct command *command, const struct arguments *argument
         return r;
     e.is_under_way = arguments->given[OPTION_AFTER] && e.cursor.sequence > 0;
     e.is_whole = !audit_filter_is_narrow(&e.filter) && !e.filter.is_own;
-    return is_follow ? follow(&e) : write_pages(&e);
+    return is_follow
+               ? follow(&e)
+               : audit_query_each(&e.bus, &e.filter, e.cursor.sequence, VALUES_EXACT, write_records, &e);
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define LAST_DEFAULT 50
-#define PAGE_OF_ALL 500
 
 struct list {
     struct bus bus;
@@ -32,8 +31,9 @@ static void list_clear(struct list *l)
 
 #define _cleanup_list_ _cleanup_(list_clear)
 
-static int show(struct list *l, struct json_object *records)
+static int show(void *userdata, struct json_object *records)
 {
+    struct list *l = userdata;
     if (audit_show_records(&l->show, records) < 0)
         return report(CTL_FAILED, "out of memory");
     l->after = audit_last_sequence(records, l->after);
@@ -50,17 +50,7 @@ static int show_newest(struct list *l)
 
 static int show_all(struct list *l)
 {
-    struct audit_page page = {.limit = PAGE_OF_ALL};
-    uint64_t next = 0;
-    int r;
-    do {
-        _cleanup_json_ struct json_object *records = NULL;
-        page.after = next;
-        r = audit_query(&l->bus, &l->filter, &page, audit_show_style(&l->show), &records, &next);
-        if (r == CTL_OK)
-            r = show(l, records);
-    } while (r == CTL_OK && next > page.after); /* always ahead, so it ends */
-    return r;
+    return audit_query_each(&l->bus, &l->filter, 0, audit_show_style(&l->show), show, l);
 }
 
 /* Where to go on from when the filter lets nothing through yet: the newest of all, looked at before, so that

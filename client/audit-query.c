@@ -60,6 +60,23 @@ int audit_query(struct bus *bus, const struct audit_filter *filter, const struct
     return r == CTL_OK ? take_page(reply, style, ret_records, ret_next) : r;
 }
 
+int audit_query_each(struct bus *bus, const struct audit_filter *filter, uint64_t after,
+                     enum values_style style, int (*take)(void *userdata, struct json_object *records),
+                     void *userdata)
+{
+    struct audit_page page = {.limit = AUDIT_PAGE_MAX};
+    uint64_t next = after;
+    int r;
+    do {
+        _cleanup_json_ struct json_object *records = NULL;
+        page.after = next;
+        r = audit_query(bus, filter, &page, style, &records, &next);
+        if (r == CTL_OK)
+            r = take(userdata, records);
+    } while (r == CTL_OK && next > page.after); /* always ahead, so it ends */
+    return r;
+}
+
 struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
                                     const struct audit_page *page, enum values_style style)
 {

@@ -20,6 +20,11 @@ struct audit_page {
  * the broker is asked too often. */
 int audit_query(struct bus *bus, const struct audit_filter *filter, const struct audit_page *page,
                 enum values_style style, struct json_object **ret_records, uint64_t *ret_next) _must_check_;
+/* All pages after record `after`, oldest first: take() gets each, one in memory at a time, and ends it with
+ * what is not CTL_OK. CTL_OK, or said. */
+int audit_query_each(struct bus *bus, const struct audit_filter *filter, uint64_t after,
+                     enum values_style style, int (*take)(void *userdata, struct json_object *records),
+                     void *userdata) _must_check_;
 /* The newest `n` (1 to AUDIT_PAGE_MAX) of all records, oldest first. CTL_OK, or said. */
 int audit_query_newest(struct bus *bus, const struct audit_filter *filter, unsigned n,
                        enum values_style style, struct json_object **ret_records) _must_check_;

@@ -87,21 +87,17 @@ static void add_record(struct report *r, struct json_object *record)
     }
 }
 
+static int take_records(void *userdata, struct json_object *records)
+{
+    for (size_t i = 0; i < values_count(records); i++)
+        add_record(userdata, values_item(records, i));
+    return CTL_OK;
+}
+
 static int gather_records(struct report *r, struct bus *bus)
 {
     const struct audit_filter filter = {.is_own = r->own, .since_sec = r->since_sec, .has_since = true};
-    struct audit_page page = {.limit = AUDIT_PAGE_MAX};
-    uint64_t next = 0;
-    do {
-        _cleanup_json_ struct json_object *records = NULL;
-        page.after = next;
-        int code = audit_query(bus, &filter, &page, VALUES_EXACT, &records, &next);
-        if (code != CTL_OK)
-            return code;
-        for (size_t i = 0; i < values_count(records); i++)
-            add_record(r, values_item(records, i));
-    } while (next > page.after); /* always ahead, so it ends */
-    return CTL_OK;
+    return audit_query_each(bus, &filter, 0, VALUES_EXACT, take_records, r);
 }
 
 /* --- what is held ------------------------------------------------------------------------------------- */

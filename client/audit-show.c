@@ -48,8 +48,7 @@ const char *audit_short_time(int64_t when_sec, int64_t now_sec, char buffer[stat
     return n > 0 ? buffer : "?";
 }
 
-/* --- the table ---------------------------------------------------------------------------------------------
- */
+/* --- the table ------------------------------------------------------------------------------------------ */
 
 static enum colour verdict_colour(const char *cell)
 {
@@ -92,7 +91,7 @@ static int add_detail(struct grid *grid, struct json_object *record)
     char again[48] = "";
 
     if (repeats > 0)
-        (void)snprintf(again, sizeof(again), "%" PRId64 " repeats", repeats);
+        (void)snprintf(again, sizeof(again), "%" PRId64 " repeat%s", repeats, repeats == 1 ? "" : "s");
     if (asprintf(&text, "%s%s%s%s%s%s", *by ? "by " : "", audit_decider(by), *by && *detail ? ", " : "",
                  detail, (*by || *detail) && *again ? ", " : "", again) < 0) {
         text = NULL; /* asprintf() leaves it undefined */
@@ -131,8 +130,7 @@ static int print_table(struct audit_show *s, struct json_object *records)
     return grid_print(&s->grid, &terminal, !s->grid.has_printed, stdout);
 }
 
-/* --- in full -----------------------------------------------------------------------------------------------
- */
+/* --- in full -------------------------------------------------------------------------------------------- */
 
 /* A line, unless there is nothing to say: the two texts with `between` where there are both. */
 static void print_fact(const char *name, const char *text, const char *between, const char *more)
@@ -145,21 +143,22 @@ static void print_number(const char *name, int64_t number, const char *unit)
 {
     char text[64];
     (void)snprintf(text, sizeof(text), "%" PRId64 "%s", number, unit);
-    if (number > 0)
-        print_fact(name, text, "", "");
+    print_fact(name, text, "", "");
 }
 
 /* All of one record, for a person: what the table has no room for. */
 static void print_long(struct json_object *record)
 {
     char when[TEXT_TIME_SIZE];
-    int64_t expires_at = values_number(record, "expires_at");
+    int64_t expires_at = values_number(record, "expires_at"), grant = values_number(record, "grant");
+    int64_t repeats = values_number(record, "repeats");
     (void)printf("%s  %s  %" PRId64 "\n", text_time(values_number(record, "time"), when),
                  values_text(record, "event"), values_number(record, "sequence"));
     print_fact("app", values_text(record, "app"), ", known by ", values_text(record, "strength"));
     print_fact("unit", values_text(record, "unit"), "", "");
     print_fact("program", values_text(record, "program"), "", "");
-    print_number("uid", values_number(record, "uid"), "");
+    if (json_object_object_get_ex(record, "uid", NULL)) /* root's is 0 */
+        print_number("uid", values_number(record, "uid"), "");
     print_fact("account", values_text(record, "account"), " of ", values_text(record, "owner"));
     print_fact("asked", values_text(record, "asked"), "", "");
     print_fact("carried", values_text(record, "carried"), "", "");
@@ -167,15 +166,16 @@ static void print_long(struct json_object *record)
     print_fact("chain", values_text(record, "chain"), "", "");
     print_fact("detail", values_text(record, "detail"), "", "");
     print_fact("request", values_text(record, "request"), "", "");
-    print_number("login", values_number(record, "grant"), "");
+    if (grant > 0)
+        print_number("login", grant, "");
     print_fact("token", values_text(record, "token"), "", "");
     if (expires_at > 0)
         print_fact("until", text_time(expires_at, when), "", "");
-    print_number("repeated", values_number(record, "repeats"), " times");
+    if (repeats > 0)
+        print_number("repeated", repeats, repeats == 1 ? " time" : " times");
 }
 
-/* --- all forms
- * ----------------------------------------------------------------------------------------------- */
+/* --- all forms ------------------------------------------------------------------------------------------ */
 
 void audit_show_begin(struct audit_show *s, enum audit_form form)
 {

@@ -37,25 +37,28 @@ static int copy(struct json_object *to, struct json_object *record, const char *
     return r;
 }
 
-static struct json_object *get_list(struct json_object *story, const char *key)
-{
-    struct json_object *list = values_list(story, key);
-    if (!list) {
-        list = json_object_new_array();
-        if (set(story, key, list) < 0)
-            return NULL;
-    }
-    return list;
-}
-
 /* A new object at the list's end; NULL when memory is out. */
 static struct json_object *append(struct json_object *list)
 {
     struct json_object *item = json_object_new_object();
+    if (values_count(list) >= AUDIT_STORY_MAX)
+        (void)json_object_array_del_idx(list, 0, 1);
     if (item && json_object_array_add(list, item) == 0)
         return item;
     json_object_put(item);
     return NULL;
+}
+
+struct json_object *audit_story_new(void)
+{
+    static const char *const lists[] = {"uids", "scopes", "holds", "refusals", "consents"};
+    _cleanup_json_ struct json_object *story = json_object_new_object();
+    int r = story ? set_number(story, "records", 0) : -ENOMEM;
+    if (r == 0)
+        r = set(story, "verdicts", json_object_new_object());
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
+        r = set(story, lists[i], json_object_new_array());
+    return r == 0 ? TAKE_PTR(story) : NULL;
 }
 
 /* The last item in which all these fields are as in `like`, or NULL. */
@@ -84,8 +87,7 @@ static int count_up(struct json_object *object, const char *key, int64_t times)
     return set_number(object, key, values_number(object, key) + times);
 }
 
-/* --- what a record tells
- * ------------------------------------------------------------------------------------- */
+/* --- what a record tells -------------------------------------------------------------------------------- */
 
 /* What is empty in a record is not known, and does not replace what was. */
 static int add_identity(struct json_object *story, struct json_object *record)
@@ -100,9 +102,7 @@ static int add_identity(struct json_object *story, struct json_object *record)
 
 static int add_uid(struct json_object *story, struct json_object *record)
 {
-    struct json_object *uid, *list = get_list(story, "uids");
-    if (!list)
-        return -ENOMEM;
+    struct json_object *uid, *list = values_list(story, "uids");
     if (!json_object_object_get_ex(record, "uid", &uid))
         return 0;
     for (size_t i = 0; i < values_count(list); i++)
@@ -132,8 +132,8 @@ static int add_scope(struct json_object *item, struct json_object *record, bool 
 static int add_scopes(struct json_object *story, struct json_object *record, bool is_got)
 {
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
-    struct json_object *list = get_list(story, "scopes");
-    int r = list ? strv_split(&scopes, values_text(record, is_got ? "carried" : "asked"), " ") : -ENOMEM;
+    struct json_object *list = values_list(story, "scopes");
+    int r = strv_split(&scopes, values_text(record, is_got ? "carried" : "asked"), " ");
     for (size_t i = 0; r == 0 && i < scopes.n; i++) {
         struct json_object *item = find_scope(list, scopes.items[i]);
         r = item ? add_scope(item, record, is_got) : -ENOMEM;
@@ -144,11 +144,11 @@ static int add_scopes(struct json_object *story, struct json_object *record, boo
 static int add_refusal(struct json_object *story, struct json_object *record)
 {
     static const char *const keys[] = {"verdict", "decided_by", "detail", "asked", "account", NULL};
-    struct json_object *list = get_list(story, "refusals");
+    struct json_object *list = values_list(story, "refusals");
     struct json_object *item = find_like(list, record, keys);
     int r = 0;
     if (!item) {
-        item = list ? append(list) : NULL;
+        item = append(list);
         r = item ? copy(item, record, keys) : -ENOMEM;
         if (r == 0)
             r = set_number(item, "first", values_number(record, "time"));
@@ -164,7 +164,7 @@ static int add_consent(struct json_object *story, struct json_object *record)
 {
     static const char *const keys[] = {"time",       "event",      "account",  "asked", "detail",
                                        "decided_by", "expires_at", "sequence", NULL};
-    struct json_object *list = get_list(story, "consents"), *item = list ? append(list) : NULL;
+    struct json_object *list = values_list(story, "consents"), *item = append(list);
     return item ? copy(item, record, keys) : -ENOMEM;
 }
 
@@ -172,9 +172,9 @@ static int add_token(struct json_object *story, struct json_object *record)
 {
     static const char *const keys[] = {"token", "uid", "account", "carried", "expires_at", "sequence", NULL};
     static const char *const same[] = {"token", "uid", NULL};
-    struct json_object *list = get_list(story, "holds"), *item = find_like(list, record, same);
+    struct json_object *list = values_list(story, "holds"), *item = find_like(list, record, same);
     if (!item)
-        item = list ? append(list) : NULL;
+        item = append(list);
     int r = item ? copy(item, record, keys) : -ENOMEM;
     if (r == 0)
         r = set_number(item, "since", values_number(record, "time"));
@@ -201,21 +201,17 @@ static int add_verdict(struct json_object *story, struct json_object *record)
 {
     const char *verdict = values_text(record, "verdict");
     struct json_object *verdicts = json_object_object_get(story, "verdicts");
-    if (!verdicts) {
-        verdicts = json_object_new_object();
-        if (set(story, "verdicts", verdicts) < 0)
-            return -ENOMEM;
-    }
     return *verdict ? count_up(verdicts, verdict, times_of(record)) : 0;
 }
 
-static int add_event(struct json_object *story, struct json_object *record)
+static int add_event(struct json_object *story, struct json_object *record, int64_t now_sec)
 {
     const char *event = values_text(record, "event");
     int r = 0;
     if (strcmp(event, "token-disclosed") == 0) {
         r = add_scopes(story, record, true);
-        return r == 0 ? add_token(story, record) : r;
+        bool is_held = values_number(record, "expires_at") > now_sec;
+        return r == 0 && is_held ? add_token(story, record) : r;
     }
     if (strcmp(event, "token-denied") == 0) {
         r = add_scopes(story, record, false);
@@ -232,7 +228,7 @@ static bool is_by_app(struct json_object *record)
     return strncmp(values_text(record, "event"), "consent-", strlen("consent-")) != 0;
 }
 
-static int add_record(struct json_object *story, struct json_object *record)
+static int add_record(struct json_object *story, struct json_object *record, int64_t now_sec)
 {
     int r = 0;
     if (is_by_app(record)) {
@@ -248,21 +244,13 @@ static int add_record(struct json_object *story, struct json_object *record)
         r = set_number(story, "last", values_number(record, "time"));
     if (r == 0)
         r = count_up(story, "records", 1);
-    return r == 0 ? add_event(story, record) : r;
+    return r == 0 ? add_event(story, record, now_sec) : r;
 }
 
-int audit_story_add(struct json_object *story, struct json_object *records)
+int audit_story_add(struct json_object *story, struct json_object *records, int64_t now_sec)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < values_count(records); i++)
-        r = add_record(story, values_item(records, i));
+        r = add_record(story, values_item(records, i), now_sec);
     return r;
-}
-
-void audit_story_end(struct json_object *story, int64_t now_sec)
-{
-    struct json_object *list = values_list(story, "holds");
-    for (size_t i = values_count(list); i > 0; i--)
-        if (values_number(values_item(list, i - 1), "expires_at") <= now_sec)
-            (void)json_object_array_del_idx(list, i - 1, 1);
 }

@@ -15,7 +15,11 @@
 
 #include "client/values.h"
 
-/* Adds records, oldest first. 0 or -ENOMEM. */
-int audit_story_add(struct json_object *story, struct json_object *records) _must_check_;
-/* Takes out the tokens that have ended by now. */
-void audit_story_end(struct json_object *story, int64_t now_sec);
+#define AUDIT_STORY_MAX 1000 /* items that a list of it holds, the newest */
+
+/* One in which nothing happened: every list and number is there. NULL when memory is out. */
+struct json_object *audit_story_new(void);
+
+/* Adds records, oldest first. A token that has ended by now is not held, and not kept: a long trail takes no
+ * more memory than a short one. 0 or -ENOMEM. */
+int audit_story_add(struct json_object *story, struct json_object *records, int64_t now_sec) _must_check_;

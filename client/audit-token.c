@@ -14,6 +14,7 @@
 #include "client/outcome.h"
 #include "client/paragraph.h"
 #include "client/shell-word.h"
+#include "client/strength.h"
 #include "client/text.h"
 #include "client/token-input.h"
 #include "util/clock.h"
@@ -76,20 +77,6 @@ static void print_fact(const struct story *s, const char *name, const char *text
     paragraph_print(&s->terminal, lead, line ? line : "out of memory", stdout);
 }
 
-static const char *meaning_of_strength(const char *strength)
-{
-    static const char *const meanings[][2] = {
-        {"uid", "any program of that user can pass for it"},
-        {"sandbox", "any program of that user outside of sandboxes can pass for it"},
-        {"unit", "what systemd runs in that unit, or root, can pass for it"},
-        {"label", "only what runs under that AppArmor label, or root, can pass for it"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
-        if (strcmp(meanings[i][0], strength) == 0)
-            return meanings[i][1];
-    return "";
-}
-
 static void print_holder(const struct story *s, struct json_object *record)
 {
     char when[TEXT_TIME_SIZE], ago[TEXT_TIME_SIZE], text[96], uid[32] = "";
@@ -110,7 +97,7 @@ static void print_holder(const struct story *s, struct json_object *record)
     print_fact(s, "because", values_text(record, "verdict"), ", by ",
                audit_decider(values_text(record, "decided_by")));
     print_fact(s, "known by", values_text(record, "strength"), ": ",
-               meaning_of_strength(values_text(record, "strength")));
+               strength_meaning(values_text(record, "strength"), ""));
     print_fact(s, "program", values_text(record, "program"), "", "");
     print_fact(s, "unit", values_text(record, "unit"), "", "");
     (void)snprintf(text, sizeof(text), "%" PRId64, values_number(record, "sequence"));

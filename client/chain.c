@@ -3,6 +3,7 @@
 
 #include "client/outcome.h"
 #include "client/paragraph.h"
+#include "client/strength.h"
 #include "client/text.h"
 #include "dbus/names.h"
 #include "util/clock.h"
@@ -131,16 +132,10 @@ static void print_fact(struct view *v, const char *lead, const char *value)
 
 static void print_seen(struct view *v, struct json_object *chain)
 {
-    static const char *const fakes[][2] = {
-        {"uid", "every program of the user passes for it"},
-        {"sandbox", "any program of the user outside of sandboxes can pass for it"},
-        {"unit", "only the system's administrator can pass for it"},
-        {"label", "only the system's administrator can pass for it"},
-    };
     char lead[16];
     const char *strength = values_text(chain, "strength");
     print(v, numbered(v, lead), "Seen as %s, strength %s: %s", values_text(chain, "app"),
-          *strength ? strength : "unknown", WORDS(fakes, strength, "nobody vouches for it"));
+          *strength ? strength : "unknown", strength_meaning(strength, "nobody vouches for it"));
     if (*values_text(chain, "user"))
         print(v, "      user     ", "%s (%" PRId64 ")", values_text(chain, "user"),
               values_number(chain, "uid"));

@@ -167,6 +167,13 @@ def test_what_is_not_understood_is_named(bus, broker, arguments, said):
     assert not broker.calls
 
 
+def test_long_counts_as_people_do(bus, broker):
+    Trail(broker, [record(1, uid=("u", 0), repeats=("t", 1)), record(2, repeats=("t", 2))])
+    root, musicd = run(bus, "audit", "--long").stdout.decode().split("token-disclosed")[1:]
+    assert "\n  uid      0\n" in root and "\n  repeated 1 time\n" in root
+    assert "\n  uid      977\n" in musicd and "\n  repeated 2 times\n" in musicd
+
+
 def test_nothing_found_is_a_sentence(bus, broker):
     Trail(broker)
     assert run(bus, "audit").stdout == b"The audit trail has no record yet.\n"
@@ -230,9 +237,9 @@ def test_a_hint_that_there_is_more(bus, broker):
 
 
 def test_pages_are_one_table(bus, broker):
-    Trail(broker, [record(i, app=("s", "user:" + "m" * (i // 100 + 1))) for i in range(1, 1202)])
+    Trail(broker, [record(i, app=("s", "user:" + "m" * (i // 100 + 1))) for i in range(1, 2202)])
     lines = run(bus, "audit", "--all").stdout.decode().splitlines()
-    assert len(lines) == 1202 and sum("TIME" in line for line in lines) == 1
+    assert len(lines) == 2202 and sum("TIME" in line for line in lines) == 1
     assert broker.count("Query") == 3
 
 
@@ -446,7 +453,7 @@ def test_the_story_of_an_app_as_json(bus, broker):
 def test_the_story_of_an_app_for_a_person(bus, broker):
     text = story(bus, broker).stdout.decode()
     assert text.startswith(PLAYER + "\n")
-    for words in ("known by   sandbox (programs of the user outside", "program    /app/bin/player",
+    for words in ("known by   sandbox (any program of the user outside", "program    /app/bin/player",
                   "first seen 1970-04-11 00:00:00", "records    8", "answers    3 allow, 11 AccessDenied",
                   "What it asked for and got:", "What it holds now:", "What it was refused:", "What owners answered about it:",
                   "a person's command", "1000", "Its records:"):
@@ -457,6 +464,18 @@ def test_the_story_of_an_app_for_a_person(bus, broker):
     assert "Its newest records:" in newest and f"2 of 8; `lwactl audit app {PLAYER} --all` shows all." in newest
     assert newest.split("Its newest records:")[1].count("\n" + time.strftime("%Y", time.gmtime())) == 2
     assert story(bus, broker, "--all").stdout.decode().split("Its records:")[1].count(" main ") == 8
+
+
+def test_the_story_of_a_long_trail_is_bounded(bus, broker):
+    """An app can be refused in as many ways as it likes, and was given a token each hour for years."""
+    denials = [denied(i, detail=("s", f"way {i}")) for i in range(1, 1501)]
+    ended = [record(i, expires_at=("x", NOW - 10)) for i in range(1501, 1511)]
+    Trail(broker, denials + ended)
+    told = json.loads(run(bus, "audit", "app", "user:musicd", "--json").stdout)
+    assert [r["detail"] for r in told["refusals"]] == [f"way {i}" for i in range(501, 1501)]
+    assert (told["holds"], told["consents"], told["records"]) == ([], [], 1510)
+    text = run(bus, "audit", "app", "user:musicd").stdout.decode()
+    assert "and 980 or more before them; --json has the newest 1000" in text and "It holds no token now." in text
 
 
 def test_an_app_that_nobody_knows(bus, broker):

@@ -302,7 +302,7 @@ One app was given this token:
     account  main of alice
     carries  {LIBRARY} profile
     because  allow, by the table
-    known by sandbox: any program of that user outside of sandboxes can pass for it
+    known by sandbox: any program of the user outside of sandboxes can pass for it
     program  /app/bin/player
     record   7
 
