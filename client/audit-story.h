@@ -8,9 +8,9 @@
  *     records     how many; first, last: when
  *     verdicts    {verdict: times}
  *     scopes      [{scope, got, refused: times, first_got, last_got, last_refused: when}]
- *     refusals    [{verdict, decided_by, detail, scopes, account, times, first, last, sequence: of the last}]
- *     consents    [{time, event, account, scopes, detail, decided_by, expires_at}]
- *     holds       [{token, account, uid, scopes, since, expires_at, released, sequence}]
+ *     refusals    [{verdict, decided_by, detail, asked, account, times, first, last, sequence: of the last}]
+ *     consents    [{time, event, account, asked, detail, decided_by, expires_at, sequence}]
+ *     holds       [{token, account, uid, carried, since, expires_at, released, sequence}]
  */
 
 #include "client/values.h"

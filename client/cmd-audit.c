@@ -102,11 +102,11 @@ const struct command command_audit = {
     .name = "audit",
     .synopsis = "audit [FILTER...] [--last N | --all] [--follow] [--long | --json]\n"
                 "audit app APP [FILTER...] [--last N | --all] [--json]\n"
-                "audit export [FILTER...] [--after N] [--cursor-file FILE] [--follow]\n"
-                "audit matrix [--since WHEN] [--own] [--json]\n"
                 "audit who-has SCOPE [--own] [--json]\n"
+                "audit matrix [--since WHEN] [--own] [--json]\n"
                 "audit token [--json] <FILE\n"
                 "audit report --html FILE [--since WHEN] [--own]\n"
+                "audit export [FILTER...] [--after N] [--cursor-file FILE] [--follow]\n"
                 "audit verify [--secret FILE] [--head N:HASH] [--json]\n"
                 "audit setup [--output FILE] [--yes]",
     .summary = "Show the audit trail: who got what, and why",

@@ -11,10 +11,10 @@ _lwactl()
         words="login accounts token check explain consent plan who revoke reload policy status audit rekey help --help --version"
     else
         case $previous in
-            --cursor-file | --html | --output)
+            --cursor-file | --html | --output | --secret)
                 mapfile -t COMPREPLY < <(compgen -f -- "$word")
                 return ;;
-            --account | --after | --app | --days | --event | --label | --last | --locale | --min-valid | --port | \
+            --account | --after | --app | --days | --event | --head | --label | --last | --locale | --min-valid | --port | \
                 --redirect-uri | --scope | --scope-data | --scopes | --since | --until | --user | --verdict | \
                 --voluntary)
                 return ;;

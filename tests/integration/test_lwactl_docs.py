@@ -82,6 +82,23 @@ def test_verbs(command):
     assert {w for w in complete(command, "") if not w.startswith("-")} == verbs
 
 
+@pytest.mark.parametrize("command", [c for c in commands() if c != "help"])
+def test_a_value_is_no_option(command):
+    for option in (o for o, value in options_of(helped(command)).items() if value):
+        assert not {w for w in complete(command, option, "") if w.startswith("-")}, option
+
+
+@pytest.mark.parametrize("verb, method", [("who-has", "WhoHas"), ("matrix", "Matrix"), ("verify", "Verify")])
+def test_json_of_the_trail(verb, method):
+    """The page names each key, as the interface has them: that is what programs get."""
+    with open(os.path.join(CLIENT, "..", "dbus", "org.lwabroker.Audit1.xml"), encoding="utf-8") as f:
+        comment = f.read().split(f'<method name="{method}">')[0].rsplit("<!--", 1)[1]
+    fields = re.sub(r"\(.*?\)", "", re.search(r"\n +(?:row|result): (.*?)\n +Errors:", comment, re.S)[1])
+    keys = set(re.findall(r"([a-z_]+) (?:(?:s|as|b|u|x|t)\b|aa\{sv\})", " ".join(fields.split())))
+    told = re.search(r"^\.SS lwactl audit %s\b.*?(?=^\.SS )" % verb, man(), re.M | re.S)[0].split("--json")[-1]
+    assert len(keys) > 8 and keys - set(re.findall(r"[a-z_]+", told)) == set()
+
+
 def test_exit_codes():
     codes = re.findall(r"^ +(\d+)  (.*)$", helped().split("Exit codes:")[1], re.M)
     assert len(codes) > 10
