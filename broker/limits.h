@@ -145,6 +145,9 @@
 
 /* Operations in one transaction: what a burst waits for at most, and what one failed commit takes along. */
 #define STORE_BATCH_OPS_MAX 256
+/* After a commit that served several, as many are waited for before the next, for this part of what it took.
+ */
+#define STORE_GATHER_PART 4
 /* Repeat counters that ride along with one commit, so that they add rows and never a commit of their own. */
 #define STORE_REPEATS_PER_COMMIT 64
 /* How long a repeat counter waits for a commit to ride along with. */

@@ -341,7 +341,9 @@ struct store {
     struct store_db db; /* closed while it could not be opened anew */
     struct store_files files;
     struct store_prune prune;
-    bool is_wal_home; /* the last checkpoint copied all of the WAL */
+    bool is_wal_home;          /* the last checkpoint copied all of the WAL */
+    unsigned n_last_ops;       /* in the last transaction */
+    uint64_t last_commit_usec; /* what it took */
     bool truncate_due;
     int failure;             /* 0, or the negative errno of what the last transaction met */
     int checkpoint_r;        /* how the last one went; that it has to wait is no failure */

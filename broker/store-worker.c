@@ -7,7 +7,8 @@
 /* The thread, in a circle:
  *
  * 1. wait for operations, for repeat counters that are due, or for the end;
- * 2. take all that is queued, up to a batch;
+ * 2. take all that is queued, up to a batch; after a commit that served several, those who come back are
+ * waited for, for a part of a commit;
  * 3. BEGIN IMMEDIATE; each operation in a savepoint of its own, undone alone if it fails; some repeat
  *    counters; COMMIT, which returns once the WAL is synced;
  * 4. see that the files that were written still have their names: what was committed into a file that is no
@@ -402,7 +403,7 @@ static int write_batch(struct store *s, struct batch *batch)
     uint64_t begun = boottime_usec();
     batch->is_lone = !list_is_empty(&batch->ops) && batch->ops.next == batch->ops.prev;
     r = run_transaction(s, batch);
-    batch->usec = boottime_usec() - begun;
+    batch->usec = s->last_commit_usec = boottime_usec() - begun;
     if (r == 0)
         r = ensure_files(s);
     if (r == 0)
@@ -472,6 +473,25 @@ static uint64_t idle_usec(const struct store *s)
     return other < idle ? other : idle;
 }
 
+static bool has_queued(const struct store *s, unsigned n)
+{
+    const struct list *at = &s->queue;
+    for (; n > 0 && at->next != &s->queue; n--)
+        at = at->next;
+    return n == 0;
+}
+
+/* Those who were answered together come back together. The first of them would get a commit for itself, and
+ * all others wait for it: so it waits for them, for a part of a commit. Who comes alone waits for nobody. */
+static void gather(struct store *s)
+{
+    if (s->n_last_ops < 2 || list_is_empty(&s->queue))
+        return;
+    uint64_t end = boottime_usec() + s->last_commit_usec / STORE_GATHER_PART, left;
+    while (!s->stopping && !has_queued(s, s->n_last_ops) && (left = until(end)) > 0)
+        (void)uv_cond_timedwait(&s->wake, &s->mutex, left * 1000);
+}
+
 /* Where nothing else is to be done. */
 static bool may_prune(const struct store *s)
 {
@@ -482,15 +502,16 @@ static bool may_prune(const struct store *s)
 
 static void take_ops(struct store *s, struct batch *batch)
 {
-    for (unsigned n = 0; n < STORE_BATCH_OPS_MAX && !list_is_empty(&s->queue); n++) {
+    bool is_alone = false;
+    s->n_last_ops = 0;
+    while (s->n_last_ops < STORE_BATCH_OPS_MAX && !list_is_empty(&s->queue) && !is_alone) {
         struct store_op *first = LIST_ENTRY(s->queue.next, struct store_op, link);
-        bool is_alone = first->is_alone;
-        if (is_alone && n > 0)
+        is_alone = first->is_alone;
+        if (is_alone && s->n_last_ops > 0)
             return;
         list_remove(&first->link);
         list_append(&batch->ops, &first->link);
-        if (is_alone)
-            return;
+        s->n_last_ops++;
     }
 }
 
@@ -515,6 +536,7 @@ static bool take_batch(struct store *s, struct batch *batch)
         else if (uv_cond_timedwait(&s->wake, &s->mutex, idle * 1000) == UV_ETIMEDOUT)
             break;
 
+    gather(s);
     batch->prunes = may_prune(s);
     take_ops(s, batch);
     if (!batch->prunes)
