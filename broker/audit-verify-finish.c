@@ -16,6 +16,20 @@ static void finish_suspects(struct audit_verify *v)
     }
 }
 
+/* A seal of an epoch that its chain of keys did not have, since another had begun: made by who had the key
+ * of before, and no sign that the trail is that key's. */
+static void finish_base_seal(struct audit_verify *v)
+{
+    const struct audit_base *base = &v->options.base;
+    if (!v->is_base_sealed || verify_keys_cover(&v->keys, base->seal_epoch))
+        return;
+    if (v->keys.n_fit > 0)
+        v->keys.n_fit--;
+    FOUND(v, AUDIT_FINDING_BASE, base->sequence,
+          "what is said of the removed records was sealed with a key that epoch %" PRIu64 " no longer had",
+          base->seal_epoch);
+}
+
 static void finish_base(struct audit_verify *v)
 {
     const struct audit_base *base = &v->options.base;
@@ -81,6 +95,7 @@ int audit_verify_finish(struct audit_verify *v, struct audit_verify_report *ret)
         FOUND(v, AUDIT_FINDING_PARTIAL, v->report.first,
               "this is a part of a trail, from record %" PRId64 " on", v->report.first);
     finish_suspects(v);
+    finish_base_seal(v);
     finish_base(v);
     finish_head(v);
     finish_epochs(v);

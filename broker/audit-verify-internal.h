@@ -92,6 +92,7 @@ struct audit_verify {
     char announced[64]; /* the detail of a trail-sealed; "" */
     struct clock_reading clock;
 
+    bool is_base_sealed; /* with a key of ours, as far as it was known before the first record */
     bool head_differs;
     int64_t pruned_up_to;
     uint64_t repeats_epoch; /* the latest, and whose it is */

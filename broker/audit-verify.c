@@ -59,7 +59,8 @@ static int check_base_seal(struct audit_verify *v)
     const struct verify_suspect suspect = {AUDIT_FINDING_BASE, base->sequence, base->seal_epoch};
     if (key)
         audit_chain_seal_base(key, base, seal);
-    if (!key || !verify_keys_compare(&v->keys, seal, base->seal))
+    v->is_base_sealed = key && verify_keys_compare(&v->keys, seal, base->seal);
+    if (!v->is_base_sealed)
         (void)verify_keys_suspect(&v->keys, &suspect); /* the first of all: there is room */
     return 0;
 }

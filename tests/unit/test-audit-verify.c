@@ -976,6 +976,28 @@ static void cannot_claim_a_setup_in_the_past(void **state _unused_)
     }
 }
 
+/* Takes the place of all that was, which is said to be removed by retention: only the seal of that is good,
+ * and what follows claims to begin with a setup of long ago. The secret must not be said to fit. */
+static void cannot_replace_the_past_by_a_removal(void **state _unused_)
+{
+    for (unsigned chained = 0; chained < 2; chained++) {
+        _cleanup_(trail_freep) struct trail *t = trail_of(64), *forged = trail_of(64);
+        struct audit_verify_options options = prune(forged, 8);
+        memset(options.base.hash, 0, sizeof(options.base.hash));
+        options.base.epoch = chained;
+        audit_chain_seal_base(&t->present, &options.base, options.base.seal);
+        options.key = &t->first;
+        forged->records[0]->event = AUDIT_TRAIL_KEY_CREATED;
+        trail_replace_text(&forged->records[0]->detail,
+                           chained ? "setup 0123456789abcdef" : "first 0123456789abcdef");
+        trail_remake(forged, 0);
+        struct result result = run(forged, &options);
+        assert_int_equal(result.report.n_proven, 0);
+        assert_int_not_equal(result.report.key, AUDIT_VERIFY_KEY_FITS);
+        assert_only(&result, AUDIT_FINDING_BASE, 8);
+    }
+}
+
 /* --- keeping findings -------------------------------------------------------------------------------- */
 
 static void keeps_damage_and_counts_all(void **state _unused_)
@@ -1083,6 +1105,7 @@ int main(void)
         cmocka_unit_test(cannot_cut_the_past),
         cmocka_unit_test(cannot_write_the_past),
         cmocka_unit_test(cannot_claim_a_setup_in_the_past),
+        cmocka_unit_test(cannot_replace_the_past_by_a_removal),
         cmocka_unit_test(keeps_damage_and_counts_all),
         cmocka_unit_test(names_are_stable),
         cmocka_unit_test(bears_any_numbers),
