@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define AUDIT_COLUMN_COUNT 30 /* of STORE_AUDIT_COLUMNS */
+
 /* A uid that is none is a null, which keeps it out of the index. */
 static void bind_uid(struct statement *st, uid_t uid)
 {
@@ -99,28 +101,45 @@ static void get_chain(struct statement *st, struct audit_record *record)
     (void)get_blob(st, 29, record->repeats_seal, sizeof(record->repeats_seal));
 }
 
+/* Of which type each of STORE_AUDIT_COLUMNS is. A table that does not say so any more can hold a blob where a
+ * text is: it reads the same, and no query finds it. */
+static bool is_of_type(struct statement *st, int column)
+{
+    static const unsigned char types[] = {
+        [2] = SQLITE_TEXT,  [8] = SQLITE_BLOB,  [9] = SQLITE_TEXT,  [10] = SQLITE_TEXT, [11] = SQLITE_TEXT,
+        [12] = SQLITE_TEXT, [13] = SQLITE_TEXT, [14] = SQLITE_TEXT, [15] = SQLITE_TEXT, [16] = SQLITE_TEXT,
+        [17] = SQLITE_TEXT, [18] = SQLITE_TEXT, [19] = SQLITE_TEXT, [20] = SQLITE_TEXT, [21] = SQLITE_TEXT,
+        [22] = SQLITE_TEXT, [24] = SQLITE_BLOB, [26] = SQLITE_BLOB, [27] = SQLITE_BLOB, [29] = SQLITE_BLOB,
+    };
+    int wanted = types[column] ? types[column] : SQLITE_INTEGER;
+    int type = sqlite3_column_type(st->stmt, column);
+    bool may_be_null = wanted == SQLITE_BLOB || column == 3 || column == 4;
+    return type == wanted || (type == SQLITE_NULL && may_be_null);
+}
+
 /* Whether reading it loses nothing: what is behind a NUL, or too large for its field, would be in the
  * database and in no hash. */
 static bool is_as_written(struct statement *st)
 {
     static const int uids[] = {3, 4};
+    for (int i = 0; i < AUDIT_COLUMN_COUNT; i++)
+        if (!is_of_type(st, i) ||
+            (sqlite3_column_type(st->stmt, i) == SQLITE_TEXT &&
+             strlen(statement_get_text(st, i)) != (size_t)sqlite3_column_bytes(st->stmt, i)))
+            return false;
     for (size_t i = 0; i < ARRAY_SIZE(uids); i++) {
         int64_t uid = statement_get_int(st, uids[i]);
         if (sqlite3_column_type(st->stmt, uids[i]) != SQLITE_NULL && (uid < 0 || uid >= (uid_t)-1))
             return false;
     }
-    int n = sqlite3_column_count(st->stmt);
-    for (int i = 0; i < n; i++)
-        if (sqlite3_column_type(st->stmt, i) == SQLITE_TEXT &&
-            strlen(statement_get_text(st, i)) != (size_t)sqlite3_column_bytes(st->stmt, i))
-            return false;
     return true;
 }
 
 int store_audit_get(struct statement *st, struct audit_record **ret)
 {
+    bool is_sound = is_as_written(st); /* before a value is read as another type */
     int event = audit_event_from_name(statement_get_text(st, 2));
-    if (event < 0 || !is_as_written(st))
+    if (event < 0 || !is_sound)
         return st->r < 0 ? st->r : -EUCLEAN;
     _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new((enum audit_event)event);
     if (!record)

@@ -17,6 +17,7 @@
 #define STARTS_MAX 16 /* retention may overtake it so often */
 #define INDEXES_WRONG "the database does not fit together: its indexes lack records, or name others"
 #define INDEXES_UNCHECKED "the indexes were not checked: the trail is too long for that while it is served"
+#define HEAD_REMOVED "the record of the head that was kept is among those removed: it proves nothing here"
 #define UNREADABLE "the database file is damaged and could not be read beyond this record"
 #define NOTHING_FITS "no seal fits this secret: it is of another trail or setup, or the trail was made anew"
 #define NOTHING_SEALED                                                                                       \
@@ -32,8 +33,6 @@ struct input {
 /* --- a row ------------------------------------------------------------------------------------------- */
 
 /* Columns of STORE_AUDIT_COLUMNS. */
-enum { COLUMN_SEQUENCE = 0, COLUMN_UID = 3, COLUMN_OWNER_UID = 4 };
-
 static const struct {
     int column;
     int n;
@@ -42,26 +41,15 @@ static const struct {
     {27, AUDIT_SEAL_BYTES},       {29, AUDIT_SEAL_BYTES},
 };
 
-static bool is_uid(struct statement *st, int column)
-{
-    int64_t value = statement_get_int(st, column);
-    return sqlite3_column_type(st->stmt, column) == SQLITE_NULL || (value >= 0 && value < (uid_t)-1);
-}
-
-/* Whether reading it loses nothing: what is behind a NUL, or too long or large for its field, would be in the
- * database and in no hash. */
+/* A blob of another size than its field would be in the database and in no hash. The rest of what a row can
+ * have wrong shows where it is read. */
 static bool is_as_written(struct statement *st)
 {
-    int n = sqlite3_column_count(st->stmt);
-    for (int i = 0; i < n; i++)
-        if (sqlite3_column_type(st->stmt, i) == SQLITE_TEXT &&
-            (size_t)sqlite3_column_bytes(st->stmt, i) != strlen(statement_get_text(st, i)))
-            return false;
     for (size_t i = 0; i < ARRAY_SIZE(blobs); i++)
         if (sqlite3_column_type(st->stmt, blobs[i].column) != SQLITE_NULL &&
             sqlite3_column_bytes(st->stmt, blobs[i].column) != blobs[i].n)
             return false;
-    return is_uid(st, COLUMN_UID) && is_uid(st, COLUMN_OWNER_UID);
+    return true;
 }
 
 /* --- going through ----------------------------------------------------------------------------------- */
@@ -103,7 +91,7 @@ static int add_row(struct run *run, struct statement *st)
     int r = is_as_written(st) ? store_audit_get(st, &record) : -EUCLEAN;
     if (st->r < 0 || (r < 0 && r != -EUCLEAN))
         return st->r < 0 ? st->r : r;
-    run->after = statement_get_int(st, COLUMN_SEQUENCE);
+    run->after = statement_get_int(st, 0);
     if (r == 0)
         return audit_verify_add(run->verify, record);
     audit_verify_add_unreadable(run->verify, run->after);
@@ -211,6 +199,8 @@ static int check_head(struct store_db *db, const struct audit_head *head, const 
                       struct store_verify *v)
 {
     unsigned char hash[AUDIT_HASH_BYTES] = {0};
+    if (head->sequence > 0 && head->sequence < base->sequence)
+        add_finding(v, "pruned", false, head->sequence, HEAD_REMOVED);
     if (head->sequence == 0 || head->sequence < base->sequence)
         return 0;
     _cleanup_statement_ struct statement st =
