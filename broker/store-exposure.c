@@ -6,8 +6,8 @@
 /* Who holds a token that has not run out: the trail has it, since none is handed out without its record.
  *
  * 1. Which disclosures it may be: those whose token ends within a lifetime or two from now, through an index
- * of their ends, and the newest records. A record that says it is from tomorrow was written while the clock
- *    was wrong, and its end means nothing: it counts while it is among the newest.
+ * of their ends, and those among the newest records. A record that says it is from tomorrow was written while
+ *    the clock was wrong, and its end means nothing: it counts while it is among the newest.
  * 2. Each of them is looked at, the newest first. An older disclosure of the same token to the same app of
  * the same user adds nothing: a table of those that were taken already tells. */
 
@@ -33,7 +33,9 @@ struct exposure {
 static const char candidates[] =
     "SELECT sequence FROM audit INDEXED BY audit_exposed"
     " WHERE event = 'token-disclosed' AND expires_sec > ?1 AND expires_sec <= ?2 AND sequence <= ?3"
-    " UNION ALL SELECT sequence FROM audit WHERE sequence > ?3";
+    /* By the number: of ends that mean nothing there can be any number. */
+    " UNION ALL SELECT sequence FROM audit NOT INDEXED"
+    " WHERE sequence > ?3 AND event = 'token-disclosed' AND expires_sec > ?1";
 
 static int add_sequence(struct exposure *e, size_t *n_allocated, int64_t sequence)
 {

@@ -223,6 +223,29 @@ def test_consent_changes(asked, name):
     assert rounds > 30
 
 
+def count_of(shim, call):
+    shim.arm(10**9)
+    call()
+    shim.disarm()
+    return shim.count
+
+
+def test_a_consent_costs_the_same_however_long_the_trail_is(asked):
+    """Else the rounds above make more allocations than they try, and never end."""
+    alice = asked.world.client("alice")
+
+    def deny():
+        forget_all(alice)
+        set_consent(alice, "allow")
+        return count_of(asked.shim, lambda: set_consent(alice, "deny", []))
+
+    deny()
+    few = deny()
+    for _ in range(30):
+        many = deny()
+    assert many < few + few / 2, (few, many)
+
+
 def test_prompted_consent(asked):
     """What runs out is no answer of the person: she can be asked again at once."""
     world = asked.world
