@@ -5,9 +5,11 @@
 #include "client/savefile.h"
 #include "client/terminal.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
@@ -15,8 +17,8 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 
-/* What is read holds the line's end and some blanks too. */
-#define INPUT_BYTES_MAX (TOKEN_INPUT_BYTES_MAX + 64)
+/* What is read holds more than the token: the line's end and some blanks, or what it was found in. */
+#define INPUT_BYTES_MAX (8 * TOKEN_INPUT_BYTES_MAX)
 
 /* What differs. */
 static const struct words {
@@ -95,11 +97,18 @@ static void silence_end(struct silence *s)
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
+/* What was found may be several lines of a log; at a terminal one line is all. */
+static bool is_whole(const struct input *in, const struct silence *s)
+{
+    bool is_line = s->is_terminal || in->words != &kinds[TOKEN_INPUT_BEARER];
+    return is_line && memchr(in->bytes, '\n', in->n);
+}
+
 /* Up to the end of a line, of the file, or of the room. -EINTR when a signal came. */
-static int read_line(struct input *in, const struct silence *s)
+static int read_some(struct input *in, const struct silence *s)
 {
     struct pollfd fds[] = {{.fd = in->from, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN}};
-    while (in->n < INPUT_BYTES_MAX && !memchr(in->bytes, '\n', in->n)) {
+    while (in->n < INPUT_BYTES_MAX && !is_whole(in, s)) {
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
             return -errno;
         if (fds[1].revents)
@@ -120,7 +129,7 @@ static int read_silently(struct input *in)
     _cleanup_(silence_end) struct silence s = {.signal_fd = -1};
     int r = silence_begin(&s, in->from, in->words->prompt);
     if (r == 0)
-        r = read_line(in, &s);
+        r = read_some(in, &s);
     if (r == -EINTR)
         return CTL_CANCELLED;
     return r < 0 ? report(CTL_FAILED, "cannot read the %s from %s: %s", in->words->noun, in->source,
@@ -178,6 +187,69 @@ static int check_kind(const struct input *in, const char *token, size_t n)
     return CTL_OK;
 }
 
+/* --- a token in what it was found in ------------------------------------------------------------------- */
+
+/* In an address `|` is %7C. No token has a percent sign of its own. */
+static void decode_percent(struct input *in)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < in->n; i++) {
+        const char *at = in->bytes + i;
+        char hex[3] = "";
+        if (*at == '%' && i + 2 < in->n && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2])) {
+            (void)memcpy(hex, at + 1, 2);
+            i += 2;
+        }
+        in->bytes[n++] = *hex ? (char)strtoul(hex, NULL, 16) : *at;
+    }
+    in->n = n;
+}
+
+static bool is_token_byte(char c)
+{
+    return isalnum((unsigned char)c) || (c && strchr("-_.~+/=", c)); /* RFC 6750, b64token */
+}
+
+/* The first one from there on, and its length; NULL: there is none. */
+static const char *next_token(const struct input *in, const char *from, const char *prefix, size_t *ret_n)
+{
+    const char *end = in->bytes + in->n;
+    const char *at = memmem(from, (size_t)(end - from), prefix, strlen(prefix));
+    if (!at)
+        return NULL;
+    size_t n = strlen(prefix);
+    while (at + n < end && is_token_byte(at[n]))
+        n++;
+    while (at[n - 1] == '.') /* of a sentence */
+        n--;
+    *ret_n = n;
+    return at;
+}
+
+/* Leaves the access token alone that stands in a line of a log, a command, an address, JSON. Else whoever
+ * pastes the whole line would be told that no app had it. */
+static int extract(struct input *in)
+{
+    size_t n = 0, n_other = 0;
+    decode_percent(in);
+    const char *token = next_token(in, in->bytes, "Atza|", &n);
+    if (!token)
+        token = next_token(in, in->bytes, "Atzr|", &n);
+    if (!token)
+        return CTL_OK;
+    const char *other = token + n;
+    while ((other = next_token(in, other, "Atza|", &n_other))) {
+        if (n_other != n || memcmp(other, token, n) != 0)
+            return refuse(in, "There are several tokens in what came on standard input.");
+        other += n;
+    }
+    (void)memmove(in->bytes, token, n);
+    in->n = n;
+    return CTL_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ */
+
 /* Leaves the token alone in the input, at its start. */
 static int check(struct input *in)
 {
@@ -228,6 +300,8 @@ static int take(struct input *in, int *ret_fd)
     int r = read_silently(in);
     if (r == CTL_CANCELLED)
         return report(CTL_CANCELLED, "Cancelled. %s", in->words->nothing);
+    if (r == CTL_OK && in->words == &kinds[TOKEN_INPUT_BEARER] && in->n < INPUT_BYTES_MAX)
+        r = extract(in);
     if (r == CTL_OK)
         r = check(in);
     if (r != CTL_OK)

@@ -11,7 +11,7 @@
 
 enum token_input_kind {
     TOKEN_INPUT_REFRESH, /* to be imported; an access token is refused */
-    TOKEN_INPUT_BEARER,  /* found somewhere, perhaps with the header that it was sent in */
+    TOKEN_INPUT_BEARER,  /* found somewhere, perhaps with the line of a log around it */
     TOKEN_INPUT_SECRET,  /* of `lwactl audit setup` */
 };
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 
 import pytest
@@ -338,6 +339,29 @@ def test_token_as_it_is_found(bus, broker, form):
     assert handed.token == LEAKED
 
 
+@pytest.mark.parametrize("found", [
+    b"curl -H 'Authorization: Bearer %s' https://api.example/v1", b'{"access_token":"%s","refresh_token":"Atzr|Iw-x"}',
+    b"GET /me?access_token=ENCODED&next=1 HTTP/1.1", b"first line\r\nAuthorization: Bearer %s\r\n\r\nbody\n",
+    b"It was %s.", b"%s\n%s\n", pytest.param(b"x" * 5000 + b" %s", id="long")])
+def test_token_in_what_it_was_found_in(bus, broker, found):
+    """Else whoever pastes the line of a log is told that no app had the token."""
+    broker.replies["FindToken"] = handed = Handed(record(7))
+    text = found.replace(b"%s", LEAKED).replace(b"ENCODED", LEAKED.replace(b"|", b"%7C"))
+    r = run(bus, "audit", "token", stdin=None, input=text)
+    assert (r.returncode, r.stderr, handed.token) == (0, b"", LEAKED)
+
+
+def test_lines_that_come_one_by_one(bus, broker):
+    broker.replies["FindToken"] = handed = Handed(record(7))
+    reading, writing = os.pipe()
+    t = threading.Thread(target=lambda: (os.write(writing, b"first\n"), time.sleep(0.3), os.write(writing, LEAKED), os.close(writing)))
+    t.start()
+    r = run(bus, "audit", "token", stdin=reading)
+    t.join()
+    os.close(reading)
+    assert (r.returncode, handed.token) == (0, LEAKED)
+
+
 def test_token_that_is_not_ours(bus, broker):
     broker.replies["FindToken"] = Handed()
     broker.replies["Query"] = records(record(1, time=("x", 1700000000)))
@@ -365,7 +389,9 @@ def test_token_looked_up_by_an_owner(bus, broker):
 
 @pytest.mark.parametrize("given, said", [
     (b"", "No token came"), (b"Bearer ", "Bearer"), (b"a b", "no token"), (b"\xff", "no token"), (b"x" * 2049, "longer"),
-    (b"Atzr|IwEBIrefresh", "refresh token (Atzr|...)")])
+    (b"Atzr|IwEBIrefresh", "refresh token (Atzr|...)"), (b'{"refresh_token": "Atzr|IwEBI"}', "refresh token (Atzr|...)"),
+    (b"Atza|one Atza|two", "several tokens"), (b"Atza|one\nAtza|oneandmore", "several tokens"),
+    pytest.param(b"x" * 17000 + b" Atza|one", "longer", id="too-long")])
 def test_what_is_no_token_is_not_looked_up(bus, broker, given, said):
     broker.replies["FindToken"] = handed = Handed(record(7))
     r = run(bus, "audit", "token", stdin=None, input=given)
