@@ -28,7 +28,8 @@ Running; Ctrl-C stops it all. In other terminals, in {tree}:
     ./dev as weatherd lwactl token music::library:read          (refused)
     ./dev as alice lwactl accounts
     ./dev as alice lwactl status
-    ./dev as root lwactl audit
+    ./dev as root lwactl audit                      (also: matrix, who-has SCOPE, app user:musicd, verify)
+    ./dev as musicd lwactl token music::library:read | ./dev as root lwactl audit token
     ./dev as root lwactl explain user:weatherd music::library:read
     ./dev as root lwactl plan --device
 
