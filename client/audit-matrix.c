@@ -50,7 +50,8 @@ static const char *words_of(struct json_object *row, int64_t now, char text[stat
         (void)snprintf(text, CELL_SIZE, "refused %s ago", span(values_number(row, "denied_at"), now, when));
         break;
     case MATRIX_UNMET:
-        (void)snprintf(text, CELL_SIZE, "asked %s ago", span(values_number(row, "denied_at"), now, when));
+        (void)snprintf(text, CELL_SIZE, "asked %s ago%s%.8s%s",
+                       span(values_number(row, "denied_at"), now, when), open, mark, end);
         break;
     case MATRIX_USED:
         (void)snprintf(text, CELL_SIZE, "%s ago%s%.8s%s", span(values_number(row, "used_at"), now, when),
@@ -71,7 +72,7 @@ static const char *mark_of(struct json_object *row, int64_t now)
 {
     static const char *const marks[][3] = {
         [MATRIX_HELD] = {"H", "H?", "H!"},  [MATRIX_REFUSED] = {"R", "R", "R"},
-        [MATRIX_UNMET] = {"a", "a", "a"},   [MATRIX_USED] = {"u", "u?", "u!"},
+        [MATRIX_UNMET] = {"a", "a?", "a"},  [MATRIX_USED] = {"u", "u?", "u!"},
         [MATRIX_UNUSED] = {"n", "n?", "n"}, [MATRIX_NONE] = {"", "", ""},
     };
     enum matrix_state state = row ? matrix_state_of(row, now) : MATRIX_NONE;

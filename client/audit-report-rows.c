@@ -206,9 +206,9 @@ void report_write_matrix(const struct report *r, FILE *out)
         return;
     }
     open_table(out, "matrix",
-               "Held: a token that is out carries it. Used: was given it before. Got none: may have it, and "
-               "a login is missing. Not used: may have "
-               "it, and does the table allow too much? Refused: asked for what it may not have.");
+               "Held: a token that is out carries it. Used: was given it before. Got none: may have it, "
+               "and a login or somebody's yes is missing. Not used: may have it, and does the table allow "
+               "too much? Refused: asked for what it may not have.");
     write_title(out, "App");
     for (size_t j = 0; j < m->n_scopes; j++)
         write_title(out, m->scopes[j]);

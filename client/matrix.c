@@ -10,7 +10,7 @@ enum matrix_state matrix_state_of(struct json_object *row, int64_t now_sec)
     if (values_number(row, "held_until") > now_sec)
         return MATRIX_HELD;
     if (denied_at > 0 && denied_at > used_at)
-        return strcmp(allowed, "allow") == 0 ? MATRIX_UNMET : MATRIX_REFUSED;
+        return strcmp(allowed, "deny") == 0 ? MATRIX_REFUSED : MATRIX_UNMET;
     if (used_at > 0)
         return MATRIX_USED;
     return strcmp(allowed, "deny") == 0 ? MATRIX_NONE : MATRIX_UNUSED;

@@ -9,8 +9,8 @@
 /* What an administrator has to know of an app and a scope, the most pressing first. */
 enum matrix_state {
     MATRIX_HELD,    /* a token that is out carries it */
-    MATRIX_REFUSED, /* asked for last and not given, and still not simply allowed */
-    MATRIX_UNMET,   /* may have it, asked for it last and got none: a login is missing, or has ended */
+    MATRIX_REFUSED, /* asked for it last, got none, and may not have it */
+    MATRIX_UNMET,   /* may have it, asked for it last and got none: a login is missing, or somebody's yes */
     MATRIX_USED,    /* was given it before */
     MATRIX_UNUSED,  /* may have it, at once or after asking, and did not take it */
     MATRIX_NONE,    /* may not, and did not try */

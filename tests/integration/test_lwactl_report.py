@@ -120,7 +120,8 @@ def test_matrix_says_when_there_is_more(bus, broker):
 
 @pytest.mark.parametrize("allowed, more, words", [
     ("allow", {"denied_at": 3 * HOUR}, "asked 3 h ago"), ("deny", {"denied_at": 3 * HOUR}, "refused 3 h ago"),
-    ("ask", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "refused 3 h ago"),
+    ("ask", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "asked 3 h ago (ask)"),
+    ("deny", {"denied_at": 3 * HOUR, "used_at": 5 * HOUR}, "refused 3 h ago"),
     ("deny", {"denied_at": 5 * HOUR, "used_at": 3 * HOUR}, "3 h ago (deny)"),
     ("allow", {"used_at": 3 * HOUR, "held_until": 60}, "3 h ago"), ("ask", {}, "unused (ask)"),
     ("ask", {"held_until": -10 * HOUR - 20}, "held 10 h (ask)")])
