@@ -77,15 +77,36 @@ int audit_query_each(struct bus *bus, const struct audit_filter *filter, uint64_
     return r;
 }
 
-struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
-                                    const struct audit_page *page, enum values_style style)
+/* One page. NULL: it failed. */
+static struct json_object *try_page(struct bus *bus, const struct audit_filter *filter,
+                                    const struct audit_page *page, enum values_style style,
+                                    uint64_t *ret_next)
 {
     _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
     struct json_object *records = NULL;
     if (new_query(filter, page, false, &call) != CTL_OK)
         return NULL;
     reply = bus_try(bus, call, SIGNATURE);
-    return reply && values_from_message(reply, 0, style, &records) == 0 ? records : NULL;
+    return reply && take_page(reply, style, &records, ret_next) == CTL_OK ? records : NULL;
+}
+
+static bool is_further(const struct audit_page *page, uint64_t next)
+{
+    return page->is_newest && page->after > 0 ? next > 0 && next < page->after : next > page->after;
+}
+
+struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
+                                    const struct audit_page *page, enum values_style style)
+{
+    struct audit_page at = *page;
+    for (;;) {
+        uint64_t next = 0;
+        struct json_object *records = try_page(bus, filter, &at, style, &next);
+        if (!records || values_count(records) > 0 || !is_further(&at, next))
+            return records;
+        json_object_put(records);
+        at.after = next;
+    }
 }
 
 /* The items of the first list, then those of the second. */

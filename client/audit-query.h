@@ -29,7 +29,8 @@ int audit_query_each(struct bus *bus, const struct audit_filter *filter, uint64_
 int audit_query_newest(struct bus *bus, const struct audit_filter *filter, unsigned n,
                        enum values_style style, struct json_object **ret_records) _must_check_;
 
-/* The records of a page, without a prompt and saying nothing when it fails: NULL. */
+/* The records of the first page that has any, without a prompt and saying nothing when it fails: NULL. None
+ * at all: an empty list. */
 struct json_object *audit_query_try(struct bus *bus, const struct audit_filter *filter,
                                     const struct audit_page *page, enum values_style style);
 

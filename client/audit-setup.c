@@ -5,8 +5,8 @@
  * stdio would keep a copy. It is made only when there is somewhere to put it: a file is tried before, and one
  * that is there is never overwritten, since a secret of before proves what was before. */
 
+#include "client/audit-query.h"
 #include "client/audit.h"
-#include "client/bus.h"
 #include "client/confirm.h"
 #include "client/outcome.h"
 #include "client/paragraph.h"
@@ -35,30 +35,13 @@ static void wipe(struct secret_line *line)
 
 /* --- the one before ----------------------------------------------------------------------------------- */
 
-static DBusMessage *ask_for_setups(struct bus *bus)
-{
-    _cleanup_message_ DBusMessage *call = NULL;
-    struct writer w;
-    if (bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_AUDIT, "Query", &call) != CTL_OK)
-        return NULL;
-    writer_begin(&w, call);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    writer_entry_bool(&w, "newest", true);
-    writer_entry_string(&w, "event", "trail-key-created");
-    writer_close(&w);
-    writer_uint64(&w, 0);
-    writer_uint32(&w, SETUPS_MAX);
-    return writer_end(&w) == 0 ? bus_try(bus, call, "aa{sv}t") : NULL;
-}
-
 /* When the newest setup was: 0 for never, -1 where that cannot be found out. */
 static int64_t find_setup(struct bus *bus)
 {
-    _cleanup_message_ DBusMessage *reply = ask_for_setups(bus);
-    _cleanup_json_ struct json_object *records = NULL;
-    int64_t found = 0;
-    if (!reply || values_from_message(reply, 0, VALUES_SAFE, &records) < 0)
-        return -1;
+    static const struct audit_filter keys = {.event = "trail-key-created"};
+    static const struct audit_page newest = {.is_newest = true, .limit = SETUPS_MAX};
+    _cleanup_json_ struct json_object *records = audit_query_try(bus, &keys, &newest, VALUES_SAFE);
+    int64_t found = records ? 0 : -1;
     for (size_t i = 0; i < values_count(records); i++) {
         struct json_object *record = values_item(records, i);
         if (strncmp(values_text(record, "detail"), "setup ", 6) == 0)

@@ -188,6 +188,17 @@ def test_setup_asks_before_a_second_one(bus, first, answer, code):  # noqa: F811
     assert first.count("Setup") == (code == 0) and (SECRET in t.text) == (code == 0)
 
 
+def test_setup_finds_one_that_is_far_back(bus, first):  # noqa: F811
+    """A page ends, empty, when the broker has searched for long enough; the next one may have it."""
+    (records, _) = setups("setup 02")()[1]
+    first.replies["Query"] = lambda options, after, limit: ("aa{sv}t", (records, 0) if after == 5000 else ([], 5000))
+    t = Terminal(bus, "audit", "setup", columns=200)
+    t.wait_for("[y/N]")
+    assert "There was a setup on 2023-11-14" in t.text
+    t.type("\n")
+    assert t.finish() == 11 and first.count("Setup") == 0
+
+
 def test_setup_asks_where_it_cannot_know(bus, first):  # noqa: F811
     del first.replies["Query"]
     t = Terminal(bus, "audit", "setup")
