@@ -139,16 +139,12 @@ static void add_refusal(struct grid *grid, struct json_object *refusal)
 
 static void add_consent(struct grid *grid, struct json_object *consent)
 {
-    const char *event = values_text(consent, "event"), *detail = values_text(consent, "detail");
-    bool is_until = strcmp(detail, "until") == 0 && values_number(consent, "expires_at") > 0;
-    char until[TEXT_TIME_SIZE], lasts[TEXT_TIME_SIZE + 8];
-    (void)snprintf(lasts, sizeof(lasts), "until %s",
-                   audit_short_time(values_number(consent, "expires_at"), wall_sec(), until));
+    char until[AUDIT_UNTIL_SIZE];
     add_time(grid, values_number(consent, "time"));
-    grid_add(grid, event + strlen("consent-"));
+    grid_add(grid, values_text(consent, "event") + strlen("consent-"));
     grid_add(grid, values_text(consent, "account"));
     grid_add(grid, audit_decider(values_text(consent, "decided_by")));
-    grid_add(grid, is_until ? lasts : detail);
+    grid_add(grid, audit_detail(consent, until));
     grid_add(grid, values_text(consent, "asked"));
 }
 

@@ -32,6 +32,11 @@ const char *audit_decider(const char *decided_by)
     return decided_by;
 }
 
+const char *audit_owner(const char *owner)
+{
+    return strcmp(owner, "device") == 0 ? "the device" : owner;
+}
+
 const char *audit_short_time(int64_t when_sec, int64_t now_sec, char buffer[static 32])
 {
     static const int64_t nearly_year = (int64_t)300 * 86400;
@@ -46,6 +51,17 @@ const char *audit_short_time(int64_t when_sec, int64_t now_sec, char buffer[stat
                : is_near ? strftime(buffer, 32, "%b %e %H:%M", &when_tm)
                          : strftime(buffer, 32, "%Y-%m-%d", &when_tm);
     return n > 0 ? buffer : "?";
+}
+
+const char *audit_detail(struct json_object *record, char buffer[static AUDIT_UNTIL_SIZE])
+{
+    char until[TEXT_TIME_SIZE];
+    const char *detail = values_text(record, "detail");
+    int64_t expires_at = values_number(record, "expires_at");
+    if (strcmp(detail, "until") != 0 || expires_at <= 0)
+        return detail;
+    (void)snprintf(buffer, AUDIT_UNTIL_SIZE, "until %s", audit_short_time(expires_at, wall_sec(), until));
+    return buffer;
 }
 
 /* --- the table ------------------------------------------------------------------------------------------ */
@@ -85,7 +101,8 @@ static const size_t droppable[] = {DETAIL, ACCOUNT, VERDICT, SCOPES};
 
 static int add_detail(struct grid *grid, struct json_object *record)
 {
-    const char *by = values_text(record, "decided_by"), *detail = values_text(record, "detail");
+    char until[AUDIT_UNTIL_SIZE];
+    const char *by = values_text(record, "decided_by"), *detail = audit_detail(record, until);
     int64_t repeats = values_number(record, "repeats");
     _cleanup_free_ char *text = NULL;
     char again[48] = "";
@@ -159,7 +176,7 @@ static void print_long(struct json_object *record)
     print_fact("program", values_text(record, "program"), "", "");
     if (json_object_object_get_ex(record, "uid", NULL)) /* root's is 0 */
         print_number("uid", values_number(record, "uid"), "");
-    print_fact("account", values_text(record, "account"), " of ", values_text(record, "owner"));
+    print_fact("account", values_text(record, "account"), " of ", audit_owner(values_text(record, "owner")));
     print_fact("asked", values_text(record, "asked"), "", "");
     print_fact("carried", values_text(record, "carried"), "", "");
     print_fact("verdict", values_text(record, "verdict"), ", by ", values_text(record, "decided_by"));

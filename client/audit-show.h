@@ -27,5 +27,11 @@ int audit_show_records(struct audit_show *s, struct json_object *records) _must_
 
 /* What decided, in words: "the table", "the owner's consent"; a name that is not known as it is. */
 const char *audit_decider(const char *decided_by);
+/* Whose an account is, in words: "the device", or the user. */
+const char *audit_owner(const char *owner);
+
+#define AUDIT_UNTIL_SIZE 40
+/* The detail of a record; where it says only that an answer holds until a time, with that time. */
+const char *audit_detail(struct json_object *record, char buffer[static AUDIT_UNTIL_SIZE]);
 /* As short as the day allows: "14:02:11" today, "Nov 20 14:02" within a year, else "2024-05-31". */
 const char *audit_short_time(int64_t when_sec, int64_t now_sec, char buffer[static 32]);

@@ -92,7 +92,8 @@ static void print_holder(const struct story *s, struct json_object *record)
         (void)snprintf(text, sizeof(text), "%" PRId64 " more time%s", repeats, repeats == 1 ? "" : "s");
         print_fact(s, "again", text, "", "");
     }
-    print_fact(s, "account", values_text(record, "account"), " of ", values_text(record, "owner"));
+    print_fact(s, "account", values_text(record, "account"), " of ",
+               audit_owner(values_text(record, "owner")));
     print_fact(s, "carries", values_text(record, "carried"), "", "");
     print_fact(s, "because", values_text(record, "verdict"), ", by ",
                audit_decider(values_text(record, "decided_by")));

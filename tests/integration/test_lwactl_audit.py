@@ -167,6 +167,11 @@ def test_what_is_not_understood_is_named(bus, broker, arguments, said):
     assert not broker.calls
 
 
+def test_until_when_an_answer_holds(bus, broker):
+    Trail(broker, [record(1, event=("s", "consent-given"), detail=("s", "until"), expires_at=("x", NOW + 500 * 86400))])
+    assert time.strftime("until %Y-%m-%d", time.gmtime(NOW + 500 * 86400)) in run(bus, "audit").stdout.decode()
+
+
 def test_long_counts_as_people_do(bus, broker):
     Trail(broker, [record(1, uid=("u", 0), repeats=("t", 1)), record(2, repeats=("t", 2))])
     root, musicd = run(bus, "audit", "--long").stdout.decode().split("token-disclosed")[1:]

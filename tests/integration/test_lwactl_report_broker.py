@@ -63,7 +63,7 @@ def test_who_leaked_a_token(shared):
     """From the token to the app, and to a state in which that app gets nothing more: with what is printed alone."""
     text = lwactl(shared, "root", "audit", "token", input=f"Authorization: Bearer {shared.leaked}\n").stdout
     assert text.startswith("One app was given this token:\n\n  user:musicd, uid ")
-    assert "account  device of device" in text and f"carries  {LIBRARY}" in text and "It is DANGEROUS until" in text
+    assert "account  device of the device" in text and f"carries  {LIBRARY}" in text and "It is DANGEROUS until" in text
     commands = re.findall(r"^       lwactl (.*)$", text, re.M)
     assert commands == ["revoke user:musicd", "accounts remove device"]
     assert re.search(r"What user:musicd did from then on.*\n(.*\n)*.*token-disclosed +allow", text)

@@ -85,6 +85,29 @@ def test_what_the_table_of_the_readme_refuses(installed):
     assert installed.run_as("weatherd", ["lwactl", "token", "music::library:read"]).returncode == 3
 
 
+def outline(text):
+    """Its lines, whatever the time, the uid and the widths."""
+    text = re.sub(r"\b[0-9][0-9:.-]*( (?:s|min|h)\b)?", "N", text).replace("N ago", "now")
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_what_the_readme_shows_of_the_trail(installed):
+    """Each line that it shows is printed, in that order."""
+    shell = [text for kind, marks, text in blocks() if "as" in marks][:2]
+    for user, text in zip(("root", "musicd"), shell, strict=True):
+        run(installed, user, "sh", text)
+    installed.run_as("weatherd", ["lwactl", "token", "music::library:read"])
+    token = installed.run_as("musicd", ["lwactl", "token", "music::library:read"]).stdout
+    matrix = installed.run_as("root", ["lwactl", "audit", "matrix"]).stdout
+    found = installed.run_as("root", ["lwactl", "audit", "token"], input=token).stdout
+    shown = [text for kind, _, text in blocks() if kind == "text"]
+    assert len(shown) == 2
+    for text, real in zip(shown, (matrix, found), strict=True):
+        lines = iter(outline(real))
+        missing = [line for line in outline(text) if line not in lines]
+        assert not missing, (missing, real)
+
+
 def test_rule_of_the_readme(installed):
     """The rule refuses what a table would allow."""
     installed.write_grants("games", "[user:carol]\nallow = music::library\n")
