@@ -115,7 +115,7 @@ static void write_holder(struct json_object *holder, int64_t now, FILE *out)
     write_app(out, app, values_text(holder, "user"));
     open_cell(out, "Account", "");
     html_text(out, values_text(holder, "account"));
-    write_of(out, "of", owner);
+    write_of(out, "of", audit_owner(owner));
     close_cell(out);
     write_scopes_cell(out, "Carries", values_list(holder, "scopes"), "");
     write_time_cell(out, "Given", values_number(holder, "since"));
@@ -293,7 +293,7 @@ static void write_change(struct json_object *record, FILE *out)
     open_cell(out, "Account", *values_text(record, "account") ? "" : "none");
     html_text(out, values_text(record, "account"));
     if (*owner)
-        write_of(out, "of", owner);
+        write_of(out, "of", audit_owner(owner));
     close_cell(out);
     write_scopes_cell(out, "Scopes", NULL,
                       *values_text(record, "carried") ? values_text(record, "carried")

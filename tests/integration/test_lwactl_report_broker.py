@@ -103,6 +103,7 @@ def test_report(shared, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o600 and shared.leaked not in text
     plain = re.sub(r"<[^>]*>", "", text)
     assert "The trail is intact" in plain and "lwactl revoke user:musicd" in plain
+    assert "deviceof the device" in plain
     assert re.search(r"user:weatherdAsked formusic::libraryWhyAccessDeniedby the tableTimes1", plain) and "login-finished" in plain
     numbers = dict(re.findall(r"<dt>([^<]*)</dt><dd>(\d+)</dd>", text))
     assert numbers["tokens are out now"] == "1" and numbers["apps hold one"] == "1" and numbers["refusals"] == "1"
