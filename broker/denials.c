@@ -11,13 +11,14 @@
 /* What one record is about. */
 struct kind {
     struct authorize_question question; /* about nothing: of the app or the user all the rest */
+    uid_t uid;                          /* -1: all the rest of everybody */
     const char *app;                    /* "": all the rest of the user */
     enum bus_error error;
 };
 
-static bool is_same(const struct denial *d, const struct peer *peer, const struct kind *kind)
+static bool is_same(const struct denial *d, const struct kind *kind)
 {
-    return d->since_usec && d->error == kind->error && d->uid == peer->identity.uid &&
+    return d->since_usec && d->error == kind->error && d->uid == kind->uid &&
            strcmp(d->app, kind->app) == 0 && strcmp(d->account, kind->question.account) == 0 &&
            scope_set_equal(d->asked, kind->question.asked);
 }
@@ -58,24 +59,25 @@ static bool is_recent(const struct denial *d, uint64_t now)
     return d->since_usec && now - d->since_usec <= LIMIT_REPEATS_FLUSH_SEC * USEC_PER_SEC;
 }
 
-static struct denial *find_recent(struct peer *peer, const struct kind *kind)
+static struct denial *find_recent(struct broker *broker, const struct kind *kind)
 {
     uint64_t now = boottime_usec();
     for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
-        struct denial *d = &peer->broker->denials.recent[i];
-        if (is_recent(d, now) && is_same(d, peer, kind))
+        struct denial *d = &broker->denials.recent[i];
+        if (is_recent(d, now) && is_same(d, kind))
             return d;
     }
     return NULL;
 }
 
+/* Of this user, or of all. */
 static unsigned count_recent(const struct broker *broker, uid_t uid)
 {
     uint64_t now = boottime_usec();
     unsigned n = 0;
     for (size_t i = 0; i < LIMIT_DENIALS_REMEMBERED; i++) {
         const struct denial *d = &broker->denials.recent[i];
-        n += is_recent(d, now) && d->uid == uid ? 1 : 0;
+        n += is_recent(d, now) && (uid == (uid_t)-1 || d->uid == uid) ? 1 : 0;
     }
     return n;
 }
@@ -91,7 +93,7 @@ static void record(struct call *call, const struct kind *kind, const char *decid
     struct broker *broker = call->broker;
     struct peer *peer = call->peer;
     struct denial *d = take_place(broker);
-    d->uid = peer->identity.uid;
+    d->uid = kind->uid;
     (void)snprintf(d->app, sizeof(d->app), "%s", kind->app);
     memcpy(d->account, q->account, sizeof(d->account));
     d->asked = q->asked;
@@ -110,7 +112,7 @@ static void record(struct call *call, const struct kind *kind, const char *decid
     };
     struct audit_record *denied = trail_new(broker, AUDIT_TOKEN_DENIED, &facts);
     if (denied)
-        denied->uid = peer->identity.uid;
+        denied->uid = kind->uid;
     if (!denied || store_audit(broker->store, denied, on_recorded, d, &d->op) < 0)
         d->since_usec = 0;
 }
@@ -129,16 +131,31 @@ static const char *choose_kind(const struct peer *peer, struct kind *kind)
     return "many-apps";
 }
 
+/* There are more users than have a place of their own: a device has few, but who may make them makes many. */
+static bool is_of_everybody(const struct broker *broker, struct kind *kind)
+{
+    if (count_recent(broker, (uid_t)-1) < LIMIT_DENIALS_REMEMBERED - LIMIT_DENIALS_OF_ALL)
+        return false;
+    authorize_question_init(&kind->question);
+    kind->uid = (uid_t)-1;
+    kind->app = "";
+    return true;
+}
+
 bool denials_add(struct call *call, const struct authorize_question *question, enum bus_error error,
                  const char *decided_by, const struct chain *chain)
 {
     struct peer *peer = call->peer;
-    struct kind kind = {*question, peer->identity.app, error};
-    struct denial *d = find_recent(peer, &kind);
+    struct kind kind = {*question, peer->identity.uid, peer->identity.app, error};
+    struct denial *d = find_recent(peer->broker, &kind);
     const char *detail = NULL;
     if (!d) {
         detail = choose_kind(peer, &kind);
-        d = detail ? find_recent(peer, &kind) : NULL;
+        d = detail ? find_recent(peer->broker, &kind) : NULL;
+    }
+    if (!d && is_of_everybody(peer->broker, &kind)) {
+        detail = "many-users";
+        d = find_recent(peer->broker, &kind);
     }
     if (d)
         d->repeats++;

@@ -4,8 +4,8 @@
 /* Records refusals on the trail. An app that asks for the same again and again is one record whose count is
  * written lazily; and when the apps of one user ask for ever different things, one record of each app and
  * error (detail: many-kinds) counts all the rest, and when these are many too, one of the user and the error
- * (many-apps, which names no app). So a refused app cannot fill the disk with its refusals
- * (I9). */
+ * (many-apps, which names no app). With too many users it is one of everybody and the error (many-users).
+ * So refused apps cannot fill the disk with their refusals, nor push older records out of the trail (I9). */
 
 #include "broker/authorize.h"
 #include "broker/chain.h"

@@ -46,6 +46,8 @@
 #define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user ... */
 #define LIMIT_REFUSAL_BURST 1000   /* ... and so many at once; beyond, there is none */
 #define LIMIT_REFUSAL_LOG_SEC 60   /* how often the log says who is refused, at most */
+#define LIMIT_CHANGE_BURST 2000    /* changes of accounts, logins and consents by one user at once ... */
+#define LIMIT_CHANGE_SEC 10        /* ... and then one in so many seconds: each is a record or two */
 
 /* What is dear, in units of app_rate and uid_rate; any other call costs one. */
 #define COST_CONNECTION 4     /* the first one of a connection: it is looked up whose it is */
@@ -104,6 +106,7 @@
 #define LIMIT_REFRESHES_AHEAD 16    /* under way at once, of those that nobody waits for yet */
 #define LIMIT_REPEATS_FLUSH_SEC 60  /* how lazily repeats are written to the trail */
 #define LIMIT_DENIALS_REMEMBERED 64 /* refusals whose repetition is counted and not recorded anew */
+#define LIMIT_DENIALS_OF_ALL 16     /* places for those that count the rest of everybody, one an error */
 #define LIMIT_REJECTED_RECORDED 16  /* files of grants.d that are said to be malformed, of one reading */
 #define LIMIT_SINK_WAITING 1024     /* records that wait for a slow collector of logs ... */
 #define LIMIT_SINK_WAITING_BYTES 1048576 /* ... and what they are long together */

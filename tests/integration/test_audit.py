@@ -265,6 +265,24 @@ def test_ever_different_denials_do_not_fill_the_trail(linked):
     assert sum(1 + record["repeats"] for record in trail(linked.client("root"), "token-denied")) == len(sets)
 
 
+def test_ever_different_users_do_not_fill_the_trail(linked):
+    """Who may make users of his own (subuids) is many of them."""
+    users, root = ["alice", "bob", "carol", "musicd", "weatherd"], linked.client("root")
+    scopes = ["music::catalog", "music::history", "music::playback", "music::recommendation", "profile", "postal_code"]
+    sets = [[s for bit, s in enumerate(scopes) if number >> bit & 1] for number in range(1, 25)]
+    clients = [linked.client(user) for user in users]
+    for _ in range(3):
+        for client in clients:
+            client.call_many([("org.lwabroker.Broker1", "GetToken", "asa{sv}", (one, {})) for one in sets])
+    denied = wait_until(lambda: trail(root, "token-denied"), 10 * linked.slowness, "the records")
+    assert len(denied) <= 64
+    everybody = [record for record in denied if record["detail"] == "many-users"]
+    assert everybody and "uid" not in everybody[0] and everybody[0]["app"] == "", denied[-1]
+    linked.broker.restart()
+    denied = trail(linked.client("root"), "token-denied")
+    assert sum(1 + record["repeats"] for record in denied) == 3 * len(users) * len(sets)
+
+
 def test_refresh_and_its_failures_are_recorded(linked):
     alice, root = linked.client("alice"), linked.client("root")
     _, info = take(alice)
