@@ -8,6 +8,7 @@
 #include "broker/handlers.h"
 #include "broker/notify.h"
 #include "broker/peer.h"
+#include "broker/permit.h"
 #include "broker/trail.h"
 
 #include <string.h>
@@ -247,6 +248,8 @@ static void authorize(struct call *call)
         call_fail(call, BUS_E_ACCESS_DENIED, ACCOUNT_LOCKED_SENTENCE, account->id);
         return;
     }
+    if (!permit_change(call))
+        return;
     struct authorize_question question;
     authorize_question_init(&question);
     memcpy(question.account, account->id, sizeof(account->id));

@@ -9,6 +9,7 @@
 #include "broker/limits.h"
 #include "broker/login.h"
 #include "broker/peer.h"
+#include "broker/permit.h"
 #include "broker/trail.h"
 
 #include <string.h>
@@ -117,7 +118,7 @@ static bool find_owner(struct begin *b)
 static void authorize(struct call *call)
 {
     struct begin *b = call->state;
-    if (!find_owner(b))
+    if (!find_owner(b) || !permit_change(call))
         return;
     struct authorize_question question;
     authorize_question_init(&question);

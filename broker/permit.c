@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/permit.h"
 
+#include "broker/peer.h"
+#include "util/clock.h"
+
+bool permit_change(struct call *call)
+{
+    struct refusal refusal;
+    int r = quota_take_change(&call->peer->quota, boottime_usec(), &refusal);
+    if (r < 0)
+        call_fail_errno(call, r, &refusal);
+    return r == 0;
+}
+
 static void on_answer(const struct polkit_answer *answer, void *userdata)
 {
     struct permit *p = userdata;

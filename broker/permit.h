@@ -28,3 +28,6 @@ void permit_ask_for(struct permit *p, struct call *call, struct peer *stand_in, 
 /* policy.manage: for what concerns others. */
 void permit_manage(struct permit *p, struct call *call, const char *what, void (*next)(struct call *call));
 void permit_drop(struct permit *p);
+/* Of what is put on the trail each time it is asked for, before that is authorised: ends the call and returns
+ * false when its user has made too much of it. */
+bool permit_change(struct call *call);

@@ -286,6 +286,8 @@ static void authorize_set_consent(struct call *call)
 {
     struct set_consent *s = call->state;
     const struct identity *id = &call->peer->identity;
+    if (!permit_change(call))
+        return;
     if (s->user[0] && !policy1_is_caller(call, s->user)) {
         permit_manage(&s->permit, call, "decide about the accounts of others", decide_for_user);
         return;

@@ -196,6 +196,8 @@ static void authorize_revoke(struct call *call)
 {
     struct revoke *v = call->state;
     const struct identity *id = &call->peer->identity;
+    if (!permit_change(call))
+        return;
     v->uid = id->uid;
     v->filter.uid = id->uid;
     if (v->user[0] && !policy1_is_caller(call, v->user)) {

@@ -125,7 +125,7 @@ static bool is_at_rest(const struct quota *quota, uint64_t now)
         if (quota->n[kind] > 0)
             return false;
     return quota->n_children == 0 && bucket_is_full(&quota->rate, now) &&
-           bucket_is_full(&quota->refusals, now);
+           bucket_is_full(&quota->refusals, now) && bucket_is_full(&quota->changes, now);
 }
 
 void quotas_prune(struct quotas *q, uint64_t now)
@@ -289,6 +289,21 @@ void quota_force(struct quota *connection, unsigned units, uint64_t now)
     }
     if (is_stranger(connection))
         connection->n_spent += units;
+}
+
+int quota_take_change(struct quota *connection, uint64_t now, struct refusal *ret_refusal)
+{
+    const struct bucket_size size = {.interval_usec = LIMIT_CHANGE_SEC * USEC_PER_SEC,
+                                     .burst = LIMIT_CHANGE_BURST};
+    struct quota *at = connection;
+    while (at && at->level != QUOTA_USER)
+        at = at->parent;
+    uint64_t wait = !at || at->uid == 0 ? 0 : bucket_take(&at->changes, &size, 1, now);
+    if (wait == 0)
+        return 0;
+    *ret_refusal =
+        (struct refusal){.what = "This user has changed too much", .wait_usec = wait, .level = QUOTA_USER};
+    return -EUSERS;
 }
 
 bool quota_answers_refusal(struct quota *connection, uint64_t now)

@@ -39,6 +39,7 @@ struct quota {
     unsigned n_spent;        /* units that a connection took as a stranger */
     struct bucket rate;      /* of strangers, users and apps */
     struct bucket refusals;  /* of strangers and users */
+    struct bucket changes;   /* of users */
     struct list node;        /* users and apps: in quotas->known */
     uid_t uid;
     char app[IDENTITY_APP_SIZE]; /* "" for a user */
@@ -105,5 +106,8 @@ int quota_take(struct quota *connection, unsigned units, uint64_t now_usec,
 void quota_rename(struct quota *connection, const struct identity *identity, uint64_t now_usec);
 /* For what was known to be dear only when it was done. */
 void quota_force(struct quota *connection, unsigned units, uint64_t now_usec);
+/* For a change that is put on the trail, of which root makes as many as he likes: however slowly a user makes
+ * them, he is not to push out what others did. -EUSERS with *ret_refusal when there were too many. */
+int quota_take_change(struct quota *connection, uint64_t now_usec, struct refusal *ret_refusal) _must_check_;
 /* Whether a refusal is answered: answers that nobody reads are what a flood is made of. */
 bool quota_answers_refusal(struct quota *connection, uint64_t now_usec);

@@ -29,6 +29,7 @@ from logins import (
 )
 from world import DEFAULT_BURSTS, NAME, NO_RATES, DBusError, wait_until
 
+POLICY = "org.lwabroker.Policy1"
 PEER = "org.freedesktop.DBus.Peer"
 STATS = "org.freedesktop.DBus.Debug.Stats"
 PING = (PEER, "Ping")
@@ -338,6 +339,27 @@ def test_accounts_of_an_owner(quick):
     assert (outcome, details["error"]) == ("failed", "RateLimited")
     assert len(accounts(alice)) == 1
     link(quick, "bob", [LIBRARY], customer="bob")
+
+
+def test_changes_push_nothing_out_of_the_trail(quick):
+    """The trail is kept up to a size: whoever writes on it without an end pushes out what others did."""
+    limit(quick, **NO_RATES)
+    link(quick, "alice", [LIBRARY])
+    alice, root, n, begun = quick.client("alice"), quick.client("root"), 0, time.monotonic()
+    for _ in range(21):
+        answers = alice.call_many([(ACCOUNTS, "Rename", "ss", ("main", f"label {i}")) for i in range(100)])
+        n += sum(not isinstance(answer, DBusError) for answer in answers)
+    assert n <= 2000 + (time.monotonic() - begun) / 10
+    for call in (
+        (ACCOUNTS, "SetDefault", "s", ("main",)), BEGIN,
+        (POLICY, "SetConsent", "ssassa{sv}", ("user:x", "main", [LIBRARY], "deny", {})),
+        (POLICY, "RevokeApp", "sa{sv}", ("user:x", {})),
+    ):  # fmt: skip
+        answers = alice.call_many([call] * 5)
+        assert "RateLimited" in {answer.short for answer in answers if isinstance(answer, DBusError)}, call
+    assert accounts(alice)
+    # An administrator can still help.
+    root.call(POLICY, "RevokeApp", "sa{sv}", ("user:x", {"user": ("s", "alice")}))
 
 
 def test_scopes_of_a_call(quick):

@@ -575,6 +575,40 @@ static void random_sequences_add_up(void **state _unused_)
     }
 }
 
+/* What a user writes on the trail is bounded for long, over all his apps; another's and root's is not his. */
+static void changes_are_counted_by_user(void **state _unused_)
+{
+    struct quotas q;
+    struct connection one, same, other, root;
+    quotas_init(&q, &few);
+    connect_as(&q, &one, 1000, "user:alice");
+    connect_as(&q, &same, 1000, "flatpak:x");
+    connect_as(&q, &other, 1001, "user:bob");
+    connect_as(&q, &root, 0, "user:root");
+    for (unsigned i = 0; i < LIMIT_CHANGE_BURST; i++)
+        assert_int_equal(quota_take_change(i % 2 ? &one.quota : &same.quota, START, &refusal), 0);
+    assert_int_equal(quota_take_change(&one.quota, START, &refusal), -EUSERS);
+    assert_int_equal(refusal.level, QUOTA_USER);
+    assert_true(refusal.wait_usec > 0 && refusal.wait_usec <= LIMIT_CHANGE_SEC * USEC_PER_SEC);
+    assert_int_equal(quota_take_change(&other.quota, START, &refusal), 0);
+    for (unsigned i = 0; i <= LIMIT_CHANGE_BURST; i++)
+        assert_int_equal(quota_take_change(&root.quota, START, &refusal), 0);
+
+    uint64_t later = START + 100 * LIMIT_CHANGE_SEC * USEC_PER_SEC;
+    charge_release(&one.tracked);
+    charge_release(&same.tracked);
+    quotas_prune(&q, later); /* who comes back finds it as he left it */
+    connect_as(&q, &one, 1000, "user:alice");
+    unsigned n = 0;
+    while (quota_take_change(&one.quota, later, &refusal) == 0)
+        n++;
+    assert_int_equal(n, 100);
+    charge_release(&one.tracked);
+    charge_release(&other.tracked);
+    charge_release(&root.tracked);
+    quotas_free(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -592,6 +626,7 @@ int main(void)
         cmocka_unit_test(counts_move_to_another_name),
         cmocka_unit_test(limits_change),
         cmocka_unit_test(random_sequences_add_up),
+        cmocka_unit_test(changes_are_counted_by_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
