@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 
-from logins import LIBRARY, link, settle, take
+from logins import ACCOUNTS, AUDIT, LIBRARY, link, settle, take, trail
+from shim import Shim
 from world import WorldError
 
 
@@ -45,6 +46,30 @@ def test_filter_holds_in_every_thread(busy):
         assert int(fields["Seccomp_filters"]) >= 1
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(fields[name], 16) == 0, (name, fields)
+
+
+def test_trail_changes_its_key_under_the_filter(busy):
+    """An epoch's end, and a setup: the key's file is written under the filter as all else is."""
+    shim = Shim(busy)
+    busy.broker.stop()
+    busy.broker.start(env=shim.environment())
+    alice = busy.client("alice")
+    for n in range(2):
+        alice.call(ACCOUNTS, "Rename", "ss", ("main", f"label {n}"))
+        shim.step(boottime=40 * 86400)
+        alice.call(ACCOUNTS, "Rename", "ss", ("main", f"label {n} of later"))
+        fd, info = busy.client("root").call(AUDIT, "Setup", "a{sv}", ({},))
+        os.close(fd)
+    assert all(fields["Seccomp"] == "2" for fields in threads(busy).values())
+    records = trail(busy.client("root"))
+    assert [r["detail"].split()[0] for r in records if r["event"] == "trail-key-created"] == ["first", "setup", "setup"]
+    assert records[-1]["epoch"] == info["epoch"] and len({r["epoch"] for r in records}) == info["epoch"]
+    # What the file has is what the next start goes on with.
+    busy.broker.restart()
+    busy.client("alice").call(ACCOUNTS, "Rename", "ss", ("main", "at last"))
+    records = trail(busy.client("root"))
+    assert records[-1]["epoch"] == info["epoch"] + 1
+    assert [r["event"] for r in records if r["event"] in ("trail-damaged", "broker-crashed")] == []
 
 
 def test_death_by_the_filter_would_be_seen(busy):

@@ -8,7 +8,6 @@ import stat
 
 import pytest
 
-from client import Client
 from logins import (
     ACCOUNTS,
     INTROSPECTABLE,
@@ -24,6 +23,7 @@ from logins import (
     take,
     trail,
 )
+from tap import Tap
 from world import NAME
 
 # What of a token must not be found: a piece that is long enough to be no accident.
@@ -41,34 +41,6 @@ def lived(shared_world):
     world.close_clients()
     yield world, tap
     tap.close()
-
-
-class Tap:
-    """Every byte of the bus, as root may see it."""
-
-    def __init__(self, world):
-        self.client = Client("root", world.bus_path)
-        where = {"path": "/org/freedesktop/DBus", "destination": "org.freedesktop.DBus"}
-        self.client.call("org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu", ([], 0), **where)
-        self.texts = []
-
-    def stop(self):
-        try:
-            while True:
-                message = self.client.connection.receive(timeout=0.5)
-                self.texts.append(repr((message.header.fields, message.body)))
-                close_fds(message.body)
-        except TimeoutError:
-            pass
-
-    def close(self):
-        self.client.close()
-
-
-def close_fds(body):
-    for value in body or ():
-        if hasattr(value, "to_raw_fd"):
-            value.close()
 
 
 def fault_refresh(world, kind, **more):

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where a refresh token is in the daemon's memory, and when (I2): all of it is searched, as root may."""
+"""Where a refresh token is in the daemon's memory, and when (I2), and the keys of the trail: all of it is searched, as
+root may."""
 
 import contextlib
+import glob
 import os
 import re
 
 import pytest
 
-from logins import ACCOUNTS, LIBRARY, Login, link, reject, settle, take
+import audit_chain
+from logins import ACCOUNTS, AUDIT, LIBRARY, Login, link, reject, settle, take, trail
+from shim import Shim
+from tap import Tap
 from world import DBusError, wait_until
 
 
@@ -178,3 +183,68 @@ def assert_only_locked(world, key):
     assert name == "" and "rd" in flags and "wr" not in flags
     if not os.environ.get("LWA_SANITIZE"):  # whose allocator takes no part in locking
         assert {"lo", "dd"} <= flags
+
+
+# --- the keys of the trail ---------------------------------------------------------------------------------
+
+
+def seal_key(key):
+    return audit_chain.keyed(key, b"lwa audit keyed ")
+
+
+def texts_of(key):
+    """Pieces of it as it is written down, so that half of it is found too."""
+    digits = key.hex().encode()
+    return [form[at : at + 32] for form in (digits, digits.upper()) for at in (0, 16, 32)]
+
+
+def halves(key):
+    return [key[:16], key[16:]]
+
+
+def assert_gone(world, key):
+    """A key of an epoch that is over, and what it sealed with."""
+    for needle in (*texts_of(key), *halves(key), *halves(seal_key(key))):
+        assert flags_of(world.broker.pid, needle) == [], needle
+
+
+def assert_not_written(world, tap, key):
+    """The descriptor of the secret goes over the bus, and nothing of what it holds."""
+    needles = [*texts_of(key), *halves(key)]
+    told = [world.broker.log(), "\n".join(tap.texts)]
+    assert "trail-key-created" in repr(trail(world.client("root"))) and "Setup" in told[1]
+    for text in told:
+        assert not any(needle.decode("latin-1") in text for needle in needles)
+    for path in glob.glob(f"{world.state_dir}/*"):
+        with open(path, "rb") as file:
+            content = file.read()
+        assert not any(needle in content for needle in needles), path
+
+
+def test_verification_secret_and_the_keys_that_follow(linked):
+    """Once it was handed out it is nowhere, as text or as a key. The key that is in use is locked, and is nowhere
+    either when its epoch is over."""
+    shim = Shim(linked)
+    linked.broker.stop()
+    linked.broker.start(env=shim.environment())
+    with contextlib.closing(Tap(linked)) as tap:
+        client = linked.client("root")
+        fd, _ = client.call(AUDIT, "Setup", "a{sv}", ({},))
+        secret = os.pread(fd, 4096, 0).decode()
+        os.close(fd)
+        epoch, key = audit_chain.parse_secret(secret)
+        tap.stop()
+        assert_not_written(linked, tap, key)
+    wait_until(lambda: not flags_of(linked.broker.pid, key), 3 * linked.slowness, "the secret to be gone from memory")
+    assert_gone(linked, key)
+
+    present = audit_chain.next_key(key)
+    assert_only_locked(linked, present)
+    alice = linked.client("alice")
+    alice.call(ACCOUNTS, "Rename", "ss", ("main", "in the epoch"))
+    shim.step(boottime=40 * 86400)
+    alice.call(ACCOUNTS, "Rename", "ss", ("main", "that ends"))
+    assert [r["epoch"] for r in trail(linked.client("root"), "trail-sealed")][-1] == epoch + 1
+    wait_until(lambda: not flags_of(linked.broker.pid, present), 3 * linked.slowness, "the key to be gone from memory")
+    assert_gone(linked, present)
+    assert_only_locked(linked, audit_chain.next_key(present))
