@@ -69,6 +69,7 @@ def outcome(client):
 # --- a store of version 1 ---
 
 VERSION_1 = """
+UPDATE audit SET hash = NULL;
 DROP TABLE audit_base;
 DROP INDEX audit_by_token;
 DROP INDEX audit_by_account;
@@ -90,6 +91,10 @@ ALTER TABLE audit DROP COLUMN unit;
 ALTER TABLE audit DROP COLUMN program;
 PRAGMA user_version = 1;
 """
+UNKNOWN_TO_VERSION_1 = {
+    **dict.fromkeys(("unit", "program", "chain", "request", "boot_id", "hash", "seal", "repeats_seal"), ""),
+    **dict.fromkeys(("boot_time", "epoch", "repeats_epoch"), 0),
+}
 
 
 def write_store(world, script):
@@ -108,6 +113,7 @@ def test_store_of_version_1(asking):
     before = trail(asking.client("root"))
     asking.broker.stop()
     write_store(asking, VERSION_1)
+    os.remove(f"{asking.state_dir}/audit.key")
     asking.broker.start()
     alice = asking.client("alice")
     assert list(accounts(alice)) == ["main"]
@@ -117,7 +123,8 @@ def test_store_of_version_1(asking):
     after = trail(asking.client("root"))
     old = {record["sequence"]: record for record in after}
     for record in before:
-        assert old[record["sequence"]] == record | {"unit": "", "program": "", "chain": ""}
+        assert old[record["sequence"]] == record | UNKNOWN_TO_VERSION_1
+    assert [r["event"] for r in after if r["event"] in ("trail-damaged", "broker-crashed")] == []
     asking.broker.restart()
     assert outcome(asking.client("alice")) == "token"
 
