@@ -7,7 +7,7 @@
 /* The chain of the trail (audit-chain.h), in the worker. Each record gets its number, epoch, hash and seal in
  * the transaction that writes it. Where the chain stands then, `link`, goes back with a savepoint that is
  * undone, and to `committed` with a transaction that is. After one that failed nobody knows whether it was
- * made: the database is asked before the next (store-chain-open.c).
+ * made: the database is asked before the next (store-chain-ask.c).
  *
  * An epoch ends with a record of its own, the last one of a batch. Once that is durable the key moves on, in
  * memory at once, in the file after the batch was handed over: no token waits for that. A file that cannot be

@@ -162,14 +162,21 @@ void store_on_record(struct store *s, store_record_callback callback, void *user
     s->on_record_userdata = userdata;
 }
 
-static void tell_records(struct store *s, const struct store_op *op)
+/* The listener may end its listening while it is told. */
+static void tell_record(const struct store *s, const struct audit_record *record)
 {
-    if (op->reply.r != 0 || !s->on_record)
+    if (s->on_record)
+        s->on_record(record, s->on_record_userdata);
+}
+
+static void tell_records(const struct store *s, const struct store_op *op)
+{
+    if (op->reply.r != 0)
         return;
     for (const struct audit_record *event = op->events; event; event = event->next)
-        s->on_record(event, s->on_record_userdata);
+        tell_record(s, event);
     if (op->record)
-        s->on_record(op->record, s->on_record_userdata);
+        tell_record(s, op->record);
 }
 
 static void deliver(struct store *s)
@@ -182,11 +189,11 @@ static void deliver(struct store *s)
     store_set_trail_trouble(s, trail);
     struct store_op *op;
     while ((op = pop_done(s))) {
-        int n_waiting = op->is_own ? 0 : 1;
+        bool is_counted = !op->is_own;
         tell_records(s, op);
         store_op_finish(op);
-        if (n_waiting > 0)
-            count_pending(s, -n_waiting);
+        if (is_counted)
+            count_pending(s, -1);
     }
 }
 
@@ -334,49 +341,57 @@ static int note_key_record(struct store *s, struct audit_record *record)
     return 0;
 }
 
-int store_open(uv_loop_t *loop, const struct store_options *options, struct store **ret)
+/* On 0 the database is open, and the keys are the store's. Outcomes as store_open(). */
+static int open_database(struct store *s, const struct store_options *options)
 {
-    struct store *s = store_new(loop, options);
-    if (!s)
-        return -ENOMEM;
     struct store_keys keys = {NULL};
     int r = store_schema_open(&s->db, options, &keys);
-    if (r != 0) {
-        store_free(s);
+    if (r != 0)
         return r;
-    }
     s->master = keys.master;
     s->index = keys.index;
     s->key_event = keys.event;
     keys_id(s->master, s->key_id);
     r = note_key_record(s, keys.record);
-    if (r < 0) {
+    if (r == 0)
+        r = store_files_note(&s->files, s->path);
+    if (r < 0)
         store_db_close(&s->db);
-        store_free(s);
-        return r;
-    }
+    return r;
+}
 
-    r = store_files_note(&s->files, s->path);
-    if (r < 0) {
-        store_db_close(&s->db);
-        store_free(s);
+static int init_async(struct store *s)
+{
+    int r = init_locks(s);
+    if (r < 0)
         return r;
-    }
-    r = init_locks(s);
-    if (r == 0) {
-        r = uv_async_init(loop, &s->async, on_async);
-        if (r < 0)
-            deinit_locks(s);
-    }
+    r = uv_async_init(s->loop, &s->async, on_async);
     if (r < 0) {
-        store_db_close(&s->db);
-        store_free(s);
+        deinit_locks(s);
         return r;
     }
     s->async.data = s;
     uv_unref((uv_handle_t *)&s->async);
-    store_worker_start(s);
+    return 0;
+}
 
+int store_open(uv_loop_t *loop, const struct store_options *options, struct store **ret)
+{
+    struct store *s = store_new(loop, options);
+    if (!s)
+        return -ENOMEM;
+    int r = open_database(s, options);
+    if (r != 0) {
+        store_free(s);
+        return r;
+    }
+    r = init_async(s);
+    if (r < 0) {
+        store_db_close(&s->db);
+        store_free(s);
+        return r;
+    }
+    store_worker_start(s);
     r = start_thread(s);
     if (r < 0) {
         store_db_close(&s->db);

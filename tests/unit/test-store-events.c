@@ -110,6 +110,23 @@ static void of_a_removal(void **state)
                        "account-changed main-2 0 default|account-removed main 0 |");
 }
 
+static void on_record_once(const struct audit_record *r _unused_, void *userdata)
+{
+    struct fixture *f = userdata;
+    store_on_record(f->store, NULL, NULL);
+}
+
+/* Of several records of an operation it has heard the first. */
+static void ends_listening_when_told(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_open(f), 0);
+    int64_t account;
+    struct store_link link = {.grant = grant_of(f, "Atzr|one"), .id = "main", .label = "Main"};
+    store_on_record(f->store, on_record_once, f);
+    assert_int_equal(link_grant(f, &link, "main", &account), 0);
+}
+
 /* An operation that fails leaves none of its records, and tells of none. */
 static void none_of_what_failed(void **state)
 {
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(crashes, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(of_a_login, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(of_a_removal, fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(ends_listening_when_told, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(none_of_what_failed, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(none_without_a_record, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(boot_id_is_written, fixture_set_up, fixture_tear_down),
