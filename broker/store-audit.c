@@ -80,25 +80,15 @@ static int get_texts(struct statement *st, struct audit_record *record)
     return st->r;
 }
 
-/* False: there is none, or of another size. */
-static bool get_blob(struct statement *st, int column, unsigned char *ret, size_t n)
-{
-    const unsigned char *blob = statement_get_blob(st, column, n);
-    if (!blob)
-        return false;
-    memcpy(ret, blob, n);
-    return true;
-}
-
 static void get_chain(struct statement *st, struct audit_record *record)
 {
     record->boot_usec = (uint64_t)statement_get_int(st, 23);
-    (void)get_blob(st, 24, record->boot_id, sizeof(record->boot_id));
+    (void)statement_copy_blob(st, 24, record->boot_id, sizeof(record->boot_id));
     record->epoch = (uint64_t)statement_get_int(st, 25);
-    record->has_hash = get_blob(st, 26, record->hash, sizeof(record->hash));
-    (void)get_blob(st, 27, record->seal, sizeof(record->seal));
+    record->has_hash = statement_copy_blob(st, 26, record->hash, sizeof(record->hash));
+    (void)statement_copy_blob(st, 27, record->seal, sizeof(record->seal));
     record->repeats_epoch = (uint64_t)statement_get_int(st, 28);
-    (void)get_blob(st, 29, record->repeats_seal, sizeof(record->repeats_seal));
+    (void)statement_copy_blob(st, 29, record->repeats_seal, sizeof(record->repeats_seal));
 }
 
 /* Of which type each of STORE_AUDIT_COLUMNS is. A table that does not say so any more can hold a blob where a
@@ -117,22 +107,35 @@ static bool is_of_type(struct statement *st, int column)
     return type == wanted || (type == SQLITE_NULL && may_be_null);
 }
 
-/* Whether reading it loses nothing: what is behind a NUL, or too large for its field, would be in the
+static bool is_none_or_uid(struct statement *st, int column)
+{
+    return sqlite3_column_type(st->stmt, column) == SQLITE_NULL || statement_get_uid(st, column) != (uid_t)-1;
+}
+
+static bool is_whole_text(struct statement *st, int column)
+{
+    return sqlite3_column_type(st->stmt, column) != SQLITE_TEXT ||
+           strlen(statement_get_text(st, column)) == (size_t)sqlite3_column_bytes(st->stmt, column);
+}
+
+/* Whether reading it loses nothing: what is behind a NUL, or too long or large for its field, would be in the
  * database and in no hash. */
 static bool is_as_written(struct statement *st)
 {
-    static const int uids[] = {3, 4};
+    static const struct {
+        int column, n;
+    } blobs[] = {
+        {8, AUDIT_FINGERPRINT_BYTES}, {24, AUDIT_BOOT_ID_BYTES}, {26, AUDIT_HASH_BYTES},
+        {27, AUDIT_SEAL_BYTES},       {29, AUDIT_SEAL_BYTES},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(blobs); i++)
+        if (sqlite3_column_type(st->stmt, blobs[i].column) != SQLITE_NULL &&
+            sqlite3_column_bytes(st->stmt, blobs[i].column) != blobs[i].n)
+            return false;
     for (int i = 0; i < AUDIT_COLUMN_COUNT; i++)
-        if (!is_of_type(st, i) ||
-            (sqlite3_column_type(st->stmt, i) == SQLITE_TEXT &&
-             strlen(statement_get_text(st, i)) != (size_t)sqlite3_column_bytes(st->stmt, i)))
+        if (!is_of_type(st, i) || !is_whole_text(st, i))
             return false;
-    for (size_t i = 0; i < ARRAY_SIZE(uids); i++) {
-        int64_t uid = statement_get_int(st, uids[i]);
-        if (sqlite3_column_type(st->stmt, uids[i]) != SQLITE_NULL && (uid < 0 || uid >= (uid_t)-1))
-            return false;
-    }
-    return true;
+    return is_none_or_uid(st, 3) && is_none_or_uid(st, 4);
 }
 
 int store_audit_get(struct statement *st, struct audit_record **ret)
@@ -152,7 +155,7 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
     record->grant = statement_get_int(st, 5);
     record->expires_sec = statement_get_int(st, 6);
     record->repeats = (uint64_t)statement_get_int(st, 7);
-    record->has_fingerprint = get_blob(st, 8, record->fingerprint, sizeof(record->fingerprint));
+    record->has_fingerprint = statement_copy_blob(st, 8, record->fingerprint, sizeof(record->fingerprint));
     get_chain(st, record);
     int r = get_texts(st, record);
     if (r == 0)

@@ -3,15 +3,7 @@
 
 #include <string.h>
 
-/* Where the trail ends, as the database has it. */
-
-static bool take_bytes(struct statement *st, int column, unsigned char *ret, size_t n)
-{
-    if ((size_t)sqlite3_column_bytes(st->stmt, column) != n)
-        return false;
-    memcpy(ret, sqlite3_column_blob(st->stmt, column), n);
-    return true;
-}
+/* Where the trail ends, and what was removed of its beginning, as the database has it. */
 
 static int read_with(struct store_db *db, const char *sql, struct store_end *ret)
 {
@@ -23,11 +15,9 @@ static int read_with(struct store_db *db, const char *sql, struct store_end *ret
     ret->sequence = statement_get_int(&st, 0);
     ret->epoch = (uint64_t)statement_get_int(&st, 1);
     ret->is_ended = statement_get_int(&st, 2) != 0;
-    ret->is_chained = take_bytes(&st, 3, ret->hash, sizeof(ret->hash));
+    ret->is_chained = statement_copy_blob(&st, 3, ret->hash, sizeof(ret->hash));
     return 0;
 }
-
-#define READ_BASE "SELECT sequence, epoch, 0, hash FROM audit_base"
 
 int store_end_read(struct store_db *db, struct store_end *ret)
 {
@@ -37,7 +27,7 @@ int store_end_read(struct store_db *db, struct store_end *ret)
                       " ORDER BY sequence DESC LIMIT 1",
                       &end);
     if (r == 0 && !end.exists)
-        r = read_with(db, READ_BASE, &end);
+        r = read_with(db, "SELECT sequence, epoch, 0, hash FROM audit_base", &end);
     if (r == 0)
         *ret = end;
     return r;
@@ -55,15 +45,25 @@ int store_end_has(struct store_db *db, int64_t sequence, const unsigned char has
     int r = statement_step(&st);
     if (r < 0)
         return r;
-    *ret =
-        r == STEP_ROW && take_bytes(&st, 0, found, sizeof(found)) && memcmp(found, hash, sizeof(found)) == 0;
+    *ret = r == STEP_ROW && statement_copy_blob(&st, 0, found, sizeof(found)) &&
+           memcmp(found, hash, sizeof(found)) == 0;
     return 0;
 }
 
-int store_end_read_base_hash(struct store_db *db, unsigned char ret[AUDIT_HASH_BYTES])
+int store_base_read(struct store_db *db, struct audit_base *ret)
 {
-    struct store_end base = {.exists = false};
-    int r = read_with(db, READ_BASE, &base);
-    memcpy(ret, base.hash, AUDIT_HASH_BYTES);
-    return r;
+    _cleanup_statement_ struct statement st = statement_open(
+        db, SLOT_NONE, "SELECT sequence, hash, epoch, time_sec, removed, seal_epoch, seal FROM audit_base");
+    *ret = (struct audit_base){.sequence = 0};
+    int r = statement_step(&st);
+    if (r != STEP_ROW)
+        return r;
+    ret->sequence = statement_get_int(&st, 0);
+    (void)statement_copy_blob(&st, 1, ret->hash, sizeof(ret->hash));
+    ret->epoch = (uint64_t)statement_get_int(&st, 2);
+    ret->time_sec = statement_get_int(&st, 3);
+    ret->removed = statement_get_int(&st, 4);
+    ret->seal_epoch = (uint64_t)statement_get_int(&st, 5);
+    (void)statement_copy_blob(&st, 6, ret->seal, sizeof(ret->seal));
+    return 0;
 }

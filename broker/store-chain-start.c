@@ -155,8 +155,8 @@ static int move_key(struct start *st, uint64_t epoch)
 static int check_head(struct start *st)
 {
     bool is_there = true;
-    int64_t base = 0;
-    int r = read_number(&st->store->db, "SELECT sequence FROM audit_base", &base);
+    struct audit_base base;
+    int r = store_base_read(&st->store->db, &base);
     if (r < 0 || st->head.sequence == 0)
         return r;
     if (st->head.sequence > st->end.sequence) {
@@ -164,7 +164,7 @@ static int check_head(struct start *st)
         st->sequence = st->head.sequence;
         return 0;
     }
-    if (st->head.sequence >= base)
+    if (st->head.sequence >= base.sequence)
         r = store_end_has(&st->store->db, st->head.sequence, st->head.hash, &is_there);
     if (r == 0 && !is_there)
         say_damage(st, "altered at", st->head.sequence);
@@ -176,7 +176,9 @@ static int check_newest(struct start *st)
     if (st->n_newest == 0 || (st->n_newest > 1 && !st->newest[1]))
         return 0;
     struct audit_record *record = st->newest[0];
-    unsigned char previous[AUDIT_HASH_BYTES] = {0}, hash[AUDIT_HASH_BYTES];
+    struct audit_base base = {.sequence = 0};
+    unsigned char hash[AUDIT_HASH_BYTES];
+    const unsigned char *previous = base.hash; /* zeros before the first */
     int r = 0;
     if (!record || (!record->has_hash && st->was_chained)) {
         say_damage(st, "altered at", st->end.sequence);
@@ -185,9 +187,9 @@ static int check_newest(struct start *st)
     if (!record->has_hash)
         return 0;
     if (st->n_newest == 1)
-        r = store_end_read_base_hash(&st->store->db, previous);
+        r = store_base_read(&st->store->db, &base);
     else if (st->newest[1]->has_hash)
-        memcpy(previous, st->newest[1]->hash, sizeof(previous));
+        previous = st->newest[1]->hash;
     memcpy(hash, record->hash, sizeof(hash));
     if (r == 0)
         r = audit_chain_hash(record, previous);

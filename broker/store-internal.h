@@ -124,9 +124,12 @@ int statement_again(struct statement *st, int64_t value) _must_check_;
 /* For statements without rows. */
 int statement_run(struct statement *st) _must_check_;
 int64_t statement_get_int(struct statement *st, int column);
-uid_t statement_get_uid(struct statement *st, int column); /* (uid_t)-1 for a null */
+/* (uid_t)-1 for a null, and for what is no uid: cut to its size it would be another user's. */
+uid_t statement_get_uid(struct statement *st, int column);
 /* Valid until the next step; NULL when it is no blob of n bytes. */
 const unsigned char *statement_get_blob(struct statement *st, int column, size_t n);
+/* False, and *ret as it was, when it is no blob of n bytes. */
+bool statement_copy_blob(struct statement *st, int column, unsigned char *ret, size_t n);
 /* Valid until the next step; "" for a null. Out of memory shows in st->r. */
 const char *statement_get_text(struct statement *st, int column);
 
@@ -417,8 +420,8 @@ int store_end_read(struct store_db *db, struct store_end *ret) _must_check_;
 /* Whether there is, or was before it was removed, a record of this number and hash. */
 int store_end_has(struct store_db *db, int64_t sequence, const unsigned char hash[AUDIT_HASH_BYTES],
                   bool *ret) _must_check_;
-/* Of the last one that was removed; zeros when none was. */
-int store_end_read_base_hash(struct store_db *db, unsigned char ret[AUDIT_HASH_BYTES]) _must_check_;
+/* What was removed; all zeros when nothing was. */
+int store_base_read(struct store_db *db, struct audit_base *ret) _must_check_;
 
 /* --- store-prune.c: in the worker --------------------------------------------------------------------- */
 

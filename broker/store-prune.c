@@ -18,17 +18,6 @@
  * longer than they take: most of what arrives does not wait at all. A crash between them leaves a base that
  * fits what is there; the next run goes on from it. */
 
-static const char base_text[] = "SELECT sequence, removed FROM audit_base WHERE id = 1";
-
-static int read_pair(struct store_db *db, const char *sql, int64_t *ret_first, int64_t *ret_second)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
-    int r = statement_step(&st);
-    *ret_first = r == STEP_ROW ? statement_get_int(&st, 0) : 0;
-    *ret_second = r == STEP_ROW ? statement_get_int(&st, 1) : 0;
-    return r < 0 ? r : 0;
-}
-
 /* --- what is when ------------------------------------------------------------------------------------ */
 
 static void rest(struct store_prune *p)
@@ -71,7 +60,8 @@ uint64_t store_prune_due_usec(const struct store_prune *p)
 
 /* --- 1: look ----------------------------------------------------------------------------------------- */
 
-static int read_pages(struct store_db *db, enum statement_slot slot, const char *sql, int64_t *ret)
+/* 0 without a row. */
+static int read_number(struct store_db *db, enum statement_slot slot, const char *sql, int64_t *ret)
 {
     _cleanup_statement_ struct statement st = statement_open(db, slot, sql);
     int r = statement_step(&st);
@@ -83,9 +73,9 @@ static int read_pages(struct store_db *db, enum statement_slot slot, const char 
 static int read_size(struct store_db *db, const struct store_prune *p, int64_t *ret_bytes)
 {
     int64_t n_pages, n_free = 0;
-    int r = read_pages(db, SLOT_PAGE_COUNT, "PRAGMA page_count", &n_pages);
+    int r = read_number(db, SLOT_PAGE_COUNT, "PRAGMA page_count", &n_pages);
     if (r == 0)
-        r = read_pages(db, SLOT_FREE_COUNT, "PRAGMA freelist_count", &n_free);
+        r = read_number(db, SLOT_FREE_COUNT, "PRAGMA freelist_count", &n_free);
     *ret_bytes = (n_pages - n_free) * p->page_bytes;
     return r;
 }
@@ -93,13 +83,13 @@ static int read_size(struct store_db *db, const struct store_prune *p, int64_t *
 /* A renewal that succeeded had a certificate that was valid by this clock. */
 static int read_proven(struct store_db *db, int64_t *ret_sec)
 {
-    int64_t of_grant, of_record, unused;
-    int r = read_pair(db, "SELECT max(refreshed_sec), 0 FROM grant", &of_grant, &unused);
+    int64_t of_grant, of_record;
+    int r = read_number(db, SLOT_NONE, "SELECT max(refreshed_sec) FROM grant", &of_grant);
     if (r == 0)
-        r = read_pair(db,
-                      "SELECT time_sec, 0 FROM audit WHERE event = 'token-refreshed'"
-                      " ORDER BY sequence DESC LIMIT 1",
-                      &of_record, &unused);
+        r = read_number(db, SLOT_NONE,
+                        "SELECT time_sec FROM audit WHERE event = 'token-refreshed'"
+                        " ORDER BY sequence DESC LIMIT 1",
+                        &of_record);
     if (r == 0)
         *ret_sec = of_grant > of_record ? of_grant : of_record;
     return r;
@@ -113,8 +103,7 @@ static int read_newest(struct store_db *db, struct retention_now *now)
     if (r != STEP_ROW)
         return r;
     now->newest = statement_get_int(&st, 0);
-    if (sqlite3_column_bytes(st.stmt, 1) == sizeof(now->boot_id))
-        memcpy(now->boot_id, sqlite3_column_blob(st.stmt, 1), sizeof(now->boot_id));
+    (void)statement_copy_blob(&st, 1, now->boot_id, sizeof(now->boot_id));
     return 0;
 }
 
@@ -132,6 +121,7 @@ static int64_t size_target(const struct store_prune *p, int64_t bytes)
 static int look(struct store *s)
 {
     struct store_prune *p = &s->prune;
+    struct audit_base base;
     int64_t bytes = 0;
     p->now = (struct retention_now){
         .wall_sec = wall_sec(),
@@ -139,17 +129,19 @@ static int look(struct store *s)
         .epoch = s->chain.committed.epoch,
         .keep_sec = p->limits.keep_sec,
     };
-    int r = read_pair(&s->db, base_text, &p->base, &p->removed);
+    int r = store_base_read(&s->db, &base);
     if (r == 0)
         r = read_newest(&s->db, &p->now);
     if (r == 0)
         r = read_proven(&s->db, &p->now.proven_sec);
     if (r == 0)
-        r = read_pages(&s->db, SLOT_NONE, "PRAGMA page_size", &p->page_bytes);
+        r = read_number(&s->db, SLOT_NONE, "PRAGMA page_size", &p->page_bytes);
     if (r == 0)
         r = read_size(&s->db, p, &bytes);
     if (r < 0)
         return r;
+    p->base = base.sequence;
+    p->removed = base.removed;
     p->now.up_to = size_target(p, bytes);
     retention_walk_begin(&p->walk, &p->now);
     p->at = p->base;
@@ -178,8 +170,7 @@ static struct retention_record record_at(struct statement *st)
         .boot_usec = (uint64_t)statement_get_int(st, 3),
         .epoch = (uint64_t)statement_get_int(st, 4),
     };
-    if (sqlite3_column_bytes(st->stmt, 5) == sizeof(record.boot_id))
-        memcpy(record.boot_id, sqlite3_column_blob(st->stmt, 5), sizeof(record.boot_id));
+    (void)statement_copy_blob(st, 5, record.boot_id, sizeof(record.boot_id));
     return record;
 }
 
@@ -240,8 +231,7 @@ static int find_last(struct store *s, struct audit_base *base)
     while ((r = statement_step(&st)) == STEP_ROW) {
         base->sequence = statement_get_int(&st, 0);
         memset(base->hash, 0, sizeof(base->hash)); /* of before the trail was chained */
-        if (sqlite3_column_bytes(st.stmt, 1) == sizeof(base->hash))
-            memcpy(base->hash, sqlite3_column_blob(st.stmt, 1), sizeof(base->hash));
+        (void)statement_copy_blob(&st, 1, base->hash, sizeof(base->hash));
         base->epoch = (uint64_t)statement_get_int(&st, 2);
         base->time_sec = statement_get_int(&st, 3);
     }

@@ -266,9 +266,9 @@ int statement_run(struct statement *st)
 
 uid_t statement_get_uid(struct statement *st, int column)
 {
-    if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
-        return (uid_t)-1;
-    return (uid_t)statement_get_int(st, column);
+    int64_t uid = statement_get_int(st, column);
+    bool is_one = sqlite3_column_type(st->stmt, column) != SQLITE_NULL && uid >= 0 && uid < (uid_t)-1;
+    return is_one ? (uid_t)uid : (uid_t)-1;
 }
 
 const unsigned char *statement_get_blob(struct statement *st, int column, size_t n)
@@ -276,6 +276,15 @@ const unsigned char *statement_get_blob(struct statement *st, int column, size_t
     if ((size_t)sqlite3_column_bytes(st->stmt, column) != n)
         return NULL;
     return sqlite3_column_blob(st->stmt, column);
+}
+
+bool statement_copy_blob(struct statement *st, int column, unsigned char *ret, size_t n)
+{
+    const unsigned char *blob = statement_get_blob(st, column, n);
+    if (!blob)
+        return false;
+    memcpy(ret, blob, n);
+    return true;
 }
 
 int64_t statement_get_int(struct statement *st, int column)
