@@ -13,8 +13,6 @@
 #include "broker/permit.h"
 #include "util/clock.h"
 
-#include <string.h>
-
 #define SINCE_DEFAULT_SEC (90 * 86400)
 
 struct matrix_call {
@@ -131,21 +129,13 @@ static void read_trail(struct call *call)
     int r =
         store_matrix_query(call->broker->store, &question, call->peer->identity.uid, on_stored, c, &c->op);
     if (r < 0)
-        audit1_fail_unreadable(call);
+        audit1_fail_errno(call, r);
 }
 
-static void authorize(struct call *call)
+static void permit(struct call *call)
 {
     struct matrix_call *c = call->state;
-    const struct identity *id = &call->peer->identity;
-    struct authorize_question question;
-    authorize_question_init(&question);
-    if (c->is_own) {
-        question.owner.uid = id->uid;
-        (void)snprintf(question.owner.name, sizeof(question.owner.name), "%s", id->user);
-    }
-    permit_ask(&c->permit, call, c->is_own ? ACTION_AUDIT_READ_OWN : ACTION_AUDIT_READ,
-               c->is_own ? AUDIT1_WHAT_OWN : AUDIT1_WHAT_ALL, &question, read_trail);
+    audit1_permit(&c->permit, call, c->is_own, read_trail);
 }
 
 void audit1_begin_matrix(struct call *call)
@@ -168,5 +158,5 @@ void audit1_begin_matrix(struct call *call)
     c->since_sec = since_sec;
     call->state = c;
     call->drop_state = drop_matrix;
-    call_identify_outside(call, authorize);
+    call_identify_outside(call, permit);
 }

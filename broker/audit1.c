@@ -6,6 +6,9 @@
 #include "broker/handlers.h"
 #include "broker/peer.h"
 
+#define WHAT_ALL "read the audit trail of all accounts (with --own: of own accounts)"
+#define WHAT_OWN "read the audit trail of own accounts"
+
 void audit1_permit(struct permit *p, struct call *call, bool is_own, void (*next)(struct call *call))
 {
     const struct identity *id = &call->peer->identity;
@@ -14,10 +17,10 @@ void audit1_permit(struct permit *p, struct call *call, bool is_own, void (*next
     if (is_own) {
         question.owner.uid = id->uid;
         (void)snprintf(question.owner.name, sizeof(question.owner.name), "%s", id->user);
-        permit_ask(p, call, ACTION_AUDIT_READ_OWN, AUDIT1_WHAT_OWN, &question, next);
+        permit_ask(p, call, ACTION_AUDIT_READ_OWN, WHAT_OWN, &question, next);
         return;
     }
-    permit_ask(p, call, ACTION_AUDIT_READ, AUDIT1_WHAT_ALL, &question, next);
+    permit_ask(p, call, ACTION_AUDIT_READ, WHAT_ALL, &question, next);
 }
 
 void audit1_fail_unreadable(struct call *call)

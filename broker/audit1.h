@@ -11,8 +11,6 @@
 
 #define ACTION_AUDIT_READ "org.lwabroker.audit.read"
 #define ACTION_AUDIT_READ_OWN "org.lwabroker.audit.read-own"
-#define AUDIT1_WHAT_ALL "read the audit trail of all accounts (with --own: of own accounts)"
-#define AUDIT1_WHAT_OWN "read the audit trail of own accounts"
 
 /* Goes on with `next` if the caller may read the trail; `is_own`: what is about his accounts. */
 void audit1_permit(struct permit *p, struct call *call, bool is_own, void (*next)(struct call *call));

@@ -206,8 +206,8 @@
 /* Audit1.Verify: records in one read transaction, and findings that are told (all are counted). */
 #define LIMIT_VERIFY_SLICE 4096
 #define LIMIT_VERIFY_FINDINGS 100
-/* Records in one answer to an audit query. */
-#define STORE_QUERY_RECORDS_MAX 1000
+/* How often it begins anew when retention removes what it was still to read. */
+#define LIMIT_VERIFY_STARTS 16
 
 /* --- audit trail -------------------------------------------------------------------------------------- */
 /* For so many epochs a key file that could not be written is made up for at a start. */
@@ -219,6 +219,10 @@
 #define STORE_QUERY_RECORD_BYTES 1200
 /* How long it looks for them; then the rest is another query. */
 #define STORE_QUERY_MSEC 250
+/* The lifetime of a token is no longer: lwa-reply.c takes no other. What the trail says is held must end so
+ * soon, or stand among the newest records: then the clock was wrong. */
+#define LIMIT_TOKEN_LIFETIME_SEC 86400
+#define STORE_QUERY_NEWEST_RECORDS 1000
 /* Records that it looks at before it lets go of the database for a moment. */
 #define SEARCH_SLICE_ROWS 1000
 /* Queries of the trail in libuv's pool, whose other workers ask for users' names. */

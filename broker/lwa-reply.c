@@ -14,13 +14,13 @@
  *    it is only searched for the names of two parameters. */
 
 #include "broker/json.h"
+#include "broker/limits.h"
 #include "broker/lwa.h"
 
 #include <string.h>
 #include <strings.h>
 
 #define ERROR_NAME_BYTES_MAX 64
-#define LIFETIME_SEC_MAX 86400
 #define INTERVAL_SEC_MAX 3600
 #define INTERVAL_SEC_DEFAULT 5 /* RFC 8628, section 3.2 */
 
@@ -276,7 +276,7 @@ static int parse_code_pair(const struct json *j, struct lwa_code_pair *pair)
     if (r == 0)
         r = copy_uri(j, "verification_uri", pair->verification_uri);
     if (r == 0)
-        r = copy_seconds(j, "expires_in", LIFETIME_SEC_MAX, &pair->expires_in_sec);
+        r = copy_seconds(j, "expires_in", LIMIT_TOKEN_LIFETIME_SEC, &pair->expires_in_sec);
     if (r != 0)
         return r;
 
@@ -310,7 +310,7 @@ static int parse_tokens(const struct json *j, bool needs_refresh_token, struct l
     if (strcasecmp(type, "bearer") != 0)
         return JSON_E_TYPE;
 
-    r = copy_seconds(j, "expires_in", LIFETIME_SEC_MAX, &tokens->expires_in_sec);
+    r = copy_seconds(j, "expires_in", LIMIT_TOKEN_LIFETIME_SEC, &tokens->expires_in_sec);
     if (r == 0)
         r = copy_secret(j, "access_token", LWA_TOKEN_BYTES_MAX, &tokens->access);
     if (r != 0)

@@ -11,8 +11,6 @@
  * 2. Each of them is looked at, the newest first. An older disclosure of the same token to the same app of
  * the same user adds nothing: a table of those that were taken already tells. */
 
-#define LIFETIME_SEC_MAX 86400 /* of a token: lwa.h */
-#define NEWEST_RECORDS 1000
 #define SLOTS 2048 /* a power of two, twice as many as there are rows */
 
 _Static_assert(SLOTS >= 2 * STORE_QUERY_RECORDS_MAX, "the table stays half empty");
@@ -22,7 +20,7 @@ struct exposure {
     struct store_query *query;
     const struct store_exposure_filter *filter;
     struct store_reply *reply;
-    int64_t newest; /* of the newest NEWEST_RECORDS, the oldest one's predecessor */
+    int64_t newest; /* of the newest STORE_QUERY_NEWEST_RECORDS, the oldest one's predecessor */
     int64_t *sequences;
     size_t n_sequences;
     unsigned short taken[SLOTS]; /* 1 + the number of a record of the reply; 0: free */
@@ -40,7 +38,7 @@ static const char candidates[] =
 static int add_sequence(struct exposure *e, size_t *n_allocated, int64_t sequence)
 {
     if (e->n_sequences == *n_allocated) {
-        size_t n = *n_allocated ? 2 * *n_allocated : NEWEST_RECORDS;
+        size_t n = *n_allocated ? 2 * *n_allocated : STORE_QUERY_NEWEST_RECORDS;
         int64_t *bigger = reallocarray(e->sequences, n, sizeof(*bigger));
         if (!bigger)
             return -ENOMEM;
@@ -61,7 +59,7 @@ static int find_candidates(struct exposure *e)
 {
     _cleanup_statement_ struct statement st = statement_open(e->db, SLOT_NONE, candidates);
     statement_int(&st, e->filter->now_sec);
-    statement_int(&st, e->filter->now_sec + 2 * LIFETIME_SEC_MAX);
+    statement_int(&st, e->filter->now_sec + 2 * LIMIT_TOKEN_LIFETIME_SEC);
     statement_int(&st, e->newest);
     size_t n_allocated = 0;
     int r;
@@ -81,7 +79,7 @@ static int find_newest(struct exposure *e)
         statement_open(e->db, SLOT_NONE, "SELECT max(sequence) FROM audit");
     int r = statement_step(&st);
     if (r == STEP_ROW)
-        e->newest = statement_get_int(&st, 0) - NEWEST_RECORDS;
+        e->newest = statement_get_int(&st, 0) - STORE_QUERY_NEWEST_RECORDS;
     return r < 0 ? r : 0;
 }
 
@@ -95,8 +93,8 @@ static bool is_good(const struct exposure *e, const struct audit_record *record)
 {
     int64_t now_sec = e->filter->now_sec;
     return record->event == AUDIT_TOKEN_DISCLOSED && record->has_fingerprint &&
-           record->expires_sec > now_sec && record->time_sec >= now_sec - LIFETIME_SEC_MAX &&
-           (record->time_sec <= now_sec + LIFETIME_SEC_MAX || record->sequence > e->newest);
+           record->expires_sec > now_sec && record->time_sec >= now_sec - LIMIT_TOKEN_LIFETIME_SEC &&
+           (record->time_sec <= now_sec + LIMIT_TOKEN_LIFETIME_SEC || record->sequence > e->newest);
 }
 
 static bool is_wanted(const struct store_exposure_filter *f, const struct audit_record *record)

@@ -12,9 +12,6 @@
  * Where the time begins is found by the clock, and from there it goes by the order of the trail: records of
  * before that are left out though a clock that ran ahead gave them a later time. */
 
-#define LIFETIME_SEC_MAX 86400 /* of a token: lwa.h */
-#define NEWEST_RECORDS 1000    /* as store-exposure.c: among these a time that is to come counts */
-
 /* --- the sums ---------------------------------------------------------------------------------------- */
 
 static void entry_free(struct store_matrix_entry *e)
@@ -144,13 +141,20 @@ static const char held_text[] =
     "SELECT " COLUMNS ", carried, expires_sec FROM audit INDEXED BY audit_exposed" /* not all disclosures */
     " WHERE event = 'token-disclosed' AND expires_sec > ?1 AND time_sec >= ?1 - ?2"
     " AND (time_sec <= ?1 + ?2 OR sequence > (SELECT max(sequence) FROM audit) - ?3)"
-    " AND (?4 < 0 OR owner_uid = ?4) AND uid IS NOT NULL";
+    " AND (?4 < 0 OR owner_uid = ?4) AND uid IS NOT NULL"
+    " AND sequence > coalesce((SELECT sequence FROM audit_base), 0)";
 
 static const char slice_text[] =
     "SELECT " COLUMNS ", asked, carried, event, 1 + repeats, time_sec FROM audit"
     " WHERE sequence > ?1 AND sequence <= ?2 AND time_sec >= ?3"
     " AND +event IN ('token-disclosed', 'token-denied') AND (?4 < 0 OR +owner_uid = ?4) AND uid IS NOT NULL"
     " ORDER BY sequence DESC";
+
+/* What is no uid is of nobody, and the verifier's business. */
+static int add_if_user(struct store_matrix *m, const struct addition *a)
+{
+    return a->uid == (uid_t)-1 ? 0 : add(m, a);
+}
 
 static int64_t uid_or_all(uid_t uid)
 {
@@ -161,14 +165,14 @@ static int read_held(struct store_db *db, const struct store_matrix_question *q,
 {
     _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, held_text);
     statement_int(&st, q->now_sec);
-    statement_int(&st, LIFETIME_SEC_MAX);
-    statement_int(&st, NEWEST_RECORDS);
+    statement_int(&st, LIMIT_TOKEN_LIFETIME_SEC);
+    statement_int(&st, STORE_QUERY_NEWEST_RECORDS);
     statement_int(&st, uid_or_all(q->uid_only));
     int r;
     while ((r = statement_step(&st)) == STEP_ROW) {
         const struct addition a = {
             .kind = STORE_MATRIX_HELD,
-            .uid = (uid_t)statement_get_int(&st, 0),
+            .uid = statement_get_uid(&st, 0),
             .app = statement_get_text(&st, 1),
             .user = statement_get_text(&st, 2),
             .asked = "",
@@ -176,7 +180,7 @@ static int read_held(struct store_db *db, const struct store_matrix_question *q,
             .n = 1,
             .sec = statement_get_int(&st, 4),
         };
-        r = st.r < 0 ? st.r : add(m, &a);
+        r = st.r < 0 ? st.r : add_if_user(m, &a);
         if (r < 0)
             return r;
     }
@@ -188,7 +192,7 @@ static int add_record(struct statement *st, struct store_matrix *m)
     bool is_denied = strcmp(statement_get_text(st, 5), "token-denied") == 0;
     const struct addition a = {
         .kind = is_denied ? STORE_MATRIX_DENIED : STORE_MATRIX_DISCLOSED,
-        .uid = (uid_t)statement_get_int(st, 0),
+        .uid = statement_get_uid(st, 0),
         .app = statement_get_text(st, 1),
         .user = statement_get_text(st, 2),
         .asked = statement_get_text(st, 3),
@@ -196,7 +200,7 @@ static int add_record(struct statement *st, struct store_matrix *m)
         .n = (uint64_t)statement_get_int(st, 6),
         .sec = statement_get_int(st, 7),
     };
-    return st->r < 0 ? st->r : add(m, &a);
+    return st->r < 0 ? st->r : add_if_user(m, &a);
 }
 
 static int read_slice(struct store_db *db, const struct store_matrix_question *q, int64_t after,
@@ -222,13 +226,16 @@ static int find_bounds(struct store_db *db, int64_t since_sec, int64_t *ret_firs
     _cleanup_statement_ struct statement st =
         statement_open(db, SLOT_NONE,
                        "SELECT (SELECT sequence FROM audit WHERE time_sec >= ? ORDER BY time_sec LIMIT 1),"
-                       " (SELECT max(sequence) FROM audit)");
+                       " (SELECT max(sequence) FROM audit), (SELECT sequence FROM audit_base)");
     statement_int(&st, since_sec);
     int r = statement_step(&st);
     if (r < 0)
         return r;
+    int64_t base = statement_get_int(&st, 2); /* a null, and so 0, when nothing was removed */
     *ret_first = statement_get_int(&st, 0);
     *ret_last = *ret_first > 0 ? statement_get_int(&st, 1) : 0;
+    if (*ret_first > 0 && *ret_first <= base)
+        *ret_first = base + 1;
     return 0;
 }
 

@@ -14,7 +14,6 @@
  * A row that the broker would not have written (an event nobody knows, bytes that no field has) is damage:
  * reading it as a record would leave out what is in no hash. */
 
-#define STARTS_MAX 16 /* retention may overtake it so often */
 #define INDEXES_WRONG "the database does not fit together: its indexes lack records, or name others"
 #define INDEXES_UNCHECKED "the indexes were not checked: the trail is too long for that while it is served"
 #define HEAD_REMOVED "the record of the head that was kept is among those removed: it proves nothing here"
@@ -30,28 +29,6 @@ struct input {
     struct audit_head head;
 };
 
-/* --- a row ------------------------------------------------------------------------------------------- */
-
-/* Columns of STORE_AUDIT_COLUMNS. */
-static const struct {
-    int column;
-    int n;
-} blobs[] = {
-    {8, AUDIT_FINGERPRINT_BYTES}, {24, AUDIT_BOOT_ID_BYTES}, {26, AUDIT_HASH_BYTES},
-    {27, AUDIT_SEAL_BYTES},       {29, AUDIT_SEAL_BYTES},
-};
-
-/* A blob of another size than its field would be in the database and in no hash. The rest of what a row can
- * have wrong shows where it is read. */
-static bool is_as_written(struct statement *st)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(blobs); i++)
-        if (sqlite3_column_type(st->stmt, blobs[i].column) != SQLITE_NULL &&
-            sqlite3_column_bytes(st->stmt, blobs[i].column) != blobs[i].n)
-            return false;
-    return true;
-}
-
 /* --- going through ----------------------------------------------------------------------------------- */
 
 struct run {
@@ -65,30 +42,10 @@ struct run {
     bool is_at_end;
 };
 
-static int read_base(struct store_db *db, struct audit_base *ret)
-{
-    _cleanup_statement_ struct statement st = statement_open(
-        db, SLOT_NONE, "SELECT sequence, hash, epoch, time_sec, removed, seal_epoch, seal FROM audit_base");
-    *ret = (struct audit_base){.sequence = 0};
-    int r = statement_step(&st);
-    if (r != STEP_ROW)
-        return r;
-    ret->sequence = statement_get_int(&st, 0);
-    ret->epoch = (uint64_t)statement_get_int(&st, 2);
-    ret->time_sec = statement_get_int(&st, 3);
-    ret->removed = statement_get_int(&st, 4);
-    ret->seal_epoch = (uint64_t)statement_get_int(&st, 5);
-    if (sqlite3_column_bytes(st.stmt, 1) == AUDIT_HASH_BYTES)
-        memcpy(ret->hash, sqlite3_column_blob(st.stmt, 1), AUDIT_HASH_BYTES);
-    if (sqlite3_column_bytes(st.stmt, 6) == AUDIT_SEAL_BYTES)
-        memcpy(ret->seal, sqlite3_column_blob(st.stmt, 6), AUDIT_SEAL_BYTES);
-    return 0;
-}
-
 static int add_row(struct run *run, struct statement *st)
 {
     _cleanup_(audit_record_freep) struct audit_record *record = NULL;
-    int r = is_as_written(st) ? store_audit_get(st, &record) : -EUCLEAN;
+    int r = store_audit_get(st, &record);
     if (st->r < 0 || (r < 0 && r != -EUCLEAN))
         return st->r < 0 ? st->r : r;
     run->after = statement_get_int(st, 0);
@@ -128,7 +85,7 @@ static int run_start(struct run *run)
     struct audit_verify_options options = {
         .key = run->key, .head = run->input->view.head, .findings_max = LIMIT_VERIFY_FINDINGS};
     run_clear(run);
-    int r = read_base(run->db, &run->base);
+    int r = store_base_read(run->db, &run->base);
     if (r < 0)
         return r;
     options.base = run->base;
@@ -149,7 +106,7 @@ static int run_once(struct run *run)
             return -EINTR;
         r = read_slice(run);
         if (r == 0)
-            r = read_base(run->db, &base);
+            r = store_base_read(run->db, &base);
         if (r == 0 && base.sequence > before && base.sequence != run->base.sequence)
             r = RUN_E_OVERTAKEN;
     }
@@ -159,7 +116,7 @@ static int run_once(struct run *run)
 static int run_whole(struct run *run, struct audit_verify_report *ret)
 {
     int r = RUN_E_OVERTAKEN;
-    for (int i = 0; r == RUN_E_OVERTAKEN && i < STARTS_MAX; i++)
+    for (int i = 0; r == RUN_E_OVERTAKEN && i < LIMIT_VERIFY_STARTS; i++)
         r = run_once(run);
     if (r != 0)
         return r < 0 ? r : -EAGAIN;
@@ -210,9 +167,9 @@ static int check_head(struct store_db *db, const struct audit_head *head, const 
     if (r < 0)
         return r;
     bool is_there = r == STEP_ROW || head->sequence == base->sequence;
-    if (r == STEP_ROW && sqlite3_column_bytes(st.stmt, 0) == AUDIT_HASH_BYTES)
-        memcpy(hash, sqlite3_column_blob(st.stmt, 0), sizeof(hash));
-    else if (r != STEP_ROW)
+    if (r == STEP_ROW)
+        (void)statement_copy_blob(&st, 0, hash, sizeof(hash));
+    else
         memcpy(hash, base->hash, sizeof(hash));
     if (!is_there)
         add_finding(v, "head", true, head->sequence, "the record of the head that was kept is not there");
