@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/audit-line.h"
+
+#include "broker/audit-text.h"
 #include "broker/json.h"
 
 #include <string.h>
@@ -56,32 +58,16 @@ static uid_t get_uid(struct reading *in, const char *key)
     return (uid_t)value;
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Whether they are there; "" says that they are not. */
 static bool get_bytes(struct reading *in, const char *key, unsigned char *ret, size_t n)
 {
     const char *text = get_text(in, key);
     if (!*text)
         return false;
-    if (strlen(text) != 2 * n) {
+    bool is_good = audit_text_to_bytes(text, strlen(text), ret, n);
+    if (!is_good)
         wrong(in);
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            wrong(in);
-            return false;
-        }
-        ret[i] = (unsigned char)(high << 4 | low);
-    }
-    return true;
+    return is_good;
 }
 
 static void get_texts(struct reading *in, struct audit_record *record)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/audit-offline.h"
+#include "broker/audit-text.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 typedef const struct audit_verify_report report_t;
@@ -135,11 +137,11 @@ static void print_head(report_t *r)
 {
     if (r->n_records == r->n_unchained || r->n_damage > 0)
         return;
-    (void)printf("\nNote this elsewhere; with --head it proves all up to here the next time:\n  %" PRId64 ":",
-                 r->last);
-    for (size_t i = 0; i < sizeof(r->last_hash); i++)
-        (void)printf("%02x", r->last_hash[i]);
-    (void)putchar('\n');
+    char text[AUDIT_HEAD_TEXT_SIZE];
+    struct audit_head head = {.sequence = r->last};
+    memcpy(head.hash, r->last_hash, sizeof(head.hash));
+    audit_head_format(&head, text);
+    (void)printf("\nNote this elsewhere; with --head it proves all up to here the next time:\n  %s\n", text);
 }
 
 void audit_offline_report(const struct audit_verify_report *report,

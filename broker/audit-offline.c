@@ -7,6 +7,7 @@
 #include "autoconf.h"
 #include "broker/audit-line.h"
 #include "broker/audit-secret.h"
+#include "broker/audit-text.h"
 #include "broker/limits.h"
 #include "util/utf8.h"
 
@@ -62,18 +63,6 @@ static int fail(const char *what, const char *name, const char *why)
 
 /* --- the command line -------------------------------------------------------------------------------- */
 
-static bool parse_place(const char *text, struct audit_head *ret)
-{
-    size_t n = strspn(text, "0123456789"), n_hash;
-    if (n == 0 || n > 18 || text[n] != ':' || strlen(text + n + 1) != 2 * sizeof(ret->hash))
-        return false;
-    ret->sequence = strtoll(text, NULL, 10);
-    return ret->sequence > 0 &&
-           sodium_hex2bin(ret->hash, sizeof(ret->hash), text + n + 1, 2 * sizeof(ret->hash), NULL, &n_hash,
-                          NULL) == 0 &&
-           n_hash == sizeof(ret->hash);
-}
-
 static int refuse(const char *why)
 {
     (void)fprintf(stderr, "lwa-audit-verify: %s\nTry lwa-audit-verify --help.\n", why);
@@ -88,11 +77,11 @@ static int read_option(int option, struct command *c)
         c->secret_path = optarg;
         return -1;
     case OPTION_HEAD:
-        return parse_place(optarg, &c->verify.head)
+        return audit_head_parse(optarg, &c->verify.head)
                    ? -1
                    : refuse("--head takes N:HASH, a number and 64 hexadecimal digits");
     case OPTION_AFTER:
-        return parse_place(optarg, &c->verify.from)
+        return audit_head_parse(optarg, &c->verify.from)
                    ? -1
                    : refuse("--after takes N:HASH, a number and 64 hexadecimal digits");
     case OPTION_HELP:

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/audit-secret.h"
 
+#include "broker/audit-text.h"
+
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
 
 #define PREFIX "lwa-audit:"
 #define KEY_DIGITS (2 * AUDIT_CHAIN_KEY_BYTES)
-#define ID_DIGITS (2 * AUDIT_CHAIN_KEY_ID_BYTES)
 
 void audit_secret_format(const struct audit_chain_key *key, char ret[AUDIT_SECRET_TEXT_SIZE])
 {
-    unsigned char id[AUDIT_CHAIN_KEY_ID_BYTES];
-    char digits[KEY_DIGITS + 1], id_digits[ID_DIGITS + 1];
-    audit_chain_key_id(key, id);
+    char digits[KEY_DIGITS + 1], id[AUDIT_KEY_ID_TEXT_SIZE];
+    audit_key_id_format(key, id);
     (void)sodium_bin2hex(digits, sizeof(digits), secret_bytes(key->key), AUDIT_CHAIN_KEY_BYTES);
-    (void)sodium_bin2hex(id_digits, sizeof(id_digits), id, sizeof(id));
-    (void)snprintf(ret, AUDIT_SECRET_TEXT_SIZE, PREFIX "%" PRIu64 ":%s:%s", key->epoch, digits, id_digits);
+    (void)snprintf(ret, AUDIT_SECRET_TEXT_SIZE, PREFIX "%" PRIu64 ":%s:%s", key->epoch, digits, id);
     secret_wipe(digits, sizeof(digits));
 }
 
@@ -51,23 +50,10 @@ static bool read_epoch(struct rest *rest, uint64_t *ret)
     return value > 0;
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_bytes(struct rest *rest, unsigned char *ret, size_t n)
 {
-    if (rest->n < 2 * n)
+    if (rest->n < 2 * n || !audit_text_to_bytes(rest->at, 2 * n, ret, n))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        int high = digit(rest->at[2 * i]), low = digit(rest->at[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret[i] = (unsigned char)(high << 4 | low);
-    }
     rest->at += 2 * n;
     rest->n -= 2 * n;
     return true;

@@ -5,6 +5,7 @@
  * 3 of the header, audit-verify-finish.c what only the whole tells, audit-verify-keys.c the key of each
  * epoch; audit-verify-findings.c keeps what is found. */
 
+#include "broker/audit-text.h"
 #include "broker/audit-verify.h"
 
 #include <inttypes.h>
@@ -77,7 +78,7 @@ struct audit_verify {
     struct verify_keys keys;
     bool key_is_first, key_is_other;
     uint64_t key_first_epoch;
-    char key_id[2 * AUDIT_CHAIN_KEY_ID_BYTES + 1];
+    char key_id[AUDIT_KEY_ID_TEXT_SIZE];
     struct verify_findings findings;
     struct audit_verify_report report;
 

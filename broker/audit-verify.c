@@ -14,12 +14,9 @@
 
 static void describe_key(struct audit_verify *v, const struct audit_chain_key *key)
 {
-    unsigned char id[AUDIT_CHAIN_KEY_ID_BYTES];
     v->key_first_epoch = key->first_epoch;
     v->key_is_first = key->epoch == key->first_epoch;
-    audit_chain_key_id(key, id);
-    for (size_t i = 0; i < sizeof(id); i++)
-        (void)snprintf(v->key_id + 2 * i, 3, "%02x", id[i]);
+    audit_key_id_format(key, v->key_id);
 }
 
 static void begin_after(struct audit_verify *v, int64_t sequence, const unsigned char *hash, uint64_t epoch)

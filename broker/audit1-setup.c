@@ -6,6 +6,7 @@
  * again. */
 
 #include "broker/audit-secret.h"
+#include "broker/audit-text.h"
 #include "broker/audit1.h"
 #include "broker/broker.h"
 #include "broker/handlers.h"
@@ -14,7 +15,6 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#include <sodium.h>
 #include <string.h>
 
 #define ACTION_MANAGE "org.lwabroker.keys.manage"
@@ -44,12 +44,10 @@ static int seal_secret(const struct audit_chain_key *key, int *ret_fd)
 
 static void write_info(struct writer *w, const struct audit_chain_key *key)
 {
-    unsigned char id[AUDIT_CHAIN_KEY_ID_BYTES];
-    char hex[2 * AUDIT_CHAIN_KEY_ID_BYTES + 1];
-    audit_chain_key_id(key, id);
-    (void)sodium_bin2hex(hex, sizeof(hex), id, sizeof(id));
+    char id[AUDIT_KEY_ID_TEXT_SIZE];
+    audit_key_id_format(key, id);
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
-    writer_entry_string(w, "key_id", hex);
+    writer_entry_string(w, "key_id", id);
     writer_entry_uint64(w, "epoch", key->epoch);
     writer_close(w);
 }

@@ -4,6 +4,7 @@
  * else only that the records fit each other, and the present epoch. */
 
 #include "broker/audit-secret.h"
+#include "broker/audit-text.h"
 #include "broker/audit1.h"
 #include "broker/broker.h"
 #include "broker/handed-token.h"
@@ -12,11 +13,7 @@
 #include "broker/permit.h"
 #include "broker/store-verify.h"
 
-#include <sodium.h>
 #include <string.h>
-
-#define HASH_HEX_SIZE (2 * AUDIT_HASH_BYTES + 1)
-#define HEAD_TEXT_SIZE (HASH_HEX_SIZE + 24)
 
 struct verify_call {
     struct permit permit;
@@ -57,10 +54,11 @@ static void write_findings(struct writer *w, const struct store_verify *verify)
 
 static void write_head(struct writer *w, const struct audit_verify_report *report)
 {
-    char text[HEAD_TEXT_SIZE], hex[HASH_HEX_SIZE];
-    (void)sodium_bin2hex(hex, sizeof(hex), report->last_hash, AUDIT_HASH_BYTES);
-    (void)snprintf(text, sizeof(text), "%lld:%s", (long long)report->last, hex);
-    writer_entry_string(w, "head", report->last > 0 ? text : "");
+    char text[AUDIT_HEAD_TEXT_SIZE];
+    struct audit_head head = {.sequence = report->last};
+    memcpy(head.hash, report->last_hash, sizeof(head.hash));
+    audit_head_format(&head, text);
+    writer_entry_string(w, "head", text);
 }
 
 static void write_result(struct writer *w, const struct store_verify *verify)
@@ -137,19 +135,6 @@ static bool read_secret(struct call *call, int fd, struct audit_chain_key *ret)
     return r == 0;
 }
 
-/* "SEQUENCE:HASH" */
-static bool parse_head(const char *text, struct audit_head *ret)
-{
-    size_t n_digits = strspn(text, "0123456789"), n;
-    if (n_digits < 1 || n_digits > 18 || text[n_digits] != ':')
-        return false;
-    ret->sequence = (int64_t)strtoull(text, NULL, 10);
-    const char *hex = text + n_digits + 1, *end;
-    return ret->sequence > 0 && strlen(hex) == (size_t)2 * AUDIT_HASH_BYTES &&
-           sodium_hex2bin(ret->hash, sizeof(ret->hash), hex, strlen(hex), NULL, &n, &end) == 0 &&
-           n == AUDIT_HASH_BYTES && !*end;
-}
-
 static bool read_arguments(struct call *call, struct verify_call *v)
 {
     _cleanup_close_ int fd = -1;
@@ -160,7 +145,7 @@ static bool read_arguments(struct call *call, struct verify_call *v)
     };
     if (!handlers_read_options(call, 0, options, ARRAY_SIZE(options)))
         return false;
-    if (options[1].seen && !parse_head(head, &v->head)) {
+    if (options[1].seen && !audit_head_parse(head, &v->head)) {
         call_fail(call, BUS_E_INVALID_ARGUMENT,
                   "A head is a record's number, a colon, and the 64 hex digits of its hash, as `lwactl audit "
                   "verify` printed it.");

@@ -10,6 +10,7 @@
 #include "broker/trail.h"
 #include "util/log.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #define ACTION_MANAGE "org.lwabroker.keys.manage"
@@ -42,8 +43,7 @@ static void on_rekeyed(struct store_reply *stored, void *userdata)
         log_warning(
             "the key file could not be replaced: the new key is beside it, and the next start tries again");
     char id[2 * KEYS_ID_BYTES + 1];
-    for (size_t i = 0; i < KEYS_ID_BYTES; i++)
-        (void)snprintf(id + 2 * i, 3, "%02x", stored->key_id[i]);
+    (void)sodium_bin2hex(id, sizeof(id), stored->key_id, KEYS_ID_BYTES);
     struct writer w;
     DBusMessage *reply = call_reply(k->call, &w);
     if (reply) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/audit-text.h"
 #include "broker/store-internal.h"
 #include "util/clock.h"
 
@@ -12,8 +13,6 @@
  * An epoch ends with a record of its own, the last one of a batch. Once that is durable the key moves on, in
  * memory at once, in the file after the batch was handed over: no token waits for that. A file that cannot be
  * written is tried again, with the key as it is then; the chain goes on meanwhile. */
-
-#define HEX_SIZE (2 * AUDIT_CHAIN_KEY_ID_BYTES + 1)
 
 /* --- records ----------------------------------------------------------------------------------------- */
 
@@ -86,13 +85,9 @@ void store_chain_seal_base(const struct store_chain *chain, struct audit_base *b
 
 int store_chain_describe(const char *how, const struct audit_chain_key *key, char **ret)
 {
-    unsigned char id[AUDIT_CHAIN_KEY_ID_BYTES];
-    char hex[HEX_SIZE];
-    audit_chain_key_id(key, id);
-    for (size_t i = 0; i < sizeof(id); i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", id[i]);
-    char *text;
-    if (asprintf(&text, "%s %s", how, hex) < 0)
+    char id[AUDIT_KEY_ID_TEXT_SIZE], *text;
+    audit_key_id_format(key, id);
+    if (asprintf(&text, "%s %s", how, id) < 0)
         return -ENOMEM;
     free(*ret);
     *ret = text;

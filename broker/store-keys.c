@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/store-internal.h"
 
+#include <sodium.h>
 #include <string.h>
 
 /* The master key and the database. Sealed under it are the owners' keys and the index key; the id of the key
@@ -194,8 +195,7 @@ static int describe(const struct secret *key, struct audit_record *record)
     char *text = calloc(1, 2 * KEYS_ID_BYTES + 1);
     if (!text)
         return -ENOMEM;
-    for (size_t i = 0; i < KEYS_ID_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
+    (void)sodium_bin2hex(text, 2 * KEYS_ID_BYTES + 1, id, sizeof(id));
     free(record->detail);
     record->detail = text;
     return 0;
