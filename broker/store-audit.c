@@ -162,20 +162,3 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
         *ret = TAKE_PTR(record);
     return r;
 }
-
-int store_rows_set_repeats(struct store_db *db, const struct store_chain *chain,
-                           const struct store_repeat *repeat)
-{
-    uint64_t epoch;
-    unsigned char seal[AUDIT_SEAL_BYTES];
-    store_chain_seal_repeats(chain, repeat, &epoch, seal);
-    _cleanup_statement_ struct statement st =
-        statement_open(db, SLOT_REPEATS,
-                       "UPDATE audit SET repeats = ?2, repeats_epoch = ?3, repeats_seal = ?4"
-                       " WHERE sequence = ?1");
-    statement_int(&st, repeat->sequence);
-    statement_int(&st, (int64_t)repeat->repeats);
-    statement_int(&st, (int64_t)epoch);
-    statement_blob(&st, seal, sizeof(seal));
-    return statement_run(&st);
-}

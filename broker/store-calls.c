@@ -258,7 +258,7 @@ int store_count_repeats(struct store *s, int64_t sequence, uint64_t repeats)
     if (s->stopping)
         return -ESHUTDOWN;
     uv_mutex_lock(&s->mutex);
-    int r = store_repeats_set(s, sequence, repeats, true);
+    int r = store_repeats_set(s, sequence, repeats);
     uv_mutex_unlock(&s->mutex);
     return r;
 }

@@ -1,137 +1,62 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of the store share; nobody else includes it.
+/* What the files of the store share; nobody else includes it, and no test but for what cannot be seen from
+ * outside.
  *
- *   store.c         operations, the queue to the worker, completions on the loop's thread
- *   store-calls.c   the calls, their arguments copied into operations
- *   store-queries.c queries of the trail, in libuv's workers: whose turn it is
- *   store-search.c  the query for records that fit a filter
+ *   store.c          operations, the queue to the worker, completions on the loop's thread
+ *   store-calls.c    the calls, their arguments copied into operations
+ *   store-health.c   what is wrong, in words
+ *
+ *   store-worker.c   the thread: batches, savepoints, commit, checkpoint
+ *   store-rows.c     what each operation does in the database
+ *   store-consent.c  the remembered answers of accounts' owners
+ *   store-keys.c     the master key: which one it is, and sealing under another
+ *   store-events.c   records of what an operation turned out to do
+ *   store-audit.c    audit records, in and out
+ *   store-repeats.c  how often disclosures were repeated
+ *   store-chain*.c   the chain of the records: store-chain.h
+ *   store-setup.c    a new first key of the chain
+ *   store-prune.c    removing old records
+ *
+ *   store-queries.c  queries of the trail, in libuv's workers: whose turn it is
+ *   store-search.c   the query for records that fit a filter
  *   store-exposure.c the one for who holds a token
- *   store-worker.c  the thread: batches, savepoints, commit, checkpoint
- *   store-rows.c    what each operation does in the database
- *   store-consent.c the remembered answers of accounts' owners
- *   store-audit.c   audit records, in and out
- *   store-chain.c   the chain of the records: hashes, seals, the key's moving on
- *   store-chain-start.c  at start, the database against the key file
- *   store-chain-ask.c    after a failure, the database against memory
- *   store-chain-end.c    where the trail ends in the database
- *   store-setup.c   a new first key
- *   store-events.c  records of what an operation turned out to do
- *   store-read.c    what is loaded at start
- *   store-keys.c    the master key: which one it is, and sealing under another
- *   store-schema.c  tables, checks before opening, making and migrating a database
- *   store-sql.c     connections, statements, errors: the only file that knows SQLite's result codes
- *   store-files.c   whether the open files still have their names
- *   store-matrix.c  a query that sums up the trail
- *   store-health.c  what is wrong, in words
- *   store-prune.c   removing what the trail need not keep any longer
+ *   store-matrix.c   the one that sums up the trail
+ *   store-verify.c   the one that verifies it
  *
- * Which thread may touch what: an operation's callback and userdata, n_pending and the queries belong to the
- * loop's thread; the connection belongs to the worker from its start to its join; what is under `mutex` is
- * marked. An operation itself belongs to whoever has it in hand: caller, queue, worker, done list, loop. */
+ *   store-read.c     what is loaded at start
+ *   store-schema.c   tables, checks before opening, making and migrating a database
+ *   store-sql.c      connections, statements, errors: the only file that knows SQLite's result codes
+ *   store-files.c    whether the open files still have their names
+ *
+ * Which thread may touch what:
+ *
+ * - The loop's thread has the callbacks and their userdata, n_pending, the listener, and the lists of
+ * queries.
+ * - The worker has the connection, the key, the chain, and what is removed, from its start to its join;
+ * before that the loop's thread has them, since it makes the first transaction itself, and after it closes
+ * them.
+ * - A worker of libuv's has, for its one query, a connection of its own, what is asked and the reply, until
+ * it says `is_finished`. It asks the store where the chain stands through store_chain_view() only, and the
+ * loop does that for it.
+ * - Under `mutex`, for whoever holds it: the two queues, and what is marked so below, in struct store_prune,
+ * in struct store_query and in struct store_chain. Nobody calls SQLite, a file or a callback with it held.
+ * - An operation belongs to whoever has it in hand: caller, queue, worker, done list, loop. */
 
-#include "broker/audit-keyfile.h"
 #include "broker/limits.h"
 #include "broker/retention.h"
 #include "broker/seal.h"
+#include "broker/store-chain.h"
+#include "broker/store-sql.h"
 #include "broker/store.h"
 #include "util/list.h"
 #include "util/strv.h"
-
-#include <sqlite3.h>
 
 #define STORE_APPLICATION_ID 0x4c574142 /* "LWAB" */
 #define STORE_SCHEMA 3
 #define STORE_SEAL_SCHEMA 1 /* in the associated data; changes only when everything is sealed anew */
 #define STORE_OWNER_TEXT_SIZE (OWNER_NAME_MAX + 24)
-
-/* --- store-sql.c ------------------------------------------------------------------------------------- */
-
-/* Statements that are kept prepared: those of every commit, of a disclosure and of a refresh. */
-enum statement_slot {
-    SLOT_NONE = -1,
-    SLOT_BEGIN,
-    SLOT_COMMIT,
-    SLOT_SAVEPOINT,
-    SLOT_RELEASE,
-    SLOT_AUDIT_INSERT,
-    SLOT_REPEATS,
-    SLOT_GRANT_OPEN,
-    SLOT_INTENT,
-    SLOT_REFRESHED,
-    SLOT_ROTATED,
-    SLOT_PAGE_COUNT,
-    SLOT_FREE_COUNT,
-    SLOT_PRUNE_FIND,
-    SLOT_PRUNE_DELETE,
-    SLOT_PRUNE_BASE,
-    SLOT_COUNT
-};
-
-struct store_db {
-    sqlite3 *sqlite;
-    sqlite3_stmt *kept[SLOT_COUNT];
-    int n_wal_pages;                 /* after the last commit */
-    bool (*is_over)(void *userdata); /* store_db_watch() */
-    void *is_over_userdata;
-};
-
-enum store_db_mode {
-    STORE_DB_WRITER,    /* the one of the worker; the file must exist */
-    STORE_DB_READER,    /* read-only, beside the writer */
-    STORE_DB_IMMUTABLE, /* touches nothing and ignores the WAL */
-    STORE_DB_EXCLUSIVE, /* reads through an existing WAL without writing a byte; for one process alone */
-};
-
-int store_db_open(struct store_db *db, const char *path, const char *vfs,
-                  enum store_db_mode mode) _must_check_;
-void store_db_close(struct store_db *db);
-/* Runs statements that return nothing. */
-int store_db_exec(struct store_db *db, const char *sql) _must_check_;
-int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char *sql) _must_check_;
-/* Leaves no transaction open, whatever happened to it. */
-void store_db_rollback(struct store_db *db);
-/* Asks again and again, also in the middle of a statement, whether it is to end: it does then with -EINTR.
- * The struct must stay where it is. */
-void store_db_watch(struct store_db *db, bool (*is_over)(void *userdata), void *userdata);
-/* The negative errno of a SQLite result code; 0 for SQLITE_OK. */
-int store_db_errno(int code);
-
-/* One run of a statement. The first failure sticks, so that only the last call needs checking. */
-struct statement {
-    sqlite3_stmt *stmt;
-    bool kept;
-    int n_bound;
-    int r;
-};
-
-struct statement statement_open(struct store_db *db, enum statement_slot slot, const char *sql);
-void statement_close(struct statement *st);
-#define _cleanup_statement_ _cleanup_(statement_close)
-
-/* Bind the next parameter. Texts and blobs must stay until the statement is closed. */
-void statement_int(struct statement *st, int64_t value);
-void statement_null(struct statement *st);
-void statement_text(struct statement *st, const char *text);           /* NULL: "" */
-void statement_blob(struct statement *st, const void *blob, size_t n); /* NULL: a null */
-
-enum { STEP_ROW = 1 };
-/* STEP_ROW, 0 at the end, or a negative errno. */
-int statement_step(struct statement *st) _must_check_;
-/* From the start, with another value for its one parameter. The same. */
-int statement_again(struct statement *st, int64_t value) _must_check_;
-/* For statements without rows. */
-int statement_run(struct statement *st) _must_check_;
-int64_t statement_get_int(struct statement *st, int column);
-/* (uid_t)-1 for a null, and for what is no uid: cut to its size it would be another user's. */
-uid_t statement_get_uid(struct statement *st, int column);
-/* Valid until the next step; NULL when it is no blob of n bytes. */
-const unsigned char *statement_get_blob(struct statement *st, int column, size_t n);
-/* False, and *ret as it was, when it is no blob of n bytes. */
-bool statement_copy_blob(struct statement *st, int column, unsigned char *ret, size_t n);
-/* Valid until the next step; "" for a null. Out of memory shows in st->r. */
-const char *statement_get_text(struct statement *st, int column);
 
 /* --- store-files.c ----------------------------------------------------------------------------------- */
 
@@ -252,44 +177,6 @@ void store_op_set_callback(struct store_op *op, store_callback callback, void *u
 void store_op_finish(struct store_op *op);
 void store_reply_clear(struct store_reply *reply);
 
-struct store_repeat {
-    int64_t sequence;
-    uint64_t repeats;
-};
-
-/* Where the chain stands. */
-struct store_chain_link {
-    int64_t sequence;                     /* the last number that was given; above `row` after a loss */
-    int64_t row;                          /* of the newest record */
-    unsigned char hash[AUDIT_HASH_BYTES]; /* its */
-    bool is_chained;                      /* it has one */
-    bool is_ended;                        /* it ended its epoch, and the key has not moved on */
-    bool is_setup;                        /* records are sealed with the key of a setup */
-    uint64_t epoch;                       /* of the next record */
-    uint64_t due_usec;                    /* when the epoch ends; 0: it has no record */
-};
-
-struct store_chain {
-    char *path; /* of the key file */
-    uint64_t epoch_usec;
-    struct audit_keyfile *file;     /* NULL while there is none */
-    struct audit_chain_key setup;   /* from a setup's operation to its commit */
-    bool is_started;                /* the database and the file were compared */
-    bool is_uncertain;              /* a transaction failed: was it made? */
-    bool wants_write;               /* what was found there is to be synced before the file moves on */
-    bool is_file_due;               /* it lags behind */
-    uint64_t file_due_usec;         /* when it is tried next */
-    int file_failure;               /* how the last try went */
-    struct store_chain_link link;   /* as the transaction has it */
-    struct store_chain_link unsure; /* after a setup whose commit failed */
-    struct list notes;              /* operations: records of its own that go before all others */
-
-    /* others read these: written by the worker alone, under the mutex */
-    struct audit_chain_key key;
-    struct store_chain_link committed;
-    bool is_damaged; /* since the last setup */
-};
-
 /* Removing old records. */
 struct store_prune {
     /* under the store's mutex: */
@@ -368,61 +255,6 @@ struct store {
     uint64_t repeats_due_usec;
 };
 
-/* --- store-chain.c: all in the worker, but for what is said ------------------------------------------- */
-
-/* In a transaction: gives the record its place in the chain and writes it. */
-int store_chain_add(struct store_chain *chain, struct store_db *db, struct audit_record *record) _must_check_;
-/* Seal what is no record, with the present key. */
-void store_chain_seal_repeats(const struct store_chain *chain, const struct store_repeat *repeat,
-                              uint64_t *ret_epoch, unsigned char ret_seal[AUDIT_SEAL_BYTES]);
-/* Sets the base's seal and its epoch. */
-void store_chain_seal_base(const struct store_chain *chain, struct audit_base *base);
-
-/* First in each transaction: finds out where the chain stands, if that is not known. */
-int store_chain_begin(struct store *s) _must_check_;
-/* After it; and after one that failed, though nobody knows how far it came. */
-void store_chain_commit(struct store *s);
-void store_chain_fail(struct store *s);
-
-/* Whether a record that ends the epoch is due. */
-bool store_chain_must_end(const struct store_chain *chain);
-void store_chain_put_off_end(struct store_chain *chain);
-/* When there is something to do without anybody asking; UINT64_MAX: never. */
-uint64_t store_chain_due_usec(const struct store_chain *chain);
-/* Moves the key file on, if it lags behind and is due. */
-void store_chain_keep(struct store *s);
-int store_chain_write_key(struct store_chain *chain);
-
-/* An operation of the worker's own, for a record. Takes `detail`, malloc'ed or NULL. NULL: out of memory. */
-struct store_op *store_chain_op(struct store *s, enum audit_event event, char *detail) _must_check_;
-/* Records to be written before any other: of a key, found or made (`how`: first, lost, or NULL), and of
- * damage ("" for none). */
-int store_chain_note(struct store *s, const struct audit_chain_key *key, const char *how,
-                     const char *damage) _must_check_;
-/* "how ID", in the place of the string that is there. */
-int store_chain_describe(const char *how, const struct audit_chain_key *key, char **ret) _must_check_;
-
-struct audit_head store_chain_head(const struct store_chain_link *link);
-void store_chain_close(struct store_chain *chain);
-
-/* --- store-chain-end.c ------------------------------------------------------------------------------- */
-
-/* The newest record; where all were removed, the last of these. */
-struct store_end {
-    bool exists;
-    bool is_chained; /* it has a hash */
-    bool is_ended;   /* it ends its epoch */
-    int64_t sequence;
-    uint64_t epoch;
-    unsigned char hash[AUDIT_HASH_BYTES];
-};
-int store_end_read(struct store_db *db, struct store_end *ret) _must_check_;
-/* Whether there is, or was before it was removed, a record of this number and hash. */
-int store_end_has(struct store_db *db, int64_t sequence, const unsigned char hash[AUDIT_HASH_BYTES],
-                  bool *ret) _must_check_;
-/* What was removed; all zeros when nothing was. */
-int store_base_read(struct store_db *db, struct audit_base *ret) _must_check_;
-
 /* --- store-prune.c: in the worker --------------------------------------------------------------------- */
 
 void store_prune_init(struct store_prune *p);
@@ -440,16 +272,6 @@ void store_prune_removed(struct store_prune *p, uint64_t usec);
 void store_prune_failed(struct store_prune *p);
 /* After a transaction that took this long: with one operation, or not. */
 void store_prune_note_commit(struct store *s, uint64_t usec, bool is_lone);
-
-/* --- store-chain-start.c ----------------------------------------------------------------------------- */
-
-/* In the first transaction. */
-int store_chain_start(struct store *s) _must_check_;
-
-/* --- store-chain-ask.c ------------------------------------------------------------------------------- */
-
-/* In the first transaction after one that failed. */
-int store_chain_ask(struct store *s) _must_check_;
 
 /* --- store-queries.c --------------------------------------------------------------------------------- */
 
@@ -515,15 +337,24 @@ int store_exposure_run(struct store_db *db, struct store_query *q, struct store_
 void store_worker_start(struct store *s);
 /* The thread: returns once the store is stopping and nothing is queued any more. */
 void store_worker_main(void *store);
-/* Sets a counter; the mutex must be held. */
-int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool overwrite) _must_check_;
+
+/* --- store-repeats.c --------------------------------------------------------------------------------- */
+
+/* Sets a counter, to be written in a while. With the mutex held. */
+int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats) _must_check_;
+/* Takes some of them, STORE_REPEATS_PER_COMMIT at most, to be written now, and returns how many. With the
+ * mutex held. */
+size_t store_repeats_take(struct store *s, struct store_repeat ret[STORE_REPEATS_PER_COMMIT]);
+/* They were not written. */
+void store_repeats_return(struct store *s, const struct store_repeat *repeats, size_t n);
+/* In a transaction. */
+int store_repeats_write(struct store_db *db, const struct store_chain *chain,
+                        const struct store_repeat *repeat) _must_check_;
 
 /* --- store-rows.c ------------------------------------------------------------------------------------ */
 
 /* Runs op->run and adds its record. 0, STORE_E_GONE or a negative errno; op->reply is filled on 0. */
 int store_rows_run(struct store_db *db, const struct secret *master, struct store_op *op) _must_check_;
-int store_rows_set_repeats(struct store_db *db, const struct store_chain *chain,
-                           const struct store_repeat *repeat) _must_check_;
 
 int store_rows_add_grant(struct store_db *db, const struct secret *master, struct store_op *op);
 int store_rows_refresh_begin(struct store_db *db, const struct secret *master, struct store_op *op);

@@ -2,8 +2,6 @@
 #include "broker/store-internal.h"
 #include "util/clock.h"
 
-#include <string.h>
-
 /* The thread, in a circle:
  *
  * 1. wait for operations, for repeat counters that are due, or for the end;
@@ -23,55 +21,6 @@
  * While something fails a write of no consequence is tried every few seconds, so that it is known when the
  * trouble is over though nobody asks for anything. */
 
-/* --- repeat counters --------------------------------------------------------------------------------- */
-
-static size_t repeats_find(const struct store *s, int64_t sequence)
-{
-    size_t low = 0, high = s->n_repeats;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->repeats[middle].sequence < sequence)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static int repeats_reserve(struct store *s)
-{
-    if (s->n_repeats < s->n_repeats_allocated)
-        return 0;
-    size_t n = s->n_repeats_allocated ? 2 * s->n_repeats_allocated : 16;
-    struct store_repeat *grown = reallocarray(s->repeats, n, sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    s->repeats = grown;
-    s->n_repeats_allocated = n;
-    return 0;
-}
-
-int store_repeats_set(struct store *s, int64_t sequence, uint64_t repeats, bool overwrite)
-{
-    size_t at = repeats_find(s, sequence);
-    if (at < s->n_repeats && s->repeats[at].sequence == sequence) {
-        if (overwrite)
-            s->repeats[at].repeats = repeats;
-        return 0;
-    }
-    int r = repeats_reserve(s);
-    if (r < 0)
-        return r;
-    if (s->n_repeats == 0) {
-        s->repeats_due_usec = boottime_usec() + STORE_REPEATS_DELAY_SEC * USEC_PER_SEC;
-        uv_cond_signal(&s->wake);
-    }
-    memmove(s->repeats + at + 1, s->repeats + at, (s->n_repeats - at) * sizeof(s->repeats[0]));
-    s->repeats[at] = (struct store_repeat){.sequence = sequence, .repeats = repeats};
-    s->n_repeats++;
-    return 0;
-}
-
 /* What one turn of the circle works on. */
 struct batch {
     struct list ops;
@@ -84,28 +33,6 @@ struct batch {
     bool is_lone;  /* it has one operation */
     uint64_t usec; /* what its transaction took; 0: it had none */
 };
-
-static void take_repeats(struct store *s, struct batch *batch)
-{
-    size_t n = s->n_repeats < STORE_REPEATS_PER_COMMIT ? s->n_repeats : STORE_REPEATS_PER_COMMIT;
-    if (n == 0)
-        return;
-    memcpy(batch->repeats, s->repeats, n * sizeof(s->repeats[0]));
-    batch->n_repeats = n;
-    s->n_repeats -= n;
-    memmove(s->repeats, s->repeats + n, s->n_repeats * sizeof(s->repeats[0]));
-}
-
-/* They were not written: put back what was not set anew meanwhile, and take a pause. */
-static void return_repeats(struct store *s, const struct batch *batch)
-{
-    uv_mutex_lock(&s->mutex);
-    for (size_t i = 0; i < batch->n_repeats && !s->stopping; i++)
-        if (store_repeats_set(s, batch->repeats[i].sequence, batch->repeats[i].repeats, false) < 0)
-            break; /* out of memory costs a count, which the next repeat sets again */
-    s->repeats_due_usec = boottime_usec() + STORE_REPEATS_DELAY_SEC * USEC_PER_SEC;
-    uv_mutex_unlock(&s->mutex);
-}
 
 /* --- the transaction --------------------------------------------------------------------------------- */
 
@@ -143,7 +70,7 @@ static int run_repeats(struct store *s, struct batch *batch)
     if (r < 0)
         return r;
     for (size_t i = 0; r == 0 && i < batch->n_repeats; i++)
-        r = store_rows_set_repeats(&s->db, &s->chain, &batch->repeats[i]);
+        r = store_repeats_write(&s->db, &s->chain, &batch->repeats[i]);
     batch->repeats_failed = r < 0;
     return sqlite3_get_autocommit(s->db.sqlite) ? -EIO : savepoint_end(&s->db, r == 0);
 }
@@ -428,7 +355,7 @@ static void run_batch(struct store *s, struct batch *batch)
     if (r < 0)
         fail_batch(s, batch, r);
     if (r < 0 || batch->repeats_failed)
-        return_repeats(s, batch);
+        store_repeats_return(s, batch->repeats, batch->n_repeats);
     struct store_op *op;
     LIST_FOREACH (op, &batch->ops, link) {
         truncates |= op->truncates && op->reply.r == 0;
@@ -540,7 +467,7 @@ static bool take_batch(struct store *s, struct batch *batch)
     batch->prunes = may_prune(s);
     take_ops(s, batch);
     if (!batch->prunes)
-        take_repeats(s, batch);
+        batch->n_repeats = store_repeats_take(s, batch->repeats);
     batch->last = last_stamp(s);
     bool more = !s->stopping || !list_is_empty(&batch->ops) || batch->n_repeats > 0;
     uv_mutex_unlock(&s->mutex);

@@ -185,8 +185,7 @@ void store_worker_main(void *store _unused_)
 {
 }
 
-int store_repeats_set(struct store *s _unused_, int64_t sequence _unused_, uint64_t repeats _unused_,
-                      bool overwrite _unused_)
+int store_repeats_set(struct store *s _unused_, int64_t sequence _unused_, uint64_t repeats _unused_)
 {
     return 0;
 }
