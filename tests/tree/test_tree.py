@@ -86,6 +86,16 @@ def test_secret_memory_is_one_module():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_maps_name_the_files_of_store_and_chain():
+    """The heads of these headers say which file does what: each is named, and is there."""
+    found = {os.path.basename(path) for path in sources("broker") if fnmatch.fnmatch(path, "broker/store*.c")}
+    maps = read("broker/store-internal.h") + read("broker/store-chain.h")
+    patterns = set(re.findall(r"^ \*   (store[a-z*-]*\.c) ", maps, re.M))
+    unnamed = {name for name in found if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
+    gone = {pattern for pattern in patterns if not fnmatch.filter(found, pattern)}
+    assert not unnamed and not gone, (unnamed, gone)
+
+
 def test_refusals_are_worded_in_one_place():
     """RateLimited says when to come back or what to end first: refusal_explain() makes the sentence. A login's
     outcome has reasons of its own."""
