@@ -78,6 +78,16 @@ static int follow(struct export *e)
     return r;
 }
 
+/* A run that was ended between its output and its cursor leaves the one ahead of the other, also when there
+ * is nothing more to export. */
+static int take_up_output(struct export *e)
+{
+    uint64_t before = e->cursor.sequence;
+    audit_cursor_take_up_output(&e->cursor);
+    int r = e->cursor.sequence == before ? CTL_OK : flush();
+    return r == CTL_OK && e->cursor.sequence != before ? audit_cursor_save(&e->cursor, e->cursor_file) : r;
+}
+
 /* Where it begins: after what --after says, else after what the file says. */
 static int find_begin(const struct command *command, const char *after, struct export *e)
 {
@@ -86,9 +96,7 @@ static int find_begin(const struct command *command, const char *after, struct e
     if (after || !e->cursor_file)
         return CTL_OK;
     int r = audit_cursor_load(&e->cursor, e->cursor_file);
-    if (r == CTL_OK)
-        audit_cursor_take_up_output(&e->cursor);
-    return r;
+    return r == CTL_OK ? take_up_output(e) : r;
 }
 
 int audit_export(const struct command *command, const struct arguments *arguments)

@@ -178,6 +178,15 @@ def test_export_goes_on_whatever_stops_it(busy, tmp_path):
     with open(cursor, encoding="utf-8") as file:
         assert file.read() == f"{exported[-1]['sequence']}:{exported[-1]['hash']}\n"
     assert stat.S_IMODE(os.stat(cursor).st_mode) == 0o600
+    # Killed between the output and the cursor, and nothing new since.
+    with open(cursor, "w", encoding="utf-8") as file:
+        file.write(f"{exported[-5]['sequence']}:{exported[-5]['hash']}\n")
+    with open(out, "ab") as file:
+        done = busy.spawn_as("root", ["lwactl", "audit", "export", "--cursor-file", cursor], stdout=file)
+        assert done.communicate(timeout=30 * busy.slowness)[1] == "" and done.returncode == 0
+    with open(out, encoding="utf-8") as file, open(cursor, encoding="utf-8") as moved:
+        assert (len(records_of(file.read())), moved.read()) == (
+            len(exported), f"{exported[-1]['sequence']}:{exported[-1]['hash']}\n")
 
 
 def test_export_into_a_pipe_loses_nothing(busy, tmp_path):
