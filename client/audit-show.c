@@ -22,6 +22,8 @@ const char *audit_decider(const char *decided_by)
         {"table+polkit", "the table and polkit"},
         {"consent+polkit", "the owner's consent and polkit"},
         {"polkit-unavailable", "lack of polkit"},
+        {"grant", "what logins there are"},
+        {"identity", "lack of an identity"},
         {"prompt", "a person who was asked"},
         {"command", "a person's command"},
         {"time", "the end of its time"},
