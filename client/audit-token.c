@@ -162,7 +162,9 @@ static void print_steps(const struct story *s, const struct strv *revoke, const 
     bool is_over = s->ends_sec > 0 && s->ends_sec <= s->now_sec;
     (void)printf("\nWhat to do:\n");
     paragraph_print(&s->terminal, "  1. ",
-                    "So that the app gets no further token, until its leak is mended:", stdout);
+                    revoke->n == 1 ? "So that the app gets no further token, until its leak is mended:"
+                                   : "So that they get no further token, until the leak is mended:",
+                    stdout);
     for (size_t i = 0; i < revoke->n; i++)
         (void)printf("       %s\n", revoke->items[i]);
     paragraph_print(
@@ -234,6 +236,10 @@ static int print_since(const struct story *s, const char *app)
 
 /* --- not found ---------------------------------------------------------------------------------------- */
 
+#define WHAT_ELSE                                                                                            \
+    "cut off or altered; older than the trail; of another device; a refresh token (Atzr|...), which no app " \
+    "ever gets from here; or no token of Login with Amazon at all. Look it up as it was found, whole."
+
 static void print_not_found(const struct story *s)
 {
     static const struct audit_filter of_all, of_own = {.is_own = true};
@@ -243,18 +249,20 @@ static void print_not_found(const struct story *s)
         all ? NULL : audit_query_try(s->bus, &of_own, &first, VALUES_SAFE);
     char when[TEXT_TIME_SIZE];
     int64_t begins = values_number(values_item(all ? all : own, 0), "time");
-    const char *of = all ? "" : " of your accounts";
-    if (begins > 0)
-        (void)printf("This broker gave this token%s to no app since %s, when the records%s begin.\n", of,
-                     text_time(begins, when), of);
+    if (all && begins > 0)
+        (void)printf("This broker gave this token to no app since %s, when the records begin.\n",
+                     text_time(begins, when));
+    else if (begins > 0)
+        (void)printf("Your accounts have no record of this token since %s, when their records begin.\n",
+                     text_time(begins, when));
     else
-        (void)printf("There is no record%s of this token.\n", of);
-    paragraph_print(
-        &s->terminal, "",
-        "It may be cut off or altered; older than the trail; of another device; a refresh token "
-        "(Atzr|...), which no app ever gets from here; or no token of Login with Amazon at all. Look "
-        "it up as it was found, whole.",
-        stdout);
+        (void)printf("%s no record of this token.\n", all ? "There is" : "Your accounts have");
+    if (all)
+        paragraph_print(&s->terminal, "", "It may be " WHAT_ELSE, stdout);
+    else
+        paragraph_print(&s->terminal, "",
+                        "It may be of an account that is not yours, such as the device's; " WHAT_ELSE,
+                        stdout);
     if (!all)
         paragraph_print(
             &s->terminal, "",

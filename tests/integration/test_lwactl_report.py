@@ -331,6 +331,7 @@ def test_token_that_several_apps_had(bus, broker):
     assert re.findall(r"^       (lwactl .*)$", text, re.M) == [
         f"lwactl revoke {PLAYER} --user alice", "lwactl revoke user:musicd", "lwactl accounts remove main",
         "lwactl accounts remove living-room"]
+    assert "1. So that they get no further token" in text
 
 
 @pytest.mark.parametrize("form", [b"Bearer %s", b"Authorization: Bearer %s\r\n", b"  %s  \n", b"authorization:bearer %s"])
@@ -385,7 +386,7 @@ def test_token_looked_up_by_an_owner(bus, broker):
     broker.replies.update(FindToken=Handed(), Query=query)
     r = run(bus, "audit", "token", stdin=None, input=LEAKED)
     assert (r.returncode, r.stderr) == (1, b"")
-    assert b"of your accounts to no app since 2023-11-14" in r.stdout and b"an administrator can look" in r.stdout
+    assert b"Your accounts have no record of this token since 2023-11-14" in r.stdout and b"an administrator can look" in r.stdout
 
 
 @pytest.mark.parametrize("given, said", [
