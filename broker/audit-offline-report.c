@@ -22,11 +22,12 @@ static void print_verdict(report_t *r)
 {
     if (r->n_damage == 0)
         (void)puts("The trail is intact, as far as it can be known.");
-    else if (r->first_damage > 0)
-        (void)printf("THE TRAIL IS DAMAGED: %u findings, the first at record %" PRId64 ".\n", r->n_damage,
-                     r->first_damage);
     else
-        (void)printf("THE TRAIL IS DAMAGED: %u findings.\n", r->n_damage);
+        (void)printf("THE TRAIL IS DAMAGED: %u finding%s", r->n_damage, r->n_damage == 1 ? "" : "s");
+    if (r->n_damage > 0 && r->first_damage > 0)
+        (void)printf(", the first at record %" PRId64 ".\n", r->first_damage);
+    else if (r->n_damage > 0)
+        (void)puts(".");
     if (r->n_records == 0)
         return;
     (void)printf("\n  %" PRIu64 " records, %" PRId64 " to %" PRId64 "; the last is of ", r->n_records,
@@ -68,10 +69,9 @@ static void print_proven(report_t *r, const struct audit_verify_options *options
             "  nobody who took over the machine later can have changed, added, removed or moved them.\n",
             r->n_proven, r->first_proven_epoch, r->last_proven_epoch, but);
     if (r->n_records > r->n_unchained)
-        (void)printf(
-            "  The hashes link each record to the one before%s: nobody changed it who could not also\n"
-            "  compute all later hashes anew.\n",
-            but);
+        (void)printf("  The hashes link each record to the one before%s:\n"
+                     "  nobody changed it who could not also compute all later hashes anew.\n",
+                     but);
     if (r->n_records == r->n_unchained)
         (void)puts("  Nothing: there is no record that has a hash.");
 }

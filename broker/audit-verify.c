@@ -118,8 +118,9 @@ static bool check_number(struct audit_verify *v, const struct audit_record *reco
     }
     if (n - v->sequence == 1)
         return true;
-    FOUND(v, AUDIT_FINDING_GAP, n, "%" PRId64 " records are missing before record %" PRId64,
-          n - v->sequence - 1, n);
+    int64_t n_missing = n - v->sequence - 1;
+    FOUND(v, AUDIT_FINDING_GAP, n, "%" PRId64 " record%s missing before record %" PRId64, n_missing,
+          n_missing == 1 ? " is" : "s are", n);
     return false;
 }
 

@@ -174,7 +174,7 @@ def test_only_the_secret_sees_what_was_made_anew(tmp_path):
 def test_secret_of_another_trail(tmp_path):
     trail = Trail()
     text = verify(trail.lines, status=DAMAGED, secret=audit_chain.secret_text(1, b"x" * 32), tmp_path=tmp_path)
-    assert "not one seal fits" in text and "1 findings" in text
+    assert "not one seal fits" in text and "1 finding, " in text
 
 
 # --- what others wrote ---
@@ -207,7 +207,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_hostile_line(name):
     text = verify(mangle(UNREADABLE[name]), status=DAMAGED)
-    assert "what stands after record 13 cannot be read" in text and "1 findings, the first at record 13" in text
+    assert "what stands after record 13 cannot be read" in text and "1 finding, the first at record 13" in text
 
 
 @pytest.mark.parametrize("export", [b"", b"\n\n\n"])
