@@ -169,6 +169,28 @@ static void print_limits(const struct terminal *t, struct json_object *result)
            "verifies. Then take an export to another machine, and use `lwa-audit-verify` there.");
 }
 
+/* Who reads this for the first time has an incident. */
+static void print_advice(const struct terminal *t, struct json_object *result)
+{
+    if (!is_damaged(result))
+        return;
+    (void)printf("\nWhat to do:\n");
+    say(t,
+        "Keep what is there before anything else changes it: `lwactl audit export >trail.json`, and a copy "
+        "of the state folder (/var/lib/lwa-broker), both taken to another machine.");
+    say(t, "Compare the records that are named above, and their neighbours, with the copies that went "
+           "elsewhere: "
+           "the journal or syslog (`journalctl SYSLOG_IDENTIFIER=lwa-brokerd`), a collector's, an older "
+           "export.");
+    if (!fits(result))
+        say(t, "Fetch the verification secret, if there was a setup: `lwa-audit-verify --secret FILE "
+               "trail.json` "
+               "on the other machine tells which epochs are proven all the same.");
+    say(t,
+        "Who altered the trail could read the database: if it was nobody's mistake, end the logins at Amazon "
+        "(https://amazon.com/ap/adam) and log in anew on a machine that can be trusted.");
+}
+
 static void print_head(struct json_object *result)
 {
     const char *head = values_text(result, "head");
@@ -193,6 +215,7 @@ static void show(struct json_object *result)
     print_damage(&t, result);
     print_proof(&t, result);
     print_limits(&t, result);
+    print_advice(&t, result);
     print_head(result);
 }
 

@@ -99,6 +99,17 @@ def test_damage(bus, broker):  # noqa: F811
     assert HEAD not in r.stdout.decode()  # nothing to be kept
 
 
+def test_damage_and_what_to_do(bus, broker):  # noqa: F811
+    for more, fetches in (({}, True), (WITH_SECRET, False)):
+        broker.replies["Verify"] = result(finding("gap", 9), **more)
+        text = run(bus, "audit", "verify").stdout.decode()
+        advice = text.split("\nWhat to do:\n")[1]
+        assert "`lwactl audit export >trail.json`" in advice and "journalctl" in advice
+        assert ("lwa-audit-verify --secret FILE" in advice) == fetches
+    broker.replies["Verify"] = result()
+    assert "What to do" not in run(bus, "audit", "verify").stdout.decode()
+
+
 def test_verify_as_json(bus, broker):  # noqa: F811
     broker.replies["Verify"] = result(finding("altered", 7, text=HOSTILE))
     r = run(bus, "audit", "verify", "--json")
