@@ -87,7 +87,7 @@ static void write_proof(struct json_object *v, FILE *out)
         ".</p>\n<p class=\"note\">This was checked by the broker on its own machine, without the secret that "
         "is kept elsewhere: who had taken the machine over could have rewritten it. <code>lwactl audit "
         "verify "
-        "--secret FILE</code> knows better.</p>\n",
+        "--secret FILE</code> tells.</p>\n",
         out);
     if (*values_text(v, "head")) {
         (void)fputs("<p class=\"note\">Its head is now <code>", out);
