@@ -152,7 +152,8 @@ static int list_commands(const struct story *s, struct strv *revoke, struct strv
             continue;
         r = add_once(revoke, shell_revoke(values_text(record, "app"), values_text(record, "owner")));
         if (r == 0)
-            r = add_once(accounts, shell_word(values_text(record, "account")));
+            r = add_once(accounts,
+                         shell_remove(values_text(record, "account"), values_text(record, "owner")));
     }
     return r;
 }
@@ -176,8 +177,10 @@ static void print_steps(const struct story *s, const struct strv *revoke, const 
                   "https://amazon.com/ap/adam, and then:",
         stdout);
     for (size_t i = 0; i < accounts->n; i++)
-        (void)printf("       lwactl accounts remove %s\n", accounts->items[i]);
-    paragraph_print(&s->terminal, "     ", "and log in again with `lwactl login`.", stdout);
+        (void)printf("       %s\n", accounts->items[i]);
+    paragraph_print(&s->terminal, "     ",
+                    "and log in again with `lwactl login`, for the device with `lwactl login --device`.",
+                    stdout);
 }
 
 static int print_advice(const struct story *s)

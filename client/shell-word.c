@@ -28,13 +28,30 @@ static bool is_caller(const char *owner)
     return user && strcmp(user->pw_name, owner) == 0;
 }
 
+static bool is_other_user(const char *owner)
+{
+    return *owner && strcmp(owner, "device") != 0 && !is_caller(owner);
+}
+
 char *shell_revoke(const char *app, const char *owner)
 {
-    bool is_other = *owner && strcmp(owner, "device") != 0 && !is_caller(owner);
+    bool is_other = is_other_user(owner);
     _cleanup_free_ char *app_word = shell_word(app), *owner_word = shell_word(owner);
     char *text;
     if (!app_word || !owner_word ||
         asprintf(&text, "lwactl revoke %s%s%s", app_word, is_other ? " --user " : "",
+                 is_other ? owner_word : "") < 0)
+        return NULL;
+    return text;
+}
+
+char *shell_remove(const char *account, const char *owner)
+{
+    bool is_other = is_other_user(owner);
+    _cleanup_free_ char *word = shell_word(account), *owner_word = shell_word(owner);
+    char *text;
+    if (!word || !owner_word ||
+        asprintf(&text, "lwactl accounts remove %s%s%s", word, is_other ? "  # only as its owner, " : "",
                  is_other ? owner_word : "") < 0)
         return NULL;
     return text;

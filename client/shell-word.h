@@ -11,3 +11,6 @@ char *shell_word(const char *word) _must_check_;
 /* `lwactl revoke APP`, as one line to copy. `owner` is whose account the app's tokens are of; that of the
  * device and the caller's own need no --user. NULL when memory is out. */
 char *shell_revoke(const char *app, const char *owner) _must_check_;
+/* `lwactl accounts remove ID`, likewise. Only its owner can remove an account: where that is another user, a
+ * comment behind it says who. */
+char *shell_remove(const char *account, const char *owner) _must_check_;

@@ -313,7 +313,7 @@ It is DANGEROUS until TIME (in 35 min): who has it can use it until then.
 What to do:
 """)
     assert f"\n       lwactl revoke {PLAYER} --user alice\n" in text
-    assert "\n       lwactl accounts remove main\n" in text and "https://amazon.com/ap/adam" in text
+    assert "\n       lwactl accounts remove main  # only as its owner, alice\n" in text and "https://amazon.com/ap/adam" in text
     assert re.search(rf"What {PLAYER} did from then on; `lwactl audit app {PLAYER}` tells all of it:\n"
                      rf"TIME +EVENT +VERDICT +SCOPES\n.*token-disclosed +allow .*\n.*token-denied +deny +{LIBRARY}\n$", text)
 
@@ -329,8 +329,8 @@ def test_token_that_several_apps_had(bus, broker):
     text = run(bus, "audit", "token", stdin=None, input=LEAKED).stdout.decode()
     assert text.startswith("2 apps were given this token; each of them may have let it out:\n")
     assert re.findall(r"^       (lwactl .*)$", text, re.M) == [
-        f"lwactl revoke {PLAYER} --user alice", "lwactl revoke user:musicd", "lwactl accounts remove main",
-        "lwactl accounts remove living-room"]
+        f"lwactl revoke {PLAYER} --user alice", "lwactl revoke user:musicd",
+        "lwactl accounts remove main  # only as its owner, alice", "lwactl accounts remove living-room"]
     assert "1. So that they get no further token" in text
 
 
