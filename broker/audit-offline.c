@@ -198,6 +198,13 @@ static int read_export(FILE *in, struct audit_verify *v)
     return r == 0 && ferror(in) ? -EIO : r;
 }
 
+/* A trail that reaches to the secret's time, and has nothing of it: another chain of keys begins with its
+ * first record, and whether that is one of a later setup nobody here knows. */
+static bool is_foreign(const struct command *c, const struct audit_verify_report *report)
+{
+    return report->key == AUDIT_VERIFY_KEY_UNUSED && report->last_epoch >= c->key.epoch;
+}
+
 static int verify(struct command *c)
 {
     _cleanup_fclose_ FILE *opened = c->path ? fopen(c->path, "re") : NULL;
@@ -217,6 +224,8 @@ static int verify(struct command *c)
     audit_offline_report(&report, &c->verify);
     if (fflush(stdout) != 0)
         return fail("the report cannot be written", "", "");
+    if (report.n_damage == 0 && is_foreign(c, &report))
+        return fail("nothing of this trail is proven by the secret, though it reaches to its time", "", "");
     return report.n_damage > 0 ? EXIT_DAMAGED : EXIT_INTACT;
 }
 

@@ -117,6 +117,17 @@ def test_parts_of_a_trail(tmp_path):
     assert "for epochs from 4 on" in early
 
 
+def test_a_trail_of_other_keys_is_not_intact(tmp_path):
+    """Whoever begins with a setup of his own, in the place of what was, has no record that the secret is for."""
+    for how in ("setup", "first"):
+        trail, forged = Trail(), Trail()
+        forged.lines = []
+        forged.add("trail-key-created", sequence=31, detail=f"{how} 0123456789abcdef")
+        forged.add("token-disclosed", sequence=32)
+        text = verify(forged.lines, status=USAGE, secret=trail.secret, tmp_path=tmp_path)
+        assert "nothing of this trail is proven by the secret" in text
+
+
 def spoil(trail, what):
     lines, middle = trail.lines, trail.lines[13]
     changes = {
