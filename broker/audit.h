@@ -51,6 +51,10 @@ struct audit_record {
     uint64_t repeats_epoch; /* when `repeats` was sealed; 0: it is 0 */
     unsigned char repeats_seal[AUDIT_SEAL_BYTES];
 
+    /* Only from a query: a row that is no record any more. Its number and time are all that is known of it.
+     */
+    bool is_unreadable;
+
     struct audit_record *next; /* in a list of records; freed with this one */
 };
 

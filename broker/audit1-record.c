@@ -73,7 +73,8 @@ void audit1_write_record(struct writer *w, const struct audit_record *record)
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_uint64(w, "sequence", (uint64_t)record->sequence);
     writer_entry_int64(w, "time", record->time_sec);
-    writer_entry_string(w, "event", audit_event_name(record->event));
+    writer_entry_string(w, "event",
+                        record->is_unreadable ? AUDIT_UNREADABLE : audit_event_name(record->event));
     write_uid(w, "uid", record->uid);
     write_uid(w, "owner_uid", record->owner_uid);
     write_texts(w, record);

@@ -34,14 +34,18 @@ static void write_row(const struct broker *broker, struct writer *w, const struc
     (void)sodium_bin2hex(hex, sizeof(hex), record->fingerprint, AUDIT_FINGERPRINT_BYTES);
     writer_open(w, DBUS_TYPE_ARRAY, "{sv}");
     writer_entry_string(w, "app", record->app);
-    writer_entry_uint32(w, "uid", record->uid);
+    if (!record->is_unreadable)
+        writer_entry_uint32(w, "uid", record->uid);
     writer_entry_string(w, "user", exposure_user(broker, record));
     writer_entry_string(w, "account", record->account);
     writer_entry_string(w, "owner", record->owner);
     exposure_write_scopes(w, record);
     writer_entry_int64(w, "since", record->time_sec);
     writer_entry_int64(w, "expires_at", record->expires_sec);
-    writer_entry_uint64(w, "sequence", (uint64_t)record->sequence);
+    if (record->is_unreadable)
+        exposure_write_unreadable(w, record);
+    else
+        writer_entry_uint64(w, "sequence", (uint64_t)record->sequence);
     writer_entry_string(w, "token", hex);
     writer_close(w);
 }

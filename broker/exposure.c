@@ -49,6 +49,8 @@ static bool was_told(const struct token *token, const struct audit_record *recor
 const char *exposure_user(const struct broker *broker, const struct audit_record *record)
 {
     const struct peer *peer;
+    if (record->is_unreadable)
+        return "";
     if (strncmp(record->app, "user:", 5) == 0)
         return record->app + 5;
     if (record->owner_uid == record->uid)
@@ -67,6 +69,14 @@ void exposure_write_scopes(struct writer *w, const struct audit_record *record)
     writer_entry_strv(w, "scopes", &names);
 }
 
+void exposure_write_unreadable(struct writer *w, const struct audit_record *record)
+{
+    if (!record->is_unreadable)
+        return;
+    writer_entry_string(w, "event", AUDIT_UNREADABLE);
+    writer_entry_uint64(w, "sequence", (uint64_t)record->sequence);
+}
+
 static void write_row(const struct broker *broker, struct writer *w, const struct audit_record *record)
 {
     const struct token *token = find_token(broker, record->fingerprint);
@@ -76,13 +86,15 @@ static void write_row(const struct broker *broker, struct writer *w, const struc
     writer_entry_string(w, "token_id", token ? token->id : "");
     writer_entry_string(w, "fingerprint", hex);
     writer_entry_string(w, "app", record->app);
-    writer_entry_uint32(w, "uid", record->uid);
+    if (!record->is_unreadable)
+        writer_entry_uint32(w, "uid", record->uid);
     writer_entry_string(w, "user", exposure_user(broker, record));
     writer_entry_string(w, "account", record->account);
     writer_entry_string(w, "owner", record->owner);
     exposure_write_scopes(w, record);
     writer_entry_uint64(w, "expires_at", (uint64_t)record->expires_sec);
     writer_entry_bool(w, "told", was_told(token, record));
+    exposure_write_unreadable(w, record);
     writer_close(w);
 }
 

@@ -16,6 +16,8 @@ int exposure_query(struct call *call, const struct store_exposure_filter *filter
                    void *userdata, struct store_op **ret) _must_check_;
 /* Ends the call with the rows, or with an error if the trail could not be read. */
 void exposure_reply(struct call *call, const struct store_reply *stored);
+/* Of a row that is no record any more: that it is one, and its number. Nothing of any other. */
+void exposure_write_unreadable(struct writer *w, const struct audit_record *record);
 /* The name of the record's caller, "" where nothing here tells it. */
 const char *exposure_user(const struct broker *broker, const struct audit_record *record);
 /* The scopes that the record's token carries, as an entry. */

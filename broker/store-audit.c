@@ -53,30 +53,22 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record)
     return statement_run(&st);
 }
 
-static char *get_copy(struct statement *st, int column)
-{
-    char *copy = strdup(statement_get_text(st, column));
-    if (!copy)
-        st->r = -ENOMEM;
-    return copy;
-}
+#define FIRST_TEXT 9 /* of STORE_AUDIT_COLUMNS, and from there on in this order */
+#define N_TEXTS 14
 
-static int get_texts(struct statement *st, struct audit_record *record)
+/* Those of the row, or empty ones. 0 or -ENOMEM. */
+static int get_texts(struct statement *st, struct audit_record *record, bool is_readable)
 {
-    record->app = get_copy(st, 9);
-    record->kind = get_copy(st, 10);
-    record->strength = get_copy(st, 11);
-    record->account = get_copy(st, 12);
-    record->owner = get_copy(st, 13);
-    record->asked = get_copy(st, 14);
-    record->carried = get_copy(st, 15);
-    record->verdict = get_copy(st, 16);
-    record->decided_by = get_copy(st, 17);
-    record->detail = get_copy(st, 18);
-    record->chain = get_copy(st, 19);
-    record->unit = get_copy(st, 20);
-    record->program = get_copy(st, 21);
-    record->request = get_copy(st, 22);
+    char **const texts[N_TEXTS] = {
+        &record->app,   &record->kind,    &record->strength, &record->account,    &record->owner,
+        &record->asked, &record->carried, &record->verdict,  &record->decided_by, &record->detail,
+        &record->chain, &record->unit,    &record->program,  &record->request,
+    };
+    for (int i = 0; i < N_TEXTS; i++) {
+        *texts[i] = strdup(is_readable ? statement_get_text(st, FIRST_TEXT + i) : "");
+        if (!*texts[i])
+            st->r = -ENOMEM;
+    }
     return st->r;
 }
 
@@ -107,12 +99,12 @@ static bool is_of_type(struct statement *st, int column)
     return type == wanted || (type == SQLITE_NULL && may_be_null);
 }
 
-static bool is_none_or_uid(struct statement *st, int column)
+bool store_audit_is_uid(struct statement *st, int column)
 {
     return sqlite3_column_type(st->stmt, column) == SQLITE_NULL || statement_get_uid(st, column) != (uid_t)-1;
 }
 
-static bool is_whole_text(struct statement *st, int column)
+bool store_audit_is_whole(struct statement *st, int column)
 {
     return sqlite3_column_type(st->stmt, column) != SQLITE_TEXT ||
            strlen(statement_get_text(st, column)) == (size_t)sqlite3_column_bytes(st->stmt, column);
@@ -133,9 +125,9 @@ static bool is_as_written(struct statement *st)
             sqlite3_column_bytes(st->stmt, blobs[i].column) != blobs[i].n)
             return false;
     for (int i = 0; i < AUDIT_COLUMN_COUNT; i++)
-        if (!is_of_type(st, i) || !is_whole_text(st, i))
+        if (!is_of_type(st, i) || !store_audit_is_whole(st, i))
             return false;
-    return is_none_or_uid(st, 3) && is_none_or_uid(st, 4);
+    return store_audit_is_uid(st, 3) && store_audit_is_uid(st, 4);
 }
 
 int store_audit_get(struct statement *st, struct audit_record **ret)
@@ -157,7 +149,24 @@ int store_audit_get(struct statement *st, struct audit_record **ret)
     record->repeats = (uint64_t)statement_get_int(st, 7);
     record->has_fingerprint = statement_copy_blob(st, 8, record->fingerprint, sizeof(record->fingerprint));
     get_chain(st, record);
-    int r = get_texts(st, record);
+    int r = get_texts(st, record, true);
+    if (r == 0)
+        *ret = TAKE_PTR(record);
+    return r;
+}
+
+int store_audit_show(struct statement *st, struct audit_record **ret)
+{
+    int r = store_audit_get(st, ret);
+    if (r != -EUCLEAN)
+        return r;
+    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new(AUDIT_BROKER_STARTED);
+    if (!record)
+        return -ENOMEM;
+    record->is_unreadable = true;
+    record->sequence = statement_get_int(st, 0);
+    record->time_sec = statement_get_int(st, 1);
+    r = get_texts(st, record, false);
     if (r == 0)
         *ret = TAKE_PTR(record);
     return r;

@@ -404,4 +404,10 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record) _
     "sequence, time_sec, event, uid, owner_uid, grant_row, expires_sec, repeats, fingerprint, app, kind,"    \
     " strength, account, owner, asked, carried, verdict, decided_by, detail, chain, unit, program,"          \
     " request, boot_usec, boot_id, epoch, hash, seal, repeats_epoch, repeats_seal"
+/* -EUCLEAN: no broker wrote the row so. */
 int store_audit_get(struct statement *st, struct audit_record **ret) _must_check_;
+/* For who asks: such a row is a record that says so, and hides nothing of the rest. */
+int store_audit_show(struct statement *st, struct audit_record **ret) _must_check_;
+/* Whether reading the column loses nothing: a uid or none, a text without a NUL in it. */
+bool store_audit_is_uid(struct statement *st, int column);
+bool store_audit_is_whole(struct statement *st, int column);

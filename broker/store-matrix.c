@@ -150,15 +150,36 @@ static const char slice_text[] =
     " AND +event IN ('token-disclosed', 'token-denied') AND (?4 < 0 OR +owner_uid = ?4) AND uid IS NOT NULL"
     " ORDER BY sequence DESC";
 
-/* What is no uid is of nobody, and the verifier's business. */
-static int add_if_user(struct store_matrix *m, const struct addition *a)
-{
-    return a->uid == (uid_t)-1 ? 0 : add(m, a);
-}
-
 static int64_t uid_or_all(uid_t uid)
 {
     return uid == (uid_t)-1 ? -1 : (int64_t)uid;
+}
+
+/* Of one that no broker wrote so nothing is summed up: what it says would be another app's. */
+static bool is_as_written(struct statement *st, struct store_matrix *m)
+{
+    bool is = store_audit_is_uid(st, 0);
+    for (int i = 1; i < sqlite3_column_count(st->stmt); i++)
+        is = is && store_audit_is_whole(st, i);
+    m->is_complete = m->is_complete && is;
+    return is;
+}
+
+static int add_held(struct statement *st, struct store_matrix *m)
+{
+    if (!is_as_written(st, m))
+        return st->r;
+    const struct addition a = {
+        .kind = STORE_MATRIX_HELD,
+        .uid = statement_get_uid(st, 0),
+        .app = statement_get_text(st, 1),
+        .user = statement_get_text(st, 2),
+        .asked = "",
+        .carried = statement_get_text(st, 3),
+        .n = 1,
+        .sec = statement_get_int(st, 4),
+    };
+    return st->r < 0 ? st->r : add(m, &a);
 }
 
 static int read_held(struct store_db *db, const struct store_matrix_question *q, struct store_matrix *m)
@@ -170,17 +191,7 @@ static int read_held(struct store_db *db, const struct store_matrix_question *q,
     statement_int(&st, uid_or_all(q->uid_only));
     int r;
     while ((r = statement_step(&st)) == STEP_ROW) {
-        const struct addition a = {
-            .kind = STORE_MATRIX_HELD,
-            .uid = statement_get_uid(&st, 0),
-            .app = statement_get_text(&st, 1),
-            .user = statement_get_text(&st, 2),
-            .asked = "",
-            .carried = statement_get_text(&st, 3),
-            .n = 1,
-            .sec = statement_get_int(&st, 4),
-        };
-        r = st.r < 0 ? st.r : add_if_user(m, &a);
+        r = add_held(&st, m);
         if (r < 0)
             return r;
     }
@@ -189,6 +200,8 @@ static int read_held(struct store_db *db, const struct store_matrix_question *q,
 
 static int add_record(struct statement *st, struct store_matrix *m)
 {
+    if (!is_as_written(st, m))
+        return st->r;
     bool is_denied = strcmp(statement_get_text(st, 5), "token-denied") == 0;
     const struct addition a = {
         .kind = is_denied ? STORE_MATRIX_DENIED : STORE_MATRIX_DISCLOSED,
@@ -200,7 +213,7 @@ static int add_record(struct statement *st, struct store_matrix *m)
         .n = (uint64_t)statement_get_int(st, 6),
         .sec = statement_get_int(st, 7),
     };
-    return st->r < 0 ? st->r : add_if_user(m, &a);
+    return st->r < 0 ? st->r : add(m, &a);
 }
 
 static int read_slice(struct store_db *db, const struct store_matrix_question *q, int64_t after,

@@ -263,7 +263,7 @@ static size_t size_of(const struct audit_record *record)
 static int take(struct search *s, struct statement *st)
 {
     _cleanup_(audit_record_freep) struct audit_record *record = NULL;
-    int r = store_audit_get(st, &record);
+    int r = store_audit_show(st, &record);
     if (r < 0)
         return r;
     size_t n_bytes = s->n_bytes + size_of(record);

@@ -108,9 +108,10 @@ static void write_app(FILE *out, const char *app, const char *user)
 
 static void write_holder(struct json_object *holder, int64_t now, FILE *out)
 {
-    char ends[TEXT_TIME_SIZE], at[TEXT_TIME_SIZE];
+    char ends[TEXT_TIME_SIZE], at[TEXT_TIME_SIZE], name[AUDIT_APP_SIZE];
     int64_t expires_at = values_number(holder, "expires_at");
-    const char *app = values_text(holder, "app"), *owner = values_text(holder, "owner");
+    bool is_unreadable = audit_is_unreadable(holder);
+    const char *app = audit_app_cell(holder, name), *owner = values_text(holder, "owner");
     _cleanup_free_ char *command = shell_revoke(app, owner);
     write_app(out, app, values_text(holder, "user"));
     open_cell(out, "Account", "");
@@ -125,7 +126,7 @@ static void write_holder(struct json_object *holder, int64_t now, FILE *out)
     close_cell(out);
     open_cell(out, "Take back", "");
     (void)fputs("<code>", out);
-    html_text(out, command ? command : "");
+    html_text(out, command && !is_unreadable ? command : "");
     (void)fputs("</code>", out);
     close_cell(out);
     (void)fputs("</tr>\n", out);

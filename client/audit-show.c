@@ -2,6 +2,7 @@
 #include "client/audit-show.h"
 
 #include "client/text.h"
+#include "dbus/audit-names.h"
 #include "util/clock.h"
 
 #include <inttypes.h>
@@ -66,6 +67,25 @@ const char *audit_detail(struct json_object *record, char buffer[static AUDIT_UN
     return buffer;
 }
 
+bool audit_is_unreadable(struct json_object *row)
+{
+    return strcmp(values_text(row, "event"), AUDIT_UNREADABLE) == 0;
+}
+
+const char *audit_app_cell(struct json_object *row, char buffer[static AUDIT_APP_SIZE])
+{
+    if (!audit_is_unreadable(row))
+        return values_text(row, "app");
+    (void)snprintf(buffer, AUDIT_APP_SIZE, AUDIT_UNREADABLE ", record %" PRId64,
+                   values_number(row, "sequence"));
+    return buffer;
+}
+
+enum colour audit_app_colour(const char *cell)
+{
+    return strncmp(cell, AUDIT_UNREADABLE, strlen(AUDIT_UNREADABLE)) == 0 ? COLOUR_RED : COLOUR_PLAIN;
+}
+
 /* --- the table ------------------------------------------------------------------------------------------ */
 
 static enum colour verdict_colour(const char *cell)
@@ -79,7 +99,7 @@ static enum colour event_colour(const char *cell)
 {
     static const char *const bad[] = {
         "token-denied",    "token-refresh-failed", "grant-died",     "grant-interrupted", "login-failed",
-        "consent-refused", "policy-rejected",      "broker-crashed", "trail-damaged",
+        "consent-refused", "policy-rejected",      "broker-crashed", "trail-damaged",     AUDIT_UNREADABLE,
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         if (strcmp(cell, bad[i]) == 0)
@@ -92,7 +112,7 @@ enum { TIME, EVENT, APP, ACCOUNT, VERDICT, SCOPES, DETAIL };
 static const struct grid_column columns[] = {
     [TIME] = {"TIME", 0, NULL},
     [EVENT] = {"EVENT", 15, event_colour},
-    [APP] = {"APP", 18, NULL},
+    [APP] = {"APP", 18, audit_app_colour},
     [ACCOUNT] = {"ACCOUNT", 6, NULL},
     [VERDICT] = {"VERDICT", 8, verdict_colour},
     [SCOPES] = {"SCOPES", 18, NULL},
@@ -122,13 +142,13 @@ static int add_detail(struct grid *grid, struct json_object *record)
 
 static int add_row(struct grid *grid, const struct terminal *t, struct json_object *record)
 {
-    char when[TEXT_TIME_SIZE];
+    char when[TEXT_TIME_SIZE], app[AUDIT_APP_SIZE];
     const char *carried = values_text(record, "carried");
     int64_t sec = values_number(record, "time");
     /* What is not for a person at a terminal is looked for by its date. */
     grid_add(grid, t->width > 0 ? audit_short_time(sec, wall_sec(), when) : text_time(sec, when));
     grid_add(grid, values_text(record, "event"));
-    grid_add(grid, values_text(record, "app"));
+    grid_add(grid, audit_app_cell(record, app));
     grid_add(grid, values_text(record, "account"));
     grid_add(grid, values_text(record, "verdict"));
     grid_add(grid, *carried ? carried : values_text(record, "asked"));

@@ -6,6 +6,8 @@
 #include "client/grid.h"
 #include "client/values.h"
 
+#define AUDIT_APP_SIZE 64
+
 enum audit_form { AUDIT_TABLE, AUDIT_LONG, AUDIT_JSON };
 
 struct audit_show {
@@ -24,6 +26,12 @@ void audit_show_end(struct audit_show *s);
 enum values_style audit_show_style(const struct audit_show *s);
 /* Prints some more records, below those of before. 0 or -ENOMEM. */
 int audit_show_records(struct audit_show *s, struct json_object *records) _must_check_;
+
+/* Whether a record, or who holds a token, is a row that cannot be read any more. */
+bool audit_is_unreadable(struct json_object *row);
+/* Its app; or "unreadable, record 12", in `buffer`. The second is a colour for a column of these. */
+const char *audit_app_cell(struct json_object *row, char buffer[static AUDIT_APP_SIZE]);
+enum colour audit_app_colour(const char *cell);
 
 /* What decided, in words: "the table", "the owner's consent"; a name that is not known as it is. */
 const char *audit_decider(const char *decided_by);

@@ -276,11 +276,25 @@ static void print_not_found(const struct story *s)
 
 /* ------------------------------------------------------------------------------------------------------ */
 
+/* One of them may have said who else was given it. */
+static void print_unreadable(const struct story *s)
+{
+    for (size_t i = 0; i < values_count(s->records); i++) {
+        struct json_object *record = values_item(s->records, i);
+        if (audit_is_unreadable(record))
+            (void)printf("%sRecord %" PRId64 " about this token was altered and cannot be read; "
+                         "`lwactl audit verify` says more.%s\n",
+                         terminal_colour(&s->terminal, COLOUR_RED), values_number(record, "sequence"),
+                         terminal_colour(&s->terminal, COLOUR_PLAIN));
+    }
+}
+
 static int tell(struct story *s)
 {
     int r = read_story(s);
     if (r < 0)
         return r;
+    print_unreadable(s);
     if (s->apps.n == 0) {
         print_not_found(s);
         return 0;

@@ -2,6 +2,7 @@
 /* lwactl audit who-has: which app holds a token now that carries a scope, and how it is taken back. */
 
 #include "client/audit-call.h"
+#include "client/audit-show.h"
 #include "client/audit.h"
 #include "client/grid.h"
 #include "client/outcome.h"
@@ -15,8 +16,13 @@
 #define ROWS_MAX 1000 /* what the broker tells at once */
 
 static const struct grid_column columns[] = {
-    {"APP", 12, NULL}, {"USER", 5, NULL}, {"ACCOUNT", 7, NULL}, {"GIVEN", 0, NULL},
-    {"ENDS", 0, NULL}, {"AT", 0, NULL},   {"CARRIES", 8, NULL},
+    {"APP", 12, audit_app_colour},
+    {"USER", 5, NULL},
+    {"ACCOUNT", 7, NULL},
+    {"GIVEN", 0, NULL},
+    {"ENDS", 0, NULL},
+    {"AT", 0, NULL},
+    {"CARRIES", 8, NULL},
 };
 
 static const char no_revocation[] =
@@ -27,12 +33,12 @@ static const char no_revocation[] =
 
 static int add_row(struct grid *grid, struct json_object *holder, int64_t now)
 {
-    char given[TEXT_TIME_SIZE], ends[TEXT_TIME_SIZE], at[TEXT_TIME_SIZE];
+    char given[TEXT_TIME_SIZE], ends[TEXT_TIME_SIZE], at[TEXT_TIME_SIZE], app[AUDIT_APP_SIZE];
     int64_t expires_at = values_number(holder, "expires_at");
     _cleanup_free_ char *scopes = values_join(values_list(holder, "scopes"), " ");
     if (!scopes)
         return -ENOMEM;
-    grid_add(grid, values_text(holder, "app"));
+    grid_add(grid, audit_app_cell(holder, app));
     grid_add(grid, values_text(holder, "user"));
     grid_add(grid, values_text(holder, "account"));
     grid_add(grid, text_relative_time(values_number(holder, "since"), now, given));
@@ -47,6 +53,8 @@ static int list_commands(struct json_object *holders, struct strv *ret)
 {
     for (size_t i = 0; i < values_count(holders); i++) {
         struct json_object *holder = values_item(holders, i);
+        if (audit_is_unreadable(holder))
+            continue;
         _cleanup_free_ char *text = shell_revoke(values_text(holder, "app"), values_text(holder, "owner"));
         if (!text || (!strv_contains(ret, text) && strv_add(ret, text) < 0))
             return -ENOMEM;
@@ -73,7 +81,8 @@ static int print_holders(struct json_object *holders, const char *scope)
     r = grid_print(&grid, &t, true, stdout);
     if (n >= ROWS_MAX)
         (void)printf("There may be more: these are the newest %d.\n", ROWS_MAX);
-    (void)printf("\nTo take it back:\n");
+    if (commands.n > 0)
+        (void)printf("\nTo take it back:\n");
     for (size_t i = 0; i < commands.n; i++)
         (void)printf("  %s\n", commands.items[i]);
     (void)putchar('\n');

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/policy.h"
 
+#include "client/audit-show.h"
 #include "client/grid.h"
 #include "client/outcome.h"
 #include "client/paragraph.h"
@@ -83,8 +84,13 @@ int policy_call(const struct policy_call *call, const struct arguments *argument
 
 /* The last one only for what is over. */
 static const struct grid_column exposure_columns[] = {
-    {"APP", 10, NULL}, {"USER", 5, NULL},       {"ACCOUNT", 7, NULL}, {"TOKEN", 6, NULL},
-    {"ENDS", 0, NULL}, {"MAY CARRY", 12, NULL}, {"TOLD", 0, NULL},
+    {"APP", 10, audit_app_colour},
+    {"USER", 5, NULL},
+    {"ACCOUNT", 7, NULL},
+    {"TOKEN", 6, NULL},
+    {"ENDS", 0, NULL},
+    {"MAY CARRY", 12, NULL},
+    {"TOLD", 0, NULL},
 };
 
 static const char no_revocation[] =
@@ -94,11 +100,11 @@ static const char no_revocation[] =
 
 static int add_exposure(struct grid *grid, struct json_object *token, bool is_over)
 {
-    char ends[TEXT_TIME_SIZE];
+    char ends[TEXT_TIME_SIZE], app[AUDIT_APP_SIZE];
     _cleanup_free_ char *scopes = values_join(values_list(token, "scopes"), " ");
     if (!scopes)
         return -ENOMEM;
-    grid_add(grid, values_text(token, "app"));
+    grid_add(grid, audit_app_cell(token, app));
     grid_add(grid, values_text(token, "user"));
     grid_add(grid, values_text(token, "account"));
     grid_add(grid, values_text(token, "token_id"));

@@ -43,6 +43,9 @@ enum audit_event {
     AUDIT_EVENT_COUNT
 };
 
+/* In place of an event: what stands in the database is no record that a broker wrote. Never written. */
+#define AUDIT_UNREADABLE "unreadable"
+
 const char *audit_event_name(enum audit_event event); /* "token-disclosed" */
 /* The event of a name, or -1. */
 int audit_event_from_name(const char *name);

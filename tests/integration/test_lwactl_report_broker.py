@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The commands that answer a question about the trail, against the real broker: what they say is what happened."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import stat
 import time
 
 import pytest
 
+from terminal import Terminal
 from world import wait_until
 from test_lwactl_broker import (  # noqa: F401
     CONSENT, DENIED, FAILED, LOGIN, OK, USAGE, assert_refused, linked, log_in, lwactl, ready)
@@ -43,6 +46,44 @@ def test_matrix(shared):
     assert re.search(rf"^  user:musicd.*: {LIBRARY} \(\d+ min left\)", held, re.M) and "weatherd" not in held
     assert re.search(rf"^  user:weatherd.*: {LIBRARY} \(asked 1 time, last refused ", refused, re.M) and "musicd" not in refused
     assert re.search(rf"^  user:alice.*: {LIBRARY}.*profile, profile:user_id$", unneeded, re.M)
+
+
+ALTERATIONS = ["event = 'token-lost'", "detail = 'a' || char(0) || 'b'", "uid = uid + 4294967296"]
+
+
+@pytest.mark.parametrize("change", ALTERATIONS, ids=lambda change: change.split()[0])
+def test_an_unreadable_record_hides_nothing(shared, change):
+    """Just after an incident the rest of the trail is what is asked for: one row that no broker wrote so is shown as that."""
+    before = lines(shared, "root", "audit", "--all")
+    (given,) = [r["sequence"] for r in before if r["event"] == "token-disclosed"]
+    with contextlib.closing(sqlite3.connect(f"{shared.state_dir}/broker.db", isolation_level=None, timeout=20)) as opened:
+        opened.execute(f"UPDATE audit SET {change} WHERE sequence = {given}")
+
+    after = lines(shared, "root", "audit", "--all")
+    assert [r["sequence"] for r in after if r["sequence"] <= before[-1]["sequence"]] == [r["sequence"] for r in before]
+    (bad,) = [r for r in after if r["event"] == "unreadable"]
+    assert bad["sequence"] == given and bad["app"] == bad["carried"] == bad["token"] == ""
+    exported = [json.loads(line) for line in lwactl(shared, "root", "audit", "export").stdout.splitlines()]
+    assert given in [r["sequence"] for r in exported if r["event"] == "unreadable"] and len(exported) >= len(before)
+
+    found = [(r["event"], r["sequence"]) for r in lines(shared, "root", "audit", "token", input=shared.leaked)]
+    assert ("unreadable", given) in found and "token-refreshed" in dict(found), found
+    text = lwactl(shared, "root", "audit", "token", input=shared.leaked).stdout
+    assert f"Record {given} about this token was altered" in text
+    (holder,) = lines(shared, "root", "audit", "who-has", READ)
+    assert (holder["event"], holder["sequence"], holder["app"]) == ("unreadable", given, "")
+    text = lwactl(shared, "root", "audit", "who-has", READ).stdout
+    assert f"unreadable, record {given}" in text and "To take it back" not in text
+    assert ("user:weatherd", LIBRARY) in {(row["app"], row["scope"]) for row in lines(shared, "root", "audit", "matrix")}
+
+    with Terminal(shared, "root", ["lwactl", "audit"], columns=120) as terminal:
+        assert terminal.wait_end() == 0
+        assert re.search(r"\x1b\[[0-9;]*31m *unreadable", terminal.text), terminal.text
+    assert "damaged" not in lwactl(shared, "root", "status").stdout
+    verified = lwactl(shared, "root", "audit", "verify", status=FAILED)
+    assert f"record {given}" in verified.stdout or f"record {given - 1}" in verified.stdout
+    taken = shared.client("musicd").get_token([LIBRARY])
+    taken.close()
 
 
 def test_who_has(shared):

@@ -201,6 +201,7 @@ static const struct field fields[] = {
     OUTSIDE(seal, BYTES),
     OUTSIDE(repeats_epoch, U64),
     OUTSIDE(repeats_seal, BYTES),
+    OUTSIDE(is_unreadable, FLAG), /* of an answer, and in no database */
 };
 
 static size_t size_of(const struct field *f)

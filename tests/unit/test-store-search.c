@@ -453,13 +453,93 @@ static void who_has_finds_by_the_end(void **state)
     end_asking(&asking);
 }
 
+/* --- rows that are no records any more --------------------------------------------------------------- */
+
+static const char *const alterations[] = {
+    "event = 'token-lost'",           "event = event || char(0) || 'x'",
+    "detail = 'a' || char(0) || 'b'", "uid = -7",
+    "uid = 4294967296 + 1000",        "owner_uid = 4294967295",
+};
+
+enum { ALTERED = 100, N_HELD = 10 }; /* all but the first N_HELD of those that are left are held */
+
+static void alter(struct fixture *f, const char *how)
+{
+    _cleanup_free_ char *sql = NULL;
+    assert_true(asprintf(&sql, "UPDATE audit SET %s WHERE sequence = %d", how, ALTERED) > 0);
+    (void)number(f,
+                 "UPDATE audit SET event = 'token-disclosed', expires_sec = 99999999999, uid = 1000,"
+                 " owner_uid = 1000, owner = 'alice', fingerprint = CAST(printf('%016d', sequence) AS BLOB)"
+                 " WHERE sequence > 30");
+    (void)number(f, "UPDATE audit SET time_sec = 86400000 WHERE sequence > 30");
+    (void)number(f, sql);
+}
+
+static void expect_unreadable(const struct store_reply *reply, size_t n_expected)
+{
+    size_t n_unreadable = 0;
+    assert_int_equal(reply->n_records, n_expected);
+    for (size_t i = 0; i < reply->n_records; i++) {
+        const struct audit_record *record = reply->records[i];
+        assert_int_equal(record->is_unreadable, record->sequence == ALTERED);
+        n_unreadable += record->is_unreadable;
+        if (record->is_unreadable)
+            assert_string_equal(record->app, "");
+    }
+    assert_int_equal(n_unreadable, 1);
+}
+
+static void search_shows_what_is_unreadable(struct asking *asking)
+{
+    struct store_search search = {.limit = 1000, .slice_rows = 7, .budget_usec = 10 * USEC_PER_SEC};
+    struct store_query query = {.store = &asking->store, .asked = &search};
+    struct store_reply reply = {.r = 0};
+    audit_filter_init(&search.filter);
+    assert_int_equal(store_search_run(&asking->db, &query, &reply), 0);
+    expect_unreadable(&reply, N_RECORDS - BASE);
+    store_reply_clear(&reply);
+}
+
+static void exposure_shows_what_is_unreadable(struct asking *asking, uid_t owner_uid, bool is_shown)
+{
+    struct store_exposure_filter filter = {
+        .now_sec = 1000 * DAY, .uid = (uid_t)-1, .owner_uid = owner_uid, .owner = "alice"};
+    struct store_query query = {.store = &asking->store, .asked = &filter};
+    struct store_reply reply = {.r = 0};
+    assert_int_equal(store_exposure_run(&asking->db, &query, &reply), 0);
+    if (is_shown)
+        expect_unreadable(&reply, N_RECORDS - BASE - N_HELD);
+    else
+        assert_int_equal(reply.n_records, owner_uid == 1000 ? N_RECORDS - BASE - N_HELD - 1 : 0);
+    store_reply_clear(&reply);
+}
+
+/* Nothing of the rest is hidden, and an owner is shown what looks like his own only. */
+static void unreadable_rows_hide_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct asking asking;
+    state_of_random = 11;
+    fill(f);
+    for (size_t i = 0; i < ARRAY_SIZE(alterations); i++) {
+        alter(f, alterations[i]);
+        begin_asking(f, &asking);
+        search_shows_what_is_unreadable(&asking);
+        exposure_shows_what_is_unreadable(&asking, (uid_t)-1, true);
+        exposure_shows_what_is_unreadable(&asking, 1000, strstr(alterations[i], "owner_uid") == NULL);
+        exposure_shows_what_is_unreadable(&asking, 1001, false);
+        end_asking(&asking);
+        (void)number(f, "UPDATE audit SET detail = ''");
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_match_comes_once), TEST(long_texts_make_short_pages), TEST(every_filter_has_its_index),
-        TEST(rare_one_leads),         TEST(who_has_finds_by_the_end),
+        TEST(rare_one_leads),         TEST(who_has_finds_by_the_end),    TEST(unreadable_rows_hide_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
