@@ -26,7 +26,9 @@ struct verify_keys {
     uint64_t from;              /* the first epoch that it can check */
     uint64_t end;               /* the first that it no longer can; 0: there was no other chain of keys */
     struct audit_chain_key cache[VERIFY_KEYS_CACHED];
-    uint64_t budget; /* how often keys may still be moved on: what a forged epoch can cost */
+    int64_t sequence; /* the last record that `key` was right for; 0: there was none yet */
+    /* How often keys may still be moved on, and were: what a forged epoch can cost. */
+    uint64_t budget, budget_ahead, n_steps;
     struct verify_suspect *suspects;
     size_t n_suspects, suspects_size;
     uint64_t n_fit, n_misfit; /* seals */
@@ -36,11 +38,17 @@ int verify_keys_init(struct verify_keys *keys, const struct audit_chain_key *key
 void verify_keys_deinit(struct verify_keys *keys);
 /* Whether what was sealed in this epoch can be checked, as far as it is known. */
 bool verify_keys_cover(const struct verify_keys *keys, uint64_t epoch);
-/* No epoch before this one is asked for any more. 0 or -ENOMEM. */
-int verify_keys_advance(struct verify_keys *keys, uint64_t epoch) _must_check_;
-/* That of a covered epoch. NULL in `ret`: it is so far ahead that it cannot be right. 0 or -ENOMEM. */
+/* To the epoch of the next record, unless it is so far ahead that it cannot be right: every epoch has a
+ * record at least, so it is no further than the record's number. No epoch before it is asked for any more. 0
+ * or -ENOMEM. */
+int verify_keys_advance(struct verify_keys *keys, uint64_t epoch, int64_t sequence) _must_check_;
+/* That of a covered epoch, the record's or a later one. NULL in `ret`: it is so far ahead that it cannot be
+ * right. 0 or -ENOMEM. */
 int verify_keys_get(struct verify_keys *keys, uint64_t epoch,
                     const struct audit_chain_key **ret) _must_check_;
+/* The same where the trail begins, which may be years after the key. */
+int verify_keys_get_of_base(struct verify_keys *keys, uint64_t epoch,
+                            const struct audit_chain_key **ret) _must_check_;
 /* `expected` was made with the key of a covered epoch. */
 bool verify_keys_compare(struct verify_keys *keys, const unsigned char expected[AUDIT_SEAL_BYTES],
                          const unsigned char seal[AUDIT_SEAL_BYTES]);

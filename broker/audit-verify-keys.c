@@ -7,6 +7,7 @@
 int verify_keys_init(struct verify_keys *keys, const struct audit_chain_key *key)
 {
     keys->budget = LIMIT_AUDIT_VERIFY_STEPS;
+    keys->budget_ahead = LIMIT_AUDIT_VERIFY_AHEAD;
     if (!key)
         return 0;
     keys->from = key->epoch;
@@ -26,21 +27,46 @@ bool verify_keys_cover(const struct verify_keys *keys, uint64_t epoch)
     return keys->key.key && epoch >= keys->from && (keys->end == 0 || epoch < keys->end);
 }
 
-/* False: that is too far. */
-static bool pay(struct verify_keys *keys, uint64_t steps)
+/* False: that is too far. A forged number leaves as much as it takes for the ones that are right. */
+static bool pay(struct verify_keys *keys, uint64_t *budget, uint64_t steps)
 {
-    if (steps > keys->budget)
+    if (steps > *budget / 2)
         return false;
-    keys->budget -= steps;
+    *budget -= steps;
+    keys->n_steps += steps;
     return true;
 }
 
-int verify_keys_advance(struct verify_keys *keys, uint64_t epoch)
+/* Whether there were as many records since, be it that they are missing. A few more are looked at: what was
+ * sealed with the right key, in an epoch that was left out, is to be told from what was not. */
+static bool may_have_come(const struct verify_keys *keys, uint64_t steps, int64_t sequence)
 {
-    keys->budget += LIMIT_AUDIT_VERIFY_STEPS_PER_RECORD;
-    if (!verify_keys_cover(keys, epoch) || epoch <= keys->key.epoch || !pay(keys, epoch - keys->key.epoch))
+    return keys->sequence == 0 || steps <= LIMIT_AUDIT_VERIFY_LEFT_OUT ||
+           (sequence > keys->sequence && steps <= (uint64_t)(sequence - keys->sequence));
+}
+
+static bool may_advance(struct verify_keys *keys, uint64_t steps, int64_t sequence)
+{
+    if (steps != 1)
+        return may_have_come(keys, steps, sequence) && pay(keys, &keys->budget, steps);
+    keys->n_steps++;
+    return true;
+}
+
+int verify_keys_advance(struct verify_keys *keys, uint64_t epoch, int64_t sequence)
+{
+    if (!verify_keys_cover(keys, epoch) || epoch < keys->key.epoch)
         return 0;
-    return audit_chain_key_evolve_to(&keys->key, epoch);
+    if (epoch > keys->key.epoch) {
+        if (!may_advance(keys, epoch - keys->key.epoch, sequence))
+            return 0;
+        int r = audit_chain_key_evolve_to(&keys->key, epoch);
+        if (r < 0)
+            return r;
+        keys->budget_ahead += LIMIT_AUDIT_VERIFY_AHEAD_PER_EPOCH;
+    }
+    keys->sequence = sequence;
+    return 0;
 }
 
 static int make(struct verify_keys *keys, uint64_t epoch, struct audit_chain_key *place)
@@ -54,7 +80,7 @@ static int make(struct verify_keys *keys, uint64_t epoch, struct audit_chain_key
     return audit_chain_key_evolve_to(place, epoch);
 }
 
-int verify_keys_get(struct verify_keys *keys, uint64_t epoch, const struct audit_chain_key **ret)
+static int get(struct verify_keys *keys, uint64_t epoch, uint64_t *budget, const struct audit_chain_key **ret)
 {
     struct audit_chain_key *place = &keys->cache[epoch % VERIFY_KEYS_CACHED];
     *ret = NULL;
@@ -63,7 +89,7 @@ int verify_keys_get(struct verify_keys *keys, uint64_t epoch, const struct audit
         return 0;
     }
     if (!place->key || place->epoch != epoch) {
-        if (epoch < keys->key.epoch || !pay(keys, epoch - keys->key.epoch))
+        if (epoch < keys->key.epoch || !pay(keys, budget, epoch - keys->key.epoch))
             return 0;
         int r = make(keys, epoch, place);
         if (r < 0)
@@ -71,6 +97,16 @@ int verify_keys_get(struct verify_keys *keys, uint64_t epoch, const struct audit
     }
     *ret = place;
     return 0;
+}
+
+int verify_keys_get(struct verify_keys *keys, uint64_t epoch, const struct audit_chain_key **ret)
+{
+    return get(keys, epoch, &keys->budget_ahead, ret);
+}
+
+int verify_keys_get_of_base(struct verify_keys *keys, uint64_t epoch, const struct audit_chain_key **ret)
+{
+    return get(keys, epoch, &keys->budget, ret);
 }
 
 bool verify_keys_compare(struct verify_keys *keys, const unsigned char expected[AUDIT_SEAL_BYTES],

@@ -50,7 +50,7 @@ static int check_base_seal(struct audit_verify *v)
     unsigned char seal[AUDIT_SEAL_BYTES];
     if (v->options.is_partial || base->sequence <= 0 || !verify_keys_cover(&v->keys, base->seal_epoch))
         return 0;
-    int r = verify_keys_get(&v->keys, base->seal_epoch, &key);
+    int r = verify_keys_get_of_base(&v->keys, base->seal_epoch, &key);
     if (r < 0)
         return r;
     const struct verify_suspect suspect = {AUDIT_FINDING_BASE, base->sequence, base->seal_epoch};
@@ -154,15 +154,13 @@ static void note_proven(struct audit_verify *v, uint64_t epoch)
         report->last_proven_epoch = epoch;
 }
 
-static int check_seal(struct audit_verify *v, const struct audit_record *record, bool fits_hash)
+static void check_seal(struct audit_verify *v, const struct audit_record *record, bool fits_hash)
 {
-    const struct audit_chain_key *key;
+    /* An epoch that the key was not moved on to is not worth a key of its own. */
+    const struct audit_chain_key *key = record->epoch == v->keys.key.epoch ? &v->keys.key : NULL;
     unsigned char seal[AUDIT_SEAL_BYTES];
     if (!verify_keys_cover(&v->keys, record->epoch))
-        return 0;
-    int r = verify_keys_get(&v->keys, record->epoch, &key);
-    if (r < 0)
-        return r;
+        return;
     if (key)
         audit_chain_seal(key, record->hash, seal);
     if (!key || !verify_keys_compare(&v->keys, seal, record->seal))
@@ -170,7 +168,6 @@ static int check_seal(struct audit_verify *v, const struct audit_record *record,
               record->sequence, record->epoch);
     else if (fits_hash)
         note_proven(v, record->epoch);
-    return 0;
 }
 
 void verify_found_repeats(struct audit_verify *v, int64_t sequence)
@@ -293,11 +290,11 @@ static int add_chained(struct audit_verify *v, const struct audit_record *record
     verify_epoch(v, record, follows);
     int r = check_hash(v, record, follows, &fits_hash);
     if (r == 0)
-        r = verify_keys_advance(&v->keys, record->epoch);
-    if (r == 0)
-        r = check_seal(v, record, fits_hash);
-    if (r == 0)
-        r = check_repeats(v, record);
+        r = verify_keys_advance(&v->keys, record->epoch, record->sequence);
+    if (r < 0)
+        return r;
+    check_seal(v, record, fits_hash);
+    r = check_repeats(v, record);
     if (r < 0)
         return r;
     check_clock(v, record);

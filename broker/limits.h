@@ -231,10 +231,15 @@
 #define LIMIT_AUDIT_WAIT_SEC 20
 #define LIMIT_AUDIT_WAITS 64
 #define LIMIT_AUDIT_WAITS_PER_UID 8
-/* How often the verifier moves a key on by an epoch, at all (16 years of one minute each) and for each
- * record: what a forged number of an epoch can cost it. */
+/* How often the verifier moves a key on by an epoch, besides once for each epoch that the trail has: to where
+ * the trail begins and over what is missing (half of what is left at once: 8 years of one minute each at the
+ * first), and for counters of repeats that were sealed in a later epoch, at all and more for each epoch of
+ * the trail. It is what a forged number of an epoch can cost. */
 #define LIMIT_AUDIT_VERIFY_STEPS 8388608
-#define LIMIT_AUDIT_VERIFY_STEPS_PER_RECORD 4096
+#define LIMIT_AUDIT_VERIFY_AHEAD 65536
+#define LIMIT_AUDIT_VERIFY_AHEAD_PER_EPOCH 64
+/* Epochs that may be left out without records that are missing, and the key goes along. */
+#define LIMIT_AUDIT_VERIFY_LEFT_OUT 4
 /* Seals that do not fit, until it is known whether there was a setup between. */
 #define LIMIT_AUDIT_VERIFY_SUSPECTS 65536
 /* One line of an export that lwa-audit-verify reads: many times a record. */

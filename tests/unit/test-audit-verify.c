@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/unit.h"
 
+#include "broker/audit-verify-internal.h"
+#include "broker/limits.h"
 #include "tests/unit/made-trail.h"
 
 #include <inttypes.h>
@@ -279,6 +281,71 @@ static void finds_epochs_that_are_not_right(void **state _unused_)
     (void)trail_disclose(t); /* 21 */
     struct result result = run_with(t, NULL);
     assert_only(&result, AUDIT_FINDING_EPOCH, 21);
+}
+
+/* --- what a forged epoch costs ----------------------------------------------------------------------- */
+
+static uint64_t count_steps(const struct trail *t)
+{
+    _cleanup_(audit_verify_freep) struct audit_verify *v = NULL;
+    struct audit_verify_options options = options_of(&t->first);
+    assert_int_equal(audit_verify_new(&options, &v), 0);
+    for (size_t i = 0; i < t->n; i++)
+        assert_int_equal(audit_verify_add(v, t->records[i]), 0);
+    return v->keys.n_steps;
+}
+
+/* Not one key is made for a number that cannot be right, and what is after it is proven still. */
+static void pays_nothing_for_a_forged_epoch(void **state _unused_)
+{
+    static const uint64_t ahead[] = {5, 100, 4000, 60000, 1000000, UINT64_MAX / 4};
+    _cleanup_(trail_freep) struct trail *t = trail_of(64);
+    uint64_t usual = count_steps(t); /* 7, and one for a counter */
+    assert_in_range(usual, 7, 9);
+    for (size_t i = 0; i < ARRAY_SIZE(ahead); i++) {
+        struct audit_record *r = t->records[20];
+        uint64_t epoch = r->epoch;
+        r->epoch += ahead[i];
+        struct result result = run_with(t, &t->first);
+        assert_int_equal(count_steps(t), usual);
+        assert_true(result.report.n_damage > 0);
+        assert_int_equal(result.report.n_proven, 63);
+        r->epoch = epoch;
+    }
+}
+
+/* Every record, in every way that is worth a key: of what it was before, all that is for counters of repeats
+ * and for what is missing comes to what the limits say. */
+static void pays_little_for_many_forged_epochs(void **state _unused_)
+{
+    _cleanup_(trail_freep) struct trail *t = trail_of(1024);
+    uint64_t n_epochs = t->present.epoch, most = LIMIT_AUDIT_VERIFY_AHEAD;
+    for (size_t i = 1; i < t->n; i++) {
+        t->records[i]->repeats = 1;
+        t->records[i]->repeats_epoch = t->records[i]->epoch + 30000 - 7 * i;
+    }
+    most += n_epochs * (1 + LIMIT_AUDIT_VERIFY_AHEAD_PER_EPOCH);
+    assert_in_range(count_steps(t), LIMIT_AUDIT_VERIFY_AHEAD / 2 - 8000, most);
+
+    for (size_t i = 1; i < t->n; i++) {
+        t->records[i]->repeats = t->records[i]->repeats_epoch = 0;
+        t->records[i]->sequence = (int64_t)i * 1000000;
+        t->records[i]->epoch = i * 40000;
+    }
+    assert_in_range(count_steps(t), 40000, LIMIT_AUDIT_VERIFY_STEPS);
+}
+
+/* Where records are missing the trail has gone on, and so has the key; also years after its beginning. */
+static void goes_on_after_what_is_missing(void **state _unused_)
+{
+    _cleanup_(trail_freep) struct trail *t = trail_of(64);
+    trail_remove(t, 9, 50);
+    struct result result = run_with(t, &t->first);
+    assert_int_equal(count_steps(t), 7);
+    assert_int_equal(n_of(&result, AUDIT_FINDING_SEAL), 0);
+    assert_int_equal(n_of(&result, AUDIT_FINDING_GAP), 1);
+    assert_true(result.report.n_proven >= t->n - 1);
+    assert_int_equal(result.report.last_proven_epoch, 8);
 }
 
 static void finds_counters_that_do_not_fit(void **state _unused_)
@@ -1078,6 +1145,9 @@ int main(void)
         cmocka_unit_test(finds_records_out_of_order),
         cmocka_unit_test(finds_a_record_put_in_again),
         cmocka_unit_test(finds_epochs_that_are_not_right),
+        cmocka_unit_test(pays_nothing_for_a_forged_epoch),
+        cmocka_unit_test(pays_little_for_many_forged_epochs),
+        cmocka_unit_test(goes_on_after_what_is_missing),
         cmocka_unit_test(finds_counters_that_do_not_fit),
         cmocka_unit_test(knows_counters_of_later_epochs),
         cmocka_unit_test(finds_a_record_without_hash),
