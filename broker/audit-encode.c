@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/audit-encode.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -20,10 +21,8 @@ static void put(struct output *out, const void *bytes, size_t n)
 
 static void put_number(struct output *out, uint64_t value)
 {
-    unsigned char bytes[8];
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (unsigned char)(value >> (8 * i));
-    put(out, bytes, sizeof(bytes));
+    uint64_t bytes = htole64(value);
+    put(out, &bytes, sizeof(bytes));
 }
 
 static void put_bytes(struct output *out, const void *bytes, size_t n)
@@ -34,7 +33,7 @@ static void put_bytes(struct output *out, const void *bytes, size_t n)
 
 static void put_text(struct output *out, const char *text)
 {
-    put_bytes(out, text ? text : "", text ? strlen(text) : 0);
+    put_bytes(out, text, text ? strlen(text) : 0);
 }
 
 static void put_uid(struct output *out, uid_t uid)

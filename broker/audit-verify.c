@@ -277,7 +277,9 @@ static void move_on(struct audit_verify *v, const struct audit_record *record)
     memcpy(v->hash, record->hash, sizeof(v->hash));
     v->epoch = record->epoch;
     v->end = is_end ? END_SEALED : END_OPEN;
-    (void)snprintf(v->announced, sizeof(v->announced), "%s", is_end ? verify_detail(record) : "");
+    v->announced[0] = '\0';
+    if (is_end)
+        (void)snprintf(v->announced, sizeof(v->announced), "%s", verify_detail(record));
     memcpy(v->report.last_hash, record->hash, sizeof(v->report.last_hash));
     if (record->epoch > v->report.last_epoch)
         v->report.last_epoch = record->epoch;

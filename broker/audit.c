@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/audit.h"
 
+#include <stddef.h>
 #include <string.h>
+
+#define TEXT(name) offsetof(struct audit_record, name)
+
+static const size_t texts[] = {
+    TEXT(app),   TEXT(kind),    TEXT(strength), TEXT(unit),       TEXT(program), TEXT(account), TEXT(owner),
+    TEXT(asked), TEXT(carried), TEXT(verdict),  TEXT(decided_by), TEXT(chain),   TEXT(detail),  TEXT(request),
+};
+
+static char **text_at(struct audit_record *r, size_t i)
+{
+    return (char **)((char *)r + texts[i]);
+}
 
 struct audit_record *audit_record_new(enum audit_event event)
 {
@@ -36,22 +49,26 @@ struct audit_record *audit_record_new_like(const struct audit_record *record, en
     return TAKE_PTR(r);
 }
 
+struct audit_record *audit_record_copy(const struct audit_record *record)
+{
+    struct audit_record *r = malloc(sizeof(*r));
+    if (!r)
+        return NULL;
+    *r = *record;
+    r->next = NULL;
+    bool is_whole = true;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) /* on to the end: those that are not ours must go */
+        is_whole &= copy(*text_at(r, i), text_at(r, i));
+    if (is_whole)
+        return r;
+    audit_record_free(r);
+    return NULL;
+}
+
 static void record_free(struct audit_record *r)
 {
-    free(r->app);
-    free(r->kind);
-    free(r->strength);
-    free(r->account);
-    free(r->owner);
-    free(r->asked);
-    free(r->carried);
-    free(r->verdict);
-    free(r->decided_by);
-    free(r->detail);
-    free(r->chain);
-    free(r->unit);
-    free(r->program);
-    free(r->request);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        free(*text_at(r, i));
     free(r);
 }
 

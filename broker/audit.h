@@ -63,5 +63,7 @@ struct audit_record {
 struct audit_record *audit_record_new(enum audit_event event);
 /* Another event of the same caller, owner, account, call and time. NULL: out of memory. */
 struct audit_record *audit_record_new_like(const struct audit_record *record, enum audit_event event);
+/* Without what follows it in a list. NULL: out of memory. */
+struct audit_record *audit_record_copy(const struct audit_record *record);
 void audit_record_free(struct audit_record *r);
 DEFINE_CLEANUP(struct audit_record, audit_record_free);

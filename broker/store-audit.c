@@ -56,20 +56,16 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record)
 #define FIRST_TEXT 9 /* of STORE_AUDIT_COLUMNS, and from there on in this order */
 #define N_TEXTS 14
 
-/* Those of the row, or empty ones. 0 or -ENOMEM. */
-static int get_texts(struct statement *st, struct audit_record *record, bool is_readable)
+/* Those of the row, which are neither to be written to nor freed, or empty ones. */
+static void get_texts(struct statement *st, struct audit_record *record, bool is_readable)
 {
     char **const texts[N_TEXTS] = {
         &record->app,   &record->kind,    &record->strength, &record->account,    &record->owner,
         &record->asked, &record->carried, &record->verdict,  &record->decided_by, &record->detail,
         &record->chain, &record->unit,    &record->program,  &record->request,
     };
-    for (int i = 0; i < N_TEXTS; i++) {
-        *texts[i] = strdup(is_readable ? statement_get_text(st, FIRST_TEXT + i) : "");
-        if (!*texts[i])
-            st->r = -ENOMEM;
-    }
-    return st->r;
+    for (int i = 0; i < N_TEXTS; i++)
+        *texts[i] = (char *)(is_readable ? statement_get_text(st, FIRST_TEXT + i) : "");
 }
 
 static void get_chain(struct statement *st, struct audit_record *record)
@@ -130,29 +126,35 @@ static bool is_as_written(struct statement *st)
     return store_audit_is_uid(st, 3) && store_audit_is_uid(st, 4);
 }
 
-int store_audit_get(struct statement *st, struct audit_record **ret)
+int store_audit_look(struct statement *st, struct audit_record *ret)
 {
     bool is_sound = is_as_written(st); /* before a value is read as another type */
     int event = audit_event_from_name(statement_get_text(st, 2));
     if (event < 0 || !is_sound)
         return st->r < 0 ? st->r : -EUCLEAN;
-    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new((enum audit_event)event);
-    if (!record)
-        return -ENOMEM;
 
-    record->sequence = statement_get_int(st, 0);
-    record->time_sec = statement_get_int(st, 1);
-    record->uid = statement_get_uid(st, 3);
-    record->owner_uid = statement_get_uid(st, 4);
-    record->grant = statement_get_int(st, 5);
-    record->expires_sec = statement_get_int(st, 6);
-    record->repeats = (uint64_t)statement_get_int(st, 7);
-    record->has_fingerprint = statement_copy_blob(st, 8, record->fingerprint, sizeof(record->fingerprint));
-    get_chain(st, record);
-    int r = get_texts(st, record, true);
-    if (r == 0)
-        *ret = TAKE_PTR(record);
-    return r;
+    *ret = (struct audit_record){.event = (enum audit_event)event};
+    ret->sequence = statement_get_int(st, 0);
+    ret->time_sec = statement_get_int(st, 1);
+    ret->uid = statement_get_uid(st, 3);
+    ret->owner_uid = statement_get_uid(st, 4);
+    ret->grant = statement_get_int(st, 5);
+    ret->expires_sec = statement_get_int(st, 6);
+    ret->repeats = (uint64_t)statement_get_int(st, 7);
+    ret->has_fingerprint = statement_copy_blob(st, 8, ret->fingerprint, sizeof(ret->fingerprint));
+    get_chain(st, ret);
+    get_texts(st, ret, true);
+    return st->r;
+}
+
+int store_audit_get(struct statement *st, struct audit_record **ret)
+{
+    struct audit_record seen;
+    int r = store_audit_look(st, &seen);
+    if (r < 0)
+        return r;
+    *ret = audit_record_copy(&seen);
+    return *ret ? 0 : -ENOMEM;
 }
 
 int store_audit_show(struct statement *st, struct audit_record **ret)
@@ -160,14 +162,11 @@ int store_audit_show(struct statement *st, struct audit_record **ret)
     int r = store_audit_get(st, ret);
     if (r != -EUCLEAN)
         return r;
-    _cleanup_(audit_record_freep) struct audit_record *record = audit_record_new(AUDIT_BROKER_STARTED);
-    if (!record)
-        return -ENOMEM;
-    record->is_unreadable = true;
-    record->sequence = statement_get_int(st, 0);
-    record->time_sec = statement_get_int(st, 1);
-    r = get_texts(st, record, false);
-    if (r == 0)
-        *ret = TAKE_PTR(record);
-    return r;
+    struct audit_record seen = {.event = AUDIT_BROKER_STARTED, .uid = (uid_t)-1, .owner_uid = (uid_t)-1};
+    seen.is_unreadable = true;
+    seen.sequence = statement_get_int(st, 0);
+    seen.time_sec = statement_get_int(st, 1);
+    get_texts(st, &seen, false);
+    *ret = audit_record_copy(&seen);
+    return *ret ? 0 : -ENOMEM;
 }

@@ -406,6 +406,8 @@ int store_audit_insert(struct store_db *db, const struct audit_record *record) _
     " request, boot_usec, boot_id, epoch, hash, seal, repeats_epoch, repeats_seal"
 /* -EUCLEAN: no broker wrote the row so. */
 int store_audit_get(struct statement *st, struct audit_record **ret) _must_check_;
+/* The same without copies: its texts are the statement's, good until its next step. */
+int store_audit_look(struct statement *st, struct audit_record *ret) _must_check_;
 /* For who asks: such a row is a record that says so, and hides nothing of the rest. */
 int store_audit_show(struct statement *st, struct audit_record **ret) _must_check_;
 /* Whether reading the column loses nothing: a uid or none, a text without a NUL in it. */

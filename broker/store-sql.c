@@ -294,10 +294,8 @@ int64_t statement_get_int(struct statement *st, int column)
 
 const char *statement_get_text(struct statement *st, int column)
 {
-    if (sqlite3_column_type(st->stmt, column) == SQLITE_NULL)
-        return "";
     const char *text = (const char *)sqlite3_column_text(st->stmt, column);
-    if (!text)
+    if (!text && sqlite3_column_type(st->stmt, column) != SQLITE_NULL)
         st->r = -ENOMEM;
     return text ? text : "";
 }

@@ -44,13 +44,13 @@ struct run {
 
 static int add_row(struct run *run, struct statement *st)
 {
-    _cleanup_(audit_record_freep) struct audit_record *record = NULL;
-    int r = store_audit_get(st, &record);
+    struct audit_record record;
+    int r = store_audit_look(st, &record);
     if (st->r < 0 || (r < 0 && r != -EUCLEAN))
         return st->r < 0 ? st->r : r;
     run->after = statement_get_int(st, 0);
     if (r == 0)
-        return audit_verify_add(run->verify, record);
+        return audit_verify_add(run->verify, &record);
     audit_verify_add_unreadable(run->verify, run->after);
     return 0;
 }

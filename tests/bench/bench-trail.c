@@ -35,9 +35,9 @@ static void go_through(struct store_db *db, struct audit_verify *v)
         statement_open(db, SLOT_NONE, "SELECT " STORE_AUDIT_COLUMNS " FROM audit ORDER BY sequence");
     int r;
     while ((r = statement_step(&st)) == STEP_ROW) {
-        _cleanup_(audit_record_freep) struct audit_record *record = NULL;
-        check(store_audit_get(&st, &record), "a record");
-        check(audit_verify_add(v, record), "its check");
+        struct audit_record record;
+        check(store_audit_look(&st, &record), "a record");
+        check(audit_verify_add(v, &record), "its check");
     }
     check(r, "the trail");
 }
