@@ -20,7 +20,9 @@ struct action {
     const char *active;
 };
 
-/* polkit puts details of the check for $(...) in messages. */
+/* polkit puts details of the check for $(...) in messages. What reads the trail is kept by polkit for some
+ * minutes, for the process that was asked about: a listing is many calls, one for each page, and a person is
+ * to be asked once. Nothing of that is kept by the broker. */
 static const struct action actions[] = {
     {"org.lwabroker.scope.other", "Obtain a token for a scope that this machine's administrator added",
      "Authentication is required to let $(app) use your Amazon account in a way that the administrator of "
@@ -50,10 +52,10 @@ static const struct action actions[] = {
      "auth_admin", "auth_admin", "auth_admin"},
     {"org.lwabroker.audit.read", "Read the record of all uses of Amazon accounts",
      "Authentication is required to read the record of all uses of Amazon accounts on this device",
-     "auth_admin", "auth_admin", "auth_admin"},
+     "auth_admin_keep", "auth_admin_keep", "auth_admin_keep"},
     {"org.lwabroker.audit.read-own", "Read the record of the uses of one's own Amazon account",
-     "Authentication is required to read the record of the uses of your Amazon account", "auth_self",
-     "auth_self", "yes"},
+     "Authentication is required to read the record of the uses of your Amazon account", "auth_self_keep",
+     "auth_self_keep", "yes"},
 };
 
 /* Text of an element. polkitd keeps only the last piece of a text that an entity cuts into pieces, so

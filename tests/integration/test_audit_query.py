@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from agent import Agent
 from boxed import flatpak
 from logins import (
     AUDIT,
@@ -28,6 +29,7 @@ from logins import (
 from world import DBusError, wait_until
 
 READ = "music::library:read"
+READ_ALL, READ_OWN = "org.lwabroker.audit.read", "org.lwabroker.audit.read-own"
 TYPES = {"newest": "b", "own": "b", "wait": "b", "since": "x", "until": "x"}
 
 
@@ -66,7 +68,7 @@ def uid(user):
     return pwd.getpwnam(user).pw_uid
 
 
-def allow_audit(world, users, action="org.lwabroker.audit.read"):
+def allow_audit(world, users, action=READ_ALL):
     world.write_rule(
         "05-audit",
         f"polkit.addRule(function(a, s) {{ if (a.id === '{action}' && {users!r}.indexOf(s.user) >= 0)"
@@ -363,6 +365,29 @@ def test_who_may_ask(busy):
         error = error_of(ask, player)
         assert error.short == "AccessDenied" and "sandbox" in error.message
     assert error_of(query, player, own=True).short == "AccessDenied"
+
+
+def test_a_person_is_asked_once_for_a_listing(busy):
+    """polkit keeps a yes for that process: for all pages, and for no other process of the same user."""
+
+    def page(client, after, **filters):
+        args = packed(filters), after, 3
+        return client.call(AUDIT, "Query", "a{sv}tu", args, interactive=True)
+
+    carol = busy.client("carol")
+    agent = Agent(busy, carol, "yes")
+    n, after = 0, 0
+    while n == 0 or after:
+        _, after = page(carol, after)
+        n += 1
+    assert n > 3
+    for _ in range(3):
+        assert page(carol, 0, own=True) == [[], 0]
+    assert [question.action for question in agent.asked] == [READ_ALL, READ_OWN]
+    assert [question.identities for question in agent.asked] == [["uid:0"], [f"uid:{uid('carol')}"]]
+    other = busy.client("carol")
+    for filters in ({}, {"own": True}):
+        assert error_of(page, other, 0, **filters).short == "ConsentRequired"
 
 
 # --- who has ---
