@@ -20,8 +20,8 @@
 #define N_HEADS 2
 #define FILE_BYTES ((N_KEYS + N_HEADS) * BLOCK_BYTES)
 
-#define MAGIC "lwakey 1"
 #define MAGIC_BYTES 8
+static const unsigned char magic[MAGIC_BYTES] = {'l', 'w', 'a', 'k', 'e', 'y', ' ', '1'};
 #define PERSONAL "lwa audit keyfil"
 #define NUMBER_BYTES 8
 #define CHECKED_BYTES (MAGIC_BYTES + 2 * NUMBER_BYTES + AUDIT_CHAIN_KEY_BYTES)
@@ -91,7 +91,7 @@ static void checksum(const unsigned char *bytes, unsigned char ret[CHECKSUM_BYTE
 
 static void encode_key(const struct audit_chain_key *key, unsigned char ret[KEY_BYTES])
 {
-    memcpy(ret, MAGIC, MAGIC_BYTES);
+    memcpy(ret, magic, MAGIC_BYTES);
     unsigned char *at = put_number(ret + MAGIC_BYTES, key->epoch);
     at = put_number(at, key->first_epoch);
     memcpy(at, secret_bytes(key->key), AUDIT_CHAIN_KEY_BYTES);
@@ -105,7 +105,7 @@ static uint64_t key_epoch(const unsigned char bytes[KEY_BYTES])
     checksum(bytes, sum);
     uint64_t epoch = get_number(bytes + MAGIC_BYTES);
     uint64_t first = get_number(bytes + MAGIC_BYTES + NUMBER_BYTES);
-    if (memcmp(bytes, MAGIC, MAGIC_BYTES) != 0 || memcmp(bytes + CHECKED_BYTES, sum, CHECKSUM_BYTES) != 0)
+    if (memcmp(bytes, magic, MAGIC_BYTES) != 0 || memcmp(bytes + CHECKED_BYTES, sum, CHECKSUM_BYTES) != 0)
         return 0;
     return epoch <= INT64_MAX && first >= 1 && first <= epoch ? epoch : 0;
 }

@@ -209,7 +209,7 @@ static int verify(struct command *c)
 {
     _cleanup_fclose_ FILE *opened = c->path ? fopen(c->path, "re") : NULL;
     _cleanup_(audit_verify_freep) struct audit_verify *v = NULL;
-    struct audit_verify_report report;
+    struct audit_verify_report report = {.n_records = 0};
     if (c->path && !opened)
         return fail("the export cannot be read from ", c->path, strerror(errno));
     int r = audit_verify_new(&c->verify, &v);

@@ -33,7 +33,7 @@ static void start_apps(struct app **apps, const char *address, unsigned first_ui
 
 void measure_disclosures(const char *address, unsigned first_uid, unsigned clients, unsigned each)
 {
-    struct app *apps[APPS_MAX];
+    struct app *apps[APPS_MAX] = {NULL};
     int gate[2];
     if (clients * each > APPS_MAX)
         die("%u clients with %u disclosures each are too many", clients, each);

@@ -40,6 +40,13 @@ static unsigned dice(unsigned n)
     return (unsigned)(state_of_random >> 33) % n;
 }
 
+/* Each with a chance of a quarter. */
+static unsigned some_scopes(void)
+{
+    unsigned some = dice(1U << ARRAY_SIZE(scope_names));
+    return some & dice(1U << ARRAY_SIZE(scope_names));
+}
+
 static void make_rows(void)
 {
     int64_t now = 1000 * DAY;
@@ -53,8 +60,8 @@ static void make_rows(void)
             .event = i < N_RECORDS / 2 ? dice(2) : dice(ARRAY_SIZE(events)), /* some begin late */
             .owner = dice(ARRAY_SIZE(owners)),
             .uid = dice(ARRAY_SIZE(uids)),
-            .asked = dice(1U << ARRAY_SIZE(scope_names)) & dice(1U << ARRAY_SIZE(scope_names)),
-            .carried = dice(1U << ARRAY_SIZE(scope_names)) & dice(1U << ARRAY_SIZE(scope_names)),
+            .asked = some_scopes(),
+            .carried = some_scopes(),
             .token = dice(60) ? 0 : 1 + dice(3),
             .time_sec = now,
         };

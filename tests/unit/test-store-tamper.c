@@ -361,8 +361,7 @@ static bool reads_the_same(const char *path, const struct trail *trail)
         return false;
     struct statement st =
         statement_open(&db, SLOT_NONE, "SELECT " STORE_AUDIT_COLUMNS " FROM audit ORDER BY sequence");
-    int r;
-    while (is_same && (r = statement_step(&st)) == STEP_ROW) {
+    while (is_same && statement_step(&st) == STEP_ROW) {
         struct audit_record *record = NULL;
         is_same = n < trail->n && store_audit_get(&st, &record) == 0;
         if (is_same) {
@@ -443,8 +442,9 @@ static void random_bytes_of_columns(void **state)
     make_trail(f, &t, RECORDS);
     sqlite3 *db = load_copy(f);
     list_columns(db, &columns);
+    assert_true(columns.n > 0);
     uint64_t seed = 7;
-    for (unsigned n = 0; n < CHANGES;) {
+    for (unsigned n = 0; n < CHANGES && columns.n > 0;) {
         struct value value;
         seed = seed * 6364136223846793005U + 1442695040888963407U;
         const char *column = columns.names[(seed >> 33) % (uint64_t)columns.n];
