@@ -14,7 +14,7 @@ void sink_buffer_clear(struct sink_buffer *b)
 
 void sink_buffer_add(struct sink_buffer *b, const void *bytes, size_t n)
 {
-    if (b->error < 0)
+    if (b->error < 0 || n == 0) /* nothing may be copied to nowhere */
         return;
     if (n > b->n_allocated - b->n) {
         size_t size = b->n_allocated ? b->n_allocated : BUFFER_FIRST_BYTES;
