@@ -8,7 +8,7 @@
  *
  * Seals. Time is cut into epochs. Each has a key, and the next epoch's key is a one-way function of it:
  *
- *     C(e+1) = BLAKE2b-256 of "next", keyed with C(e)       S(e) = BLAKE2b-256 of "seal", keyed with C(e)
+ *     C(e+1) = BLAKE2b-256 of "next", keyed with C(e)       S(e) = BLAKE2b-256 of "keyed", keyed with C(e)
  *     seal(n) = BLAKE2b-128 of hash(n), keyed with S(e)
  *
  * The last record of an epoch says that it is the last (AUDIT_TRAIL_SEALED), and then C(e) is destroyed. So

@@ -61,7 +61,7 @@
 #define COST_REVOKE 40        /* a change and a query */
 
 /* COST_REPLY_BYTES for who may read the whole trail, and fetches it. */
-#define COST_TRAIL_BYTES 16384
+#define COST_TRAIL_BYTES 1048576
 
 /* --- lwa-identd -------------------------------------------------------------------------------------- */
 #define LIMIT_IDENTD_CHILDREN 128         /* look-ups under way at once, one that is stuck included */
