@@ -30,7 +30,10 @@
       "Renewals of one login that one app may cause at once by reporting tokens as rejected.")               \
     X(app_report_interval, 30, 1, 3600, "Seconds until such an app may cause one more.")                     \
     X(grant_report_burst, 20, 1, 1000, "Renewals of one login that all apps together may cause so at once.") \
-    X(grant_report_interval, 10, 1, 3600, "Seconds until they may cause one more.")
+    X(grant_report_interval, 10, 1, 3600, "Seconds until they may cause one more.")                          \
+    X(change_burst, 2000, 10, 1000000,                                                                       \
+      "Changes of accounts, logins and consents that one user may make at once: each is a record or two.")   \
+    X(change_interval, 10, 1, 3600, "Seconds until such a user may make one more.")
 
 /* --- bus --------------------------------------------------------------------------------------------- */
 #define LIMIT_DISPATCH_PER_ROUND 32 /* messages handled before other events of the loop get their turn */
@@ -46,8 +49,6 @@
 #define LIMIT_REFUSAL_RATE 100     /* RateLimited answers per second to one user ... */
 #define LIMIT_REFUSAL_BURST 1000   /* ... and so many at once; beyond, there is none */
 #define LIMIT_REFUSAL_LOG_SEC 60   /* how often the log says who is refused, at most */
-#define LIMIT_CHANGE_BURST 2000    /* changes of accounts, logins and consents by one user at once ... */
-#define LIMIT_CHANGE_SEC 10        /* ... and then one in so many seconds: each is a record or two */
 
 /* What is dear, in units of app_rate and uid_rate; any other call costs one. */
 #define COST_CONNECTION 4     /* the first one of a connection: it is looked up whose it is */

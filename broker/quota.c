@@ -293,8 +293,9 @@ void quota_force(struct quota *connection, unsigned units, uint64_t now)
 
 int quota_take_change(struct quota *connection, uint64_t now, struct refusal *ret_refusal)
 {
-    const struct bucket_size size = {.interval_usec = LIMIT_CHANGE_SEC * USEC_PER_SEC,
-                                     .burst = LIMIT_CHANGE_BURST};
+    const struct config_limits *limits = &connection->quotas->limits;
+    const struct bucket_size size = {.interval_usec = limits->change_interval * USEC_PER_SEC,
+                                     .burst = limits->change_burst};
     struct quota *at = connection;
     while (at && at->level != QUOTA_USER)
         at = at->parent;

@@ -41,7 +41,8 @@ SECURITY_PROFILE_ID = "amzn1.application.000000000000000000000000005ec0f0"
 # A test is more hurried than any app: it makes in a second the calls of a day, with bursts that would not be refused.
 BURSTS = {"app_burst": 6000, "uid_burst": 12000}
 DEFAULT_BURSTS = {"app_burst": None, "uid_burst": None}
-NO_RATES = {"app_rate": 100000, "uid_rate": 100000, "app_burst": 1000000, "uid_burst": 1000000}
+NO_RATES = {"app_rate": 100000, "uid_rate": 100000, "app_burst": 1000000, "uid_burst": 1000000,
+            "change_burst": 1000000}
 POLKIT_NAME = "org.freedesktop.PolicyKit1"
 POLKITD = "/usr/lib/polkit-1/polkitd"
 SYSTEM_POLKIT_POLICY = "/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf"

@@ -21,6 +21,8 @@ static const struct config_limits few = {
     .app_burst = 20,
     .uid_rate = 2,
     .uid_burst = 30,
+    .change_burst = 200,
+    .change_interval = 10,
 };
 
 static struct identity identity_of(uid_t uid, const char *app)
@@ -585,16 +587,16 @@ static void changes_are_counted_by_user(void **state _unused_)
     connect_as(&q, &same, 1000, "flatpak:x");
     connect_as(&q, &other, 1001, "user:bob");
     connect_as(&q, &root, 0, "user:root");
-    for (unsigned i = 0; i < LIMIT_CHANGE_BURST; i++)
+    for (unsigned i = 0; i < few.change_burst; i++)
         assert_int_equal(quota_take_change(i % 2 ? &one.quota : &same.quota, START, &refusal), 0);
     assert_int_equal(quota_take_change(&one.quota, START, &refusal), -EUSERS);
     assert_int_equal(refusal.level, QUOTA_USER);
-    assert_true(refusal.wait_usec > 0 && refusal.wait_usec <= LIMIT_CHANGE_SEC * USEC_PER_SEC);
+    assert_true(refusal.wait_usec > 0 && refusal.wait_usec <= few.change_interval * USEC_PER_SEC);
     assert_int_equal(quota_take_change(&other.quota, START, &refusal), 0);
-    for (unsigned i = 0; i <= LIMIT_CHANGE_BURST; i++)
+    for (unsigned i = 0; i <= few.change_burst; i++)
         assert_int_equal(quota_take_change(&root.quota, START, &refusal), 0);
 
-    uint64_t later = START + 100 * LIMIT_CHANGE_SEC * USEC_PER_SEC;
+    uint64_t later = START + 100 * few.change_interval * USEC_PER_SEC;
     charge_release(&one.tracked);
     charge_release(&same.tracked);
     quotas_prune(&q, later); /* who comes back finds it as he left it */

@@ -7,6 +7,7 @@
 
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The chain of the trail while the store runs: records, epochs, setups, and what fails. */
 
@@ -188,6 +189,46 @@ static void idle_trail_does_not_wake(void **state)
     sleep_epochs(f, 20);
     assert_int_equal(number(f, "SELECT count(*) FROM audit"), n);
     assert_int_equal(test_vfs_count_writes(), writes);
+}
+
+/* Waits until the status says so. */
+static void await_health(struct fixture *f, const char *words)
+{
+    for (;;) {
+        const char *health = store_trail_health(f->store);
+        if (words ? health && strstr(health, words) : !health)
+            return;
+        add(f, "user:a"); /* a loop that waits for nothing looks at nothing */
+        (void)usleep(5000);
+    }
+}
+
+/* The trail goes on without it, it is said, and the file is written as soon as that is possible. */
+static void key_file_can_be_written_later(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_chain_key_ struct audit_chain_key first, now;
+    _cleanup_trail_ struct trail trail;
+    open_with_key(f, 20 * USEC_PER_MSEC, &first);
+    /* The file is gone, and where a new one would be made something is in the way. */
+    assert_int_equal(mkdir(fixture_path(f, KEY_FILE ".new"), 0700), 0);
+    assert_int_equal(unlink(fixture_path(f, KEY_FILE)), 0);
+    add(f, "user:a");
+    await_health(f, "key");
+    int64_t ends = number(f, "SELECT count(*) FROM audit WHERE event = 'trail-sealed'");
+    add(f, "user:b");
+    await_records(f, "trail-sealed", ends + 1);
+    assert_int_equal(access(fixture_path(f, KEY_FILE), F_OK), -1);
+    assert_int_equal(rmdir(fixture_path(f, KEY_FILE ".new")), 0);
+    await_health(f, NULL);
+    reopen(f);
+    assert_null(store_trail_health(f->store));
+    fixture_close(f);
+    trail_key(f, &now);
+    assert_int_equal(now.first_epoch, 1);
+    trail_read(f->path, &trail);
+    trail_assert_whole(&trail, &first);
+    assert_int_equal(trail_count(&trail, AUDIT_TRAIL_DAMAGED), 0);
 }
 
 /* A start in the middle of an epoch does not make it longer. */
@@ -408,6 +449,7 @@ int main(void)
         TEST(every_write_can_fail),
         TEST(foreign_record_is_damage),
         TEST(epoch_ends_and_key_moves_on),
+        TEST(key_file_can_be_written_later),
         TEST(idle_trail_does_not_wake),
         TEST(epoch_goes_on_over_a_start),
         TEST(all_records_are_told_in_order),
