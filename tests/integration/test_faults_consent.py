@@ -17,7 +17,7 @@ from world import NAME, NO_RATES, DBusError, wait_until
 
 POLICY = "org.lwabroker.Policy1"
 APP = "user:alice"
-WRITES_MAX = 40  # of one change; more means that it never goes through
+WRITES_MAX = 100  # of one change; more means that it never goes through
 DEATHS = 150
 ASKING = "[user:alice]\nask = music::library\n"
 AGREEING = """

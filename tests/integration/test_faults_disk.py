@@ -45,7 +45,7 @@ from logins import (
 )
 from world import DBusError, wait_until
 
-WRITES_MAX = 80  # of one operation; more means that it never goes through
+WRITES_MAX = 120  # of one operation; more means that it never goes through
 
 
 @pytest.fixture
