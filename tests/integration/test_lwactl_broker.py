@@ -370,7 +370,7 @@ def test_audit(linked):
     lwactl(linked, "alice", "audit", "--own")
     refused = lwactl(linked, "alice", "audit", status=CONSENT)
     assert_refused(refused, ".")
-    assert "`lwactl audit --own`" in refused.stderr
+    assert "with --own: of own accounts" in refused.stderr
     everything = text + json.dumps(records)
     assert not any(token in everything for kind in linked.sim.tokens().values() for token in kind)
 
