@@ -9,6 +9,7 @@
 #include "broker/audit-secret.h"
 #include "broker/audit-text.h"
 #include "broker/limits.h"
+#include "util/file.h"
 #include "util/utf8.h"
 
 #include <fcntl.h>
@@ -112,24 +113,6 @@ static int read_command_line(int argc, char **argv, struct command *c)
 
 /* --- the secret -------------------------------------------------------------------------------------- */
 
-/* At most `size` bytes, from a pipe too. */
-static int read_some(int fd, char *buffer, size_t size, size_t *ret_n)
-{
-    size_t n = 0;
-    while (n < size) {
-        ssize_t got = read(fd, buffer + n, size - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *ret_n = n;
-    return 0;
-}
-
 static int read_secret(struct command *c)
 {
     bool is_input = strcmp(c->secret_path, "-") == 0;
@@ -137,7 +120,7 @@ static int read_secret(struct command *c)
                                       : open(c->secret_path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
     char text[2 * AUDIT_SECRET_TEXT_SIZE];
     size_t n = 0;
-    int r = fd < 0 ? -errno : read_some(fd, text, sizeof(text), &n);
+    int r = fd < 0 ? -errno : file_read_some(fd, text, sizeof(text), &n);
     if (r < 0)
         return fail("the secret cannot be read from ", c->secret_path, strerror(-r));
     while (n > 0 && strchr(" \t\r\n", text[n - 1]) && text[n - 1])

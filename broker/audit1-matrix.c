@@ -124,10 +124,11 @@ static void on_stored(struct store_reply *stored, void *userdata)
 static void read_trail(struct call *call)
 {
     struct matrix_call *c = call->state;
-    const struct store_matrix_question question = {
-        .since_sec = c->since_sec, .now_sec = wall_sec(), .uid_only = uid_only(c)};
-    int r =
-        store_matrix_query(call->broker->store, &question, call->peer->identity.uid, on_stored, c, &c->op);
+    const struct identity *id = &call->peer->identity;
+    struct store_matrix_question question = {
+        .since_sec = c->since_sec, .now_sec = wall_sec(), .owner_uid = uid_only(c)};
+    (void)snprintf(question.owner, sizeof(question.owner), "%s", id->user);
+    int r = store_matrix_query(call->broker->store, &question, id->uid, on_stored, c, &c->op);
     if (r < 0)
         audit1_fail_errno(call, r);
 }

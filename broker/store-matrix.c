@@ -141,18 +141,19 @@ static const char held_text[] =
     "SELECT " COLUMNS ", carried, expires_sec FROM audit INDEXED BY audit_exposed" /* not all disclosures */
     " WHERE event = 'token-disclosed' AND expires_sec > ?1 AND time_sec >= ?1 - ?2"
     " AND (time_sec <= ?1 + ?2 OR sequence > (SELECT max(sequence) FROM audit) - ?3)"
-    " AND (?4 < 0 OR owner_uid = ?4) AND uid IS NOT NULL"
+    " AND (?4 < 0 OR (owner_uid = ?4 AND owner = ?5)) AND uid IS NOT NULL"
     " AND sequence > coalesce((SELECT sequence FROM audit_base), 0)";
 
-static const char slice_text[] =
-    "SELECT " COLUMNS ", asked, carried, event, 1 + repeats, time_sec FROM audit"
-    " WHERE sequence > ?1 AND sequence <= ?2 AND time_sec >= ?3"
-    " AND +event IN ('token-disclosed', 'token-denied') AND (?4 < 0 OR +owner_uid = ?4) AND uid IS NOT NULL"
-    " ORDER BY sequence DESC";
+static const char slice_text[] = "SELECT " COLUMNS ", asked, carried, event, 1 + repeats, time_sec FROM audit"
+                                 " WHERE sequence > ?1 AND sequence <= ?2 AND time_sec >= ?3"
+                                 " AND +event IN ('token-disclosed', 'token-denied') AND uid IS NOT NULL"
+                                 " AND (?4 < 0 OR (+owner_uid = ?4 AND owner = ?5))"
+                                 " ORDER BY sequence DESC";
 
-static int64_t uid_or_all(uid_t uid)
+static void bind_owner(struct statement *st, const struct store_matrix_question *q)
 {
-    return uid == (uid_t)-1 ? -1 : (int64_t)uid;
+    statement_int(st, q->owner_uid == (uid_t)-1 ? -1 : (int64_t)q->owner_uid);
+    statement_text(st, q->owner);
 }
 
 /* Of one that no broker wrote so nothing is summed up: what it says would be another app's. */
@@ -188,7 +189,7 @@ static int read_held(struct store_db *db, const struct store_matrix_question *q,
     statement_int(&st, q->now_sec);
     statement_int(&st, LIMIT_TOKEN_LIFETIME_SEC);
     statement_int(&st, STORE_QUERY_NEWEST_RECORDS);
-    statement_int(&st, uid_or_all(q->uid_only));
+    bind_owner(&st, q);
     int r;
     while ((r = statement_step(&st)) == STEP_ROW) {
         r = add_held(&st, m);
@@ -223,7 +224,7 @@ static int read_slice(struct store_db *db, const struct store_matrix_question *q
     statement_int(&st, after);
     statement_int(&st, up_to);
     statement_int(&st, q->since_sec);
-    statement_int(&st, uid_or_all(q->uid_only));
+    bind_owner(&st, q);
     int r;
     while ((r = statement_step(&st)) == STEP_ROW) {
         r = add_record(&st, m);

@@ -36,11 +36,12 @@ DEFINE_CLEANUP(struct store_matrix, store_matrix_free);
 struct store_matrix_question {
     int64_t since_sec;
     int64_t now_sec;
-    uid_t uid_only; /* (uid_t)-1: all */
+    uid_t owner_uid;            /* of accounts of this user only; (uid_t)-1: of all */
+    char owner[OWNER_NAME_MAX]; /* with owner_uid, his name too: numbers are given anew */
 };
 
 /* Sums up the records from `since_sec` on, and the tokens that are good after `now_sec`, whenever they were
- * handed out: of all, or of accounts of the user `uid_only`. In reply->matrix, good during the callback. Runs
+ * handed out: of all, or of accounts of one owner. In reply->matrix, good during the callback. Runs
  * as store_audit_query(), in slices, each a look of its own: what is written meanwhile may be in it or not.
  */
 int store_matrix_query(struct store *s, const struct store_matrix_question *question, uid_t asker,

@@ -15,8 +15,7 @@
 
 #define SEALS_AGAINST_CHANGE (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* Reads from the current offset to the end of the file, at most `size` bytes. */
-static int read_all(int fd, char *buffer, size_t size, size_t *ret_n)
+int file_read_some(int fd, char *buffer, size_t size, size_t *ret_n)
 {
     size_t n = 0;
     while (n < size) {
@@ -70,7 +69,7 @@ static int read_text(int fd, size_t max, char **ret_text, size_t *ret_n)
         return -ENOMEM;
 
     size_t n = 0;
-    int r = read_all(fd, text, max + 1, &n);
+    int r = file_read_some(fd, text, max + 1, &n);
     if (r == 0 && n > max)
         r = -EFBIG;
     if (r < 0) {

@@ -25,6 +25,9 @@ int file_list(const char *dir, const char *suffix, size_t max, struct strv *path
 /* Whether it would list an entry of this name. */
 bool file_is_listed(const char *name, const char *suffix);
 
+/* Reads from the current offset to the end, a pipe too, but at most `size` bytes: may block. */
+int file_read_some(int fd, char *buffer, size_t size, size_t *ret_n) _must_check_;
+
 /* Makes a memfd (CLOEXEC) that holds the n bytes and is sealed against every change. Owned by the caller. */
 int file_new_sealed(const char *name, const void *bytes, size_t n, int *ret_fd) _must_check_;
 

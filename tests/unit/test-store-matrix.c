@@ -31,15 +31,22 @@ static void on_sums(struct store_reply *reply, void *userdata)
     sums->is_done = true;
 }
 
-static void expect_sums(struct fixture *f, const char *text, bool is_complete)
+static void expect_sums_of(struct fixture *f, uid_t owner_uid, const char *owner, const char *text,
+                           bool is_complete)
 {
-    const struct store_matrix_question question = {.now_sec = NOW_SEC, .uid_only = (uid_t)-1};
+    struct store_matrix_question question = {.now_sec = NOW_SEC, .owner_uid = owner_uid};
+    (void)snprintf(question.owner, sizeof(question.owner), "%s", owner);
     struct sums sums = {.is_done = false};
     assert_int_equal(store_matrix_query(f->store, &question, 0, on_sums, &sums, NULL), 0);
     while (!sums.is_done)
         (void)uv_run(&f->loop, UV_RUN_ONCE);
     assert_string_equal(sums.text, text);
     assert_int_equal(sums.is_complete, is_complete);
+}
+
+static void expect_sums(struct fixture *f, const char *text, bool is_complete)
+{
+    expect_sums_of(f, (uid_t)-1, "", text, is_complete);
 }
 
 static int64_t disclose(struct fixture *f, uid_t uid, const char *app)
@@ -106,12 +113,27 @@ static void leaves_out_what_was_removed(void **state)
     expect_sums(f, "disclosed 1001 user:bob profile 1|held 1001 user:bob profile 1|", true);
 }
 
+/* A number is given anew when its user has left: he who has it now is not told what the other's apps did. */
+static void is_of_an_owner_by_number_and_name(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_open(f), 0);
+    (void)disclose(f, 1000, "flatpak:a");
+    (void)disclose(f, 1000, "flatpak:b");
+    change(f, "UPDATE audit SET owner_uid = 1000, owner = 'alice' WHERE app = 'flatpak:a'");
+    change(f, "UPDATE audit SET owner_uid = 1000, owner = 'carol' WHERE app = 'flatpak:b'");
+    expect_sums_of(f, 1000, "alice", "disclosed 1000 flatpak:a profile 1|held 1000 flatpak:a profile 1|",
+                   true);
+    expect_sums_of(f, 1000, "dave", "", true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sums_up, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(charges_no_user_with_what_is_no_uid, fixture_set_up,
                                         fixture_tear_down),
+        cmocka_unit_test_setup_teardown(is_of_an_owner_by_number_and_name, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(leaves_out_what_was_removed, fixture_set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
