@@ -47,17 +47,6 @@ static void start_clear(struct start *st)
 
 /* --- the database ------------------------------------------------------------------------------------ */
 
-/* The first number of a query; 0 without a row, or for a null. */
-static int read_number(struct store_db *db, const char *sql, int64_t *ret)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
-    int r = statement_step(&st);
-    if (r < 0)
-        return r;
-    *ret = r == STEP_ROW ? statement_get_int(&st, 0) : 0;
-    return 0;
-}
-
 static int read_newest(struct store_db *db, struct start *st)
 {
     _cleanup_statement_ struct statement query = statement_open(
@@ -83,11 +72,13 @@ static int read_trail(struct start *st)
     if (r == 0)
         r = read_newest(db, st);
     if (r == 0)
-        r = read_number(db, "SELECT 1 FROM audit WHERE event = 'trail-key-created' LIMIT 1", &chained);
+        r = store_db_number(db, SLOT_NONE, "SELECT 1 FROM audit WHERE event = 'trail-key-created' LIMIT 1",
+                            &chained);
     st->was_chained = chained || st->end.is_chained;
     if (r == 0 && st->was_chained && !st->end.is_chained) {
-        r = read_number(db, "SELECT epoch FROM audit WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1",
-                        &epoch);
+        r = store_db_number(db, SLOT_NONE,
+                            "SELECT epoch FROM audit WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1",
+                            &epoch);
         st->end.epoch = (uint64_t)epoch;
     }
     st->sequence = st->end.sequence;
@@ -255,10 +246,10 @@ static int find_due(struct start *st, uint64_t *ret_usec)
     if (!st->end.is_chained || st->end.epoch != st->key.epoch)
         return 0;
     int64_t begun = 0;
-    int r = read_number(&st->store->db,
-                        "SELECT time_sec FROM audit WHERE sequence > (SELECT ifnull(max(sequence), 0)"
-                        " FROM audit WHERE event = 'trail-sealed') ORDER BY sequence LIMIT 1",
-                        &begun);
+    int r = store_db_number(&st->store->db, SLOT_NONE,
+                            "SELECT time_sec FROM audit WHERE sequence > (SELECT ifnull(max(sequence), 0)"
+                            " FROM audit WHERE event = 'trail-sealed') ORDER BY sequence LIMIT 1",
+                            &begun);
     int64_t age = wall_sec() - begun;
     int64_t length = (int64_t)(st->store->chain.epoch_usec / USEC_PER_SEC);
     int64_t left = age < 0 || age > length ? 0 : length - age; /* the clock may have been set */
@@ -269,7 +260,8 @@ static int find_due(struct start *st, uint64_t *ret_usec)
 static int find_open_damage(struct start *st, bool *ret)
 {
     int64_t n = 0;
-    int r = read_number(&st->store->db,
+    int r =
+        store_db_number(&st->store->db, SLOT_NONE,
                         "SELECT (SELECT ifnull(max(sequence), 0) FROM audit WHERE event = 'trail-damaged') >"
                         " (SELECT ifnull(max(sequence), 0) FROM audit WHERE event = 'trail-key-created'"
                         " AND detail LIKE 'setup %')",

@@ -60,22 +60,13 @@ uint64_t store_prune_due_usec(const struct store_prune *p)
 
 /* --- 1: look ----------------------------------------------------------------------------------------- */
 
-/* 0 without a row. */
-static int read_number(struct store_db *db, enum statement_slot slot, const char *sql, int64_t *ret)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, slot, sql);
-    int r = statement_step(&st);
-    *ret = r == STEP_ROW ? statement_get_int(&st, 0) : 0;
-    return r < 0 ? r : 0;
-}
-
 /* Without the pages that are free to be used again. */
 static int read_size(struct store_db *db, const struct store_prune *p, int64_t *ret_bytes)
 {
     int64_t n_pages, n_free = 0;
-    int r = read_number(db, SLOT_PAGE_COUNT, "PRAGMA page_count", &n_pages);
+    int r = store_db_number(db, SLOT_PAGE_COUNT, "PRAGMA page_count", &n_pages);
     if (r == 0)
-        r = read_number(db, SLOT_FREE_COUNT, "PRAGMA freelist_count", &n_free);
+        r = store_db_number(db, SLOT_FREE_COUNT, "PRAGMA freelist_count", &n_free);
     *ret_bytes = (n_pages - n_free) * p->page_bytes;
     return r;
 }
@@ -84,12 +75,12 @@ static int read_size(struct store_db *db, const struct store_prune *p, int64_t *
 static int read_proven(struct store_db *db, int64_t *ret_sec)
 {
     int64_t of_grant, of_record;
-    int r = read_number(db, SLOT_NONE, "SELECT max(refreshed_sec) FROM grant", &of_grant);
+    int r = store_db_number(db, SLOT_NONE, "SELECT max(refreshed_sec) FROM grant", &of_grant);
     if (r == 0)
-        r = read_number(db, SLOT_NONE,
-                        "SELECT time_sec FROM audit WHERE event = 'token-refreshed'"
-                        " ORDER BY sequence DESC LIMIT 1",
-                        &of_record);
+        r = store_db_number(db, SLOT_NONE,
+                            "SELECT time_sec FROM audit WHERE event = 'token-refreshed'"
+                            " ORDER BY sequence DESC LIMIT 1",
+                            &of_record);
     if (r == 0)
         *ret_sec = of_grant > of_record ? of_grant : of_record;
     return r;
@@ -135,7 +126,7 @@ static int look(struct store *s)
     if (r == 0)
         r = read_proven(&s->db, &p->now.proven_sec);
     if (r == 0)
-        r = read_number(&s->db, SLOT_NONE, "PRAGMA page_size", &p->page_bytes);
+        r = store_db_number(&s->db, SLOT_NONE, "PRAGMA page_size", &p->page_bytes);
     if (r == 0)
         r = read_size(&s->db, p, &bytes);
     if (r < 0)

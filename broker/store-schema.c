@@ -91,24 +91,14 @@ static const struct {
     {"sqlite_schema", 1}, {"meta", 1}, {"owner", 1}, {"account", 1}, {"grant", 1}, {"consent", 2},
 };
 
-static int read_number(struct store_db *db, const char *sql, int64_t *ret)
-{
-    _cleanup_statement_ struct statement st = statement_open(db, SLOT_NONE, sql);
-    int r = statement_step(&st);
-    if (r < 0)
-        return r;
-    *ret = statement_get_int(&st, 0);
-    return 0;
-}
-
 /* --- step 2 and 3: inspect --------------------------------------------------------------------------- */
 
 static int check_version(struct store_db *db, int64_t *ret_version)
 {
     int64_t application;
-    int r = read_number(db, "PRAGMA application_id", &application);
+    int r = store_db_number(db, SLOT_NONE, "PRAGMA application_id", &application);
     if (r == 0)
-        r = read_number(db, "PRAGMA user_version", ret_version);
+        r = store_db_number(db, SLOT_NONE, "PRAGMA user_version", ret_version);
     if (r < 0)
         return r;
     if (application != STORE_APPLICATION_ID || *ret_version < 1)
@@ -130,7 +120,7 @@ static int quick_check(struct store_db *db, const char *table)
 static int check_pages(struct store_db *db, int64_t version)
 {
     int64_t n_pages;
-    int r = read_number(db, "PRAGMA page_count", &n_pages);
+    int r = store_db_number(db, SLOT_NONE, "PRAGMA page_count", &n_pages);
     if (r < 0)
         return r;
     if (n_pages <= STORE_CHECK_PAGES_MAX)
@@ -247,7 +237,7 @@ static int make(const struct store_options *options, bool *ret_is_new)
 static int migrate(struct store_db *db)
 {
     int64_t version;
-    int r = read_number(db, "PRAGMA user_version", &version);
+    int r = store_db_number(db, SLOT_NONE, "PRAGMA user_version", &version);
     if (r < 0 || version == STORE_SCHEMA)
         return r;
     r = store_db_exec(db, "BEGIN IMMEDIATE");

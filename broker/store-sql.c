@@ -176,6 +176,16 @@ int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char
     return statement_run(&st);
 }
 
+int store_db_number(struct store_db *db, enum statement_slot slot, const char *sql, int64_t *ret)
+{
+    _cleanup_statement_ struct statement st = statement_open(db, slot, sql);
+    int r = statement_step(&st);
+    if (r < 0)
+        return r;
+    *ret = r == STEP_ROW ? statement_get_int(&st, 0) : 0;
+    return 0;
+}
+
 void store_db_rollback(struct store_db *db)
 {
     /* What fails here leaves the connection in the same state, which the next BEGIN reports. */

@@ -52,6 +52,9 @@ void store_db_close(struct store_db *db);
 /* Runs statements that return nothing. */
 int store_db_exec(struct store_db *db, const char *sql) _must_check_;
 int store_db_exec_kept(struct store_db *db, enum statement_slot slot, const char *sql) _must_check_;
+/* The first number of a query without parameters; 0 without a row, or for a null. */
+int store_db_number(struct store_db *db, enum statement_slot slot, const char *sql,
+                    int64_t *ret) _must_check_;
 /* Leaves no transaction open, whatever happened to it. */
 void store_db_rollback(struct store_db *db);
 /* Asks again and again, also in the middle of a statement, whether it is to end: it does then with -EINTR.
