@@ -2,6 +2,7 @@
 #include "tests/unit/store-fixture.h"
 
 #include "broker/limits.h"
+#include "broker/store-verify.h"
 #include "tests/bench/long-trail.h"
 #include "tests/unit/test-vfs.h"
 #include "util/clock.h"
@@ -85,6 +86,25 @@ static void assert_fits(const char *path)
     assert_int_equal(number_at(path, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
 }
 
+static void on_verified(struct store_reply *reply, void *userdata)
+{
+    int *n_damage = userdata;
+    assert_int_equal(reply->r, 0);
+    assert_true(reply->verify->removed_up_to > 0);
+    *n_damage = (int)reply->verify->n_damage;
+}
+
+/* The verifier takes it for whole: with the present key, which has sealed what was removed. */
+static void assert_verifies(struct fixture *f)
+{
+    const struct store_verify_request request = {.secret = NULL};
+    int n_damage = -1;
+    assert_int_equal(store_verify_query(f->store, 0, &request, on_verified, &n_damage, NULL), 0);
+    while (n_damage < 0)
+        (void)uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(n_damage, 0);
+}
+
 /* --- what goes ------------------------------------------------------------------------------------------ */
 
 /* The last record that is older. */
@@ -109,6 +129,7 @@ static void goes_by_age(void **state)
     assert_int_equal(number(f, PRUNED " AND detail LIKE 'up to %, by age'"), 1);
     assert_int_equal(number(f, PRUNED), 1);
     assert_fits(f->path);
+    assert_verifies(f);
 
     /* The next run goes on from there, in the next life too. */
     reopen(f);
