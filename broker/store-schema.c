@@ -95,7 +95,7 @@ static const struct {
 
 static int check_version(struct store_db *db, int64_t *ret_version)
 {
-    int64_t application;
+    int64_t application = 0;
     int r = store_db_number(db, SLOT_NONE, "PRAGMA application_id", &application);
     if (r == 0)
         r = store_db_number(db, SLOT_NONE, "PRAGMA user_version", ret_version);
@@ -133,7 +133,7 @@ static int check_pages(struct store_db *db, int64_t version)
 
 static int inspect(struct store_db *db, const struct store_options *options, struct store_keys *ret)
 {
-    int64_t version;
+    int64_t version = 0;
     int r = check_version(db, &version);
     if (r == 0)
         r = check_pages(db, version);

@@ -480,7 +480,7 @@ def test_nothing_personal(linked):
     linked.sim.revoke("alice")
     assert error_of(reject, alice, take(alice)[1]["token_id"]).short == "LoginRequired"
     wait_record(linked, "grant-died")
-    text = repr(records(linked))
+    text = repr([value for record in records(linked) for value in record.values() if isinstance(value, str)])
     for part in ("Person", "@", "amzn1.", "Atz", "http", "new label"):
         assert part not in text, part
 
