@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What a browser, or a stranger on the loopback, sends to `lwactl login`, and what a person pastes
- * (client/redirect.h). */
+ * (client/lwactl/redirect.h). */
 
-#include "client/redirect.h"
+#include "client/lwactl/redirect.h"
 #include "tests/fuzz/fuzz.h"
 
 static void require_answer(const struct redirect *r)

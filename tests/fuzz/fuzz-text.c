@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Text of others on its way to a terminal (client/text.h), in a locale of UTF-8 and in one without, and times
- * and misspelled words. Nothing that is unsafe comes out, and what comes out is UTF-8. */
+/* Text of others on its way to a terminal (client/lwactl/text.h), in a locale of UTF-8 and in one without,
+ * and times and misspelled words. Nothing that is unsafe comes out, and what comes out is UTF-8. */
 
-#include "client/text.h"
+#include "client/lwactl/text.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/utf8.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Answers of a broker on their way through lwactl (client/values.h): whole messages as they come over the
- * bus, which libdbus has checked, or made of the input. What is printed for programs is JSON in ASCII
+/* Answers of a broker on their way through lwactl (client/lwactl/values.h): whole messages as they come over
+ * the bus, which libdbus has checked, or made of the input. What is printed for programs is JSON in ASCII
  * controls escaped; what is made safe for people holds nothing that could drive a terminal. */
 
-#include "client/text.h"
-#include "client/values.h"
+#include "client/lwactl/text.h"
+#include "client/lwactl/values.h"
 #include "tests/fuzz/arguments.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/utf8.h"

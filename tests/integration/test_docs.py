@@ -260,6 +260,6 @@ def test_hashes_are_made_as_the_page_says(world):
 
 
 def test_pages_name_the_page_of_the_trail():
-    for page in ("broker/lwa-broker.conf.5", "broker/lwa-brokerd.8", "client/lwactl.1", "policy/lwa-broker-grants.5"):
+    for page in ("broker/lwa-broker.conf.5", "broker/lwa-brokerd.8", "client/lwactl/lwactl.1", "policy/lwa-broker-grants.5"):
         assert ".BR lwa-broker-audit (5)" in section(read(page), "SEE ALSO"), page
     assert TRAIL in read("Makefile.am") and "lwa-broker-audit" in read("SECURITY.md")

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/html.h"
+#include "client/lwactl/html.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/peer-uid.h"
+#include "client/lwactl/peer-uid.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/redirect.h"
+#include "client/lwactl/redirect.h"
 
 #include <string.h>
 

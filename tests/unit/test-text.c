@@ -3,10 +3,10 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/grid.h"
-#include "client/qr.h"
-#include "client/text.h"
-#include "client/values.h"
+#include "client/lwactl/grid.h"
+#include "client/lwactl/qr.h"
+#include "client/lwactl/text.h"
+#include "client/lwactl/values.h"
 
 #include <locale.h>
 #include <qrencode.h>

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/timeline.h"
+#include "client/lwactl/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/when.h"
+#include "client/lwactl/when.h"
 
 #include <string.h>
 #include <time.h>
