@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 LWACTL = os.path.abspath(os.path.join(os.environ.get("LWA_BUILD", "build"), "lwactl"))
-CLIENT = os.path.join(os.path.dirname(__file__), "..", "..", "client")
+CLIENT = os.path.join(os.path.dirname(__file__), "..", "..", "client", "lwactl")
 
 
 def helped(*command):
@@ -91,7 +91,7 @@ def test_a_value_is_no_option(command):
 @pytest.mark.parametrize("verb, method", [("who-has", "WhoHas"), ("matrix", "Matrix"), ("verify", "Verify")])
 def test_json_of_the_trail(verb, method):
     """The page names each key, as the interface has them: that is what programs get."""
-    with open(os.path.join(CLIENT, "..", "dbus", "org.lwabroker.Audit1.xml"), encoding="utf-8") as f:
+    with open(os.path.join(CLIENT, "..", "..", "dbus", "org.lwabroker.Audit1.xml"), encoding="utf-8") as f:
         comment = f.read().split(f'<method name="{method}">')[0].rsplit("<!--", 1)[1]
     fields = re.sub(r"\(.*?\)", "", re.search(r"\n +(?:row|result): (.*?)\n +Errors:", comment, re.S)[1])
     keys = set(re.findall(r"([a-z_]+) (?:(?:s|as|b|u|x|t)\b|aa\{sv\})", " ".join(fields.split())))

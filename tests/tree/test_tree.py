@@ -23,16 +23,16 @@ FOREIGN = {
     "ini.h": ["util/ini.c"],
     "dbus/*": ["dbus/*", "client/*", "broker/bus.h", "broker/bus-watches.h", "broker/server.h"],
     "uv.h": ["broker/*"],
-    "curl/*": ["broker/http.c", "broker/http-*.[ch]"],
+    "curl/*": ["broker/http.c", "broker/http-*.[ch]", "client/library/lwa-client-curl.h", "client/examples/*.c"],
     "openssl/*": ["broker/http-*.[ch]"],
     "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
     "jansson.h": ["broker/json.c"],
-    "json-c/*": ["client/*"],
-    "json.h": ["client/*"],
+    "json-c/*": ["client/lwactl/*"],
+    "json.h": ["client/lwactl/*"],
     "sodium.h": ["broker/*.c"],
     "cap-ng.h": ["broker/harden.c"],
     "seccomp.h": ["broker/syscall-filter.c"],
-    "qrencode.h": ["client/*.c"],
+    "qrencode.h": ["client/lwactl/*.c"],
 }
 
 LIBC = set(
@@ -105,13 +105,24 @@ def test_refusals_are_worded_in_one_place():
 
 
 def test_library_needs_only_libdbus():
-    """liblwa-client is lwa-client*.c and what it includes: libdbus and libc, no other foreign library."""
-    library = [path for path in sources("client") if os.path.basename(path).startswith("lwa-client")]
+    """liblwa-client is client/library and what it includes: libdbus and libc, no other foreign library."""
     wrong = [
         f"{path}:{line}: <{name}>"
-        for path in library
+        for path in sources("client/library")
         for line, name, is_system in includes(path)
-        if is_system and not is_libc(name) and not name.startswith("dbus/")
+        if is_system and not is_libc(name) and not name.startswith("dbus/") and path != "client/library/lwa-client-curl.h"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_lwactl_is_built_on_the_library():
+    """On its public header, as any program is, and not on what is inside of it; the library knows nothing of lwactl."""
+    wrong = [
+        f"{path}:{line}: {name}"
+        for folder, foreign in (("client/lwactl", "client/library/"), ("client/library", "client/lwactl/"))
+        for path in sources(folder)
+        for line, name, _ in includes(path)
+        if name.startswith(foreign) and name != "client/library/lwa-client.h"
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -151,7 +162,7 @@ def test_notes_to_self():
 def test_headers_are_guarded():
     wrong = [path for path in sources() if path.endswith(".h") and "#pragma once" not in read(path)]
     # The public header must serve compilers that know no pragma.
-    wrong = [path for path in wrong if path != "client/lwactl/lwa-client.h"]
+    wrong = [path for path in wrong if not path.startswith("client/library/lwa-client")]
     assert not wrong, "\n".join(wrong)
 
 
@@ -163,7 +174,7 @@ def test_licence_lines():
 
 
 def test_top_level():
-    expected = {"broker", "client", "dbus", "policy", "tests", "util", "docs"}
+    expected = {"broker", "client", "dbus", "debian", "policy", "tests", "util", "docs"}
     folders = {path.split("/")[0] for path in files() if "/" in path}
     assert {name for name in folders if not name.startswith(".")} <= expected
 

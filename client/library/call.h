@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One method call at the broker. Both ways check the reply's signature, and both connect first if there is no
+ * connection; what fails has been noted in the handle's error. */
+
+#include "client/library/client.h"
+
+#include <dbus/dbus.h>
+
+static inline void dbus_message_unrefp(DBusMessage **m)
+{
+    if (*m)
+        dbus_message_unref(*m);
+}
+
+#define _cleanup_message_ _cleanup_(dbus_message_unrefp)
+
+/* An empty call; fill it with dbus/writer.h. 0 or a negative errno, as all of these. */
+int call_new(struct lwa_client *client, const char *path, const char *interface, const char *member,
+             DBusMessage **ret) _must_check_;
+/* Ends the arguments: -EINVAL if a text of the caller's is not UTF-8. */
+struct writer;
+int call_end(struct lwa_client *client, struct writer *w) _must_check_;
+
+/* Sends and waits. Signals that come meanwhile are handled at the next dispatch, so that no callback of the
+ * app's runs inside of a call. */
+int call_wait(struct lwa_client *client, DBusMessage *message, const char *signature,
+              DBusMessage **ret_reply) _must_check_;
+
+/* `reply` is the library's, NULL if result < 0. Called from the dispatch, once, unless the request is
+ * cancelled. */
+typedef void (*call_fn)(struct lwa_client *client, int result, DBusMessage *reply,
+                        const struct lwa_error *error, void *userdata);
+/* `userdata` is given to `free_fn` (may be NULL) when the request ends: after `fn`, when it is cancelled, or
+ * when this fails. */
+int call_start(struct lwa_client *client, DBusMessage *message, const char *signature, call_fn fn,
+               void *userdata, void (*free_fn)(void *), struct lwa_request **ret_request) _must_check_;
+/* For what needs no call (a token that is kept): `fn` is called by the next dispatch, with 0 and no reply. */
+int call_start_nothing(struct lwa_client *client, call_fn fn, void *userdata, void (*free_fn)(void *),
+                       struct lwa_request **ret_request) _must_check_;
