@@ -127,15 +127,3 @@ def test_commands_of_dev():
         with open(os.path.join(os.environ["LWA_SRC_DIR"], name), encoding="utf-8") as file:
             for command in re.findall(r"\./dev (\w+)", file.read()):
                 assert command == "help" or re.search(rf"^  {command}\b", told, re.MULTILINE), command
-
-
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_links_and_paths_exist(document):
-    """What the documents point at is there."""
-    root = os.environ["LWA_SRC_DIR"]
-    text = readme(document)
-    names = re.findall(r"\]\((?!http)([^)#]+)\)", text)
-    names += re.findall(r"man -l ([\w./-]+)", text)
-    names += re.findall(r"`((?:broker|client|dbus|policy|tests|util)/[\w./-]*)`", text)
-    missing = [name for name in names if not os.path.exists(os.path.join(root, name))]
-    assert names and not missing
