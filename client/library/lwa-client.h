@@ -65,7 +65,7 @@ const char *lwa_client_version(void);
 int lwa_client_new(struct lwa_client **ret) LWA_MUST_CHECK;
 
 /* Cancels what was started with the handle (no callback is called any more), wipes the tokens that it keeps,
- * closes. Tokens that the caller holds stay valid. The callers's `struct lwa_login`s of it have to be freed
+ * closes. Tokens that the caller holds stay valid. The caller's `struct lwa_login`s of it have to be freed
  * before. Returns NULL; takes NULL. Not from within a callback of the handle. */
 struct lwa_client *lwa_client_free(struct lwa_client *client);
 
@@ -156,7 +156,7 @@ const char *lwa_token_get_authorization_header(const struct lwa_token *token);
  * none is configured. */
 const char *lwa_token_get_api_key(const struct lwa_token *token);
 const char *lwa_token_get_api_key_header(const struct lwa_token *token);
-/* Where the API is: "https://api.music.amazon.dev"; "" if it is not configured. */
+/* Where the API is: "https://api.music.amazon.dev/v1"; "" if it is not configured. */
 const char *lwa_token_get_api_base(const struct lwa_token *token);
 /* What it carries, which can be more than was asked for. */
 const char *lwa_token_get_scope(const struct lwa_token *token);
