@@ -2,7 +2,8 @@
 #pragma once
 
 /* One method call at the broker. Both ways check the reply's signature, and both connect first if there is no
- * connection; what fails has been noted in the handle's error. */
+ * connection; what fails has been noted in the handle's error. A call that was on a connection when that died
+ * is sent once more on a new one, if it may be: all that apps ask for may be. */
 
 #include "client/library/client.h"
 
@@ -33,9 +34,25 @@ int call_wait(struct lwa_client *client, DBusMessage *message, const char *signa
 typedef void (*call_fn)(struct lwa_client *client, int result, DBusMessage *reply,
                         const struct lwa_error *error, void *userdata);
 /* `userdata` is given to `free_fn` (may be NULL) when the request ends: after `fn`, when it is cancelled, or
- * when this fails. */
+ * when this fails. `signature` is static. That there is no bus or no broker, the callback tells. */
 int call_start(struct lwa_client *client, DBusMessage *message, const char *signature, call_fn fn,
                void *userdata, void (*free_fn)(void *), struct lwa_request **ret_request) _must_check_;
 /* For what needs no call (a token that is kept): `fn` is called by the next dispatch, with 0 and no reply. */
 int call_start_nothing(struct lwa_client *client, call_fn fn, void *userdata, void (*free_fn)(void *),
                        struct lwa_request **ret_request) _must_check_;
+
+/* --- for call-start.c ---------------------------------------------------------------------------------- */
+
+enum {
+    CALL_E_DEAD = 1, /* the connection was dead */
+};
+
+/* On the connection that there is. 0, -ENOMEM or CALL_E_DEAD. */
+int call_send(struct lwa_client *client, DBusMessage *message, int timeout_msec,
+              DBusPendingCall **ret_pending) _must_check_;
+/* The reply of a call that has ended, which is over then: NULL if the connection died. */
+DBusMessage *call_take_reply(DBusPendingCall *pending);
+/* 0 if the reply is as it has to be. */
+int call_check_reply(DBusMessage *reply, const char *signature, struct lwa_error *error) _must_check_;
+/* Makes *message one that can be sent on another connection. 0, -ENOMEM; CALL_E_DEAD: it must not be. */
+int call_renew(DBusMessage **message) _must_check_;

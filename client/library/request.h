@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The calls that were started, as the handle sees them. */
+
+#include "client/library/client.h"
+
+/* Takes in the replies that have come; sends anew what was lost with the connection, if `is_lost`. */
+void requests_collect(struct lwa_client *client);
+void requests_handle_lost(struct lwa_client *client);
+/* Ends those whose time is over. */
+void requests_expire(struct lwa_client *client);
+/* Calls the callbacks that are due. */
+void requests_deliver(struct lwa_client *client);
+/* Frees all of them; no callback is called. */
+void requests_clear(struct lwa_client *client);
+uint64_t requests_get_due_usec(const struct lwa_client *client);
