@@ -111,14 +111,26 @@ static const struct kind bus_kinds[] = {
 
 /* --- what others have written -------------------------------------------------------------------------- */
 
-/* No control characters: neither ASCII's nor those of U+0080 to U+009F. */
+/* What a terminal would obey or not show: control characters (ASCII's, U+0080 to U+009F), and of U+2000 to
+ * U+206F what turns the direction of text, ends lines or has no width. */
+static bool is_control(const unsigned char *p)
+{
+    if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
+        return true;
+    if (*p != 0xE2)
+        return false;
+    return (p[1] == 0x80 && ((p[2] >= 0x8B && p[2] <= 0x8F) || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA0 && p[2] <= 0xAF);
+}
+
 static bool is_printable(const char *s)
 {
-    const unsigned char *p = (const unsigned char *)s;
-    for (; *p; p++)
-        if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
+    if (!utf8_is_valid(s, strlen(s)))
+        return false;
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++)
+        if (is_control(p))
             return false;
-    return utf8_is_valid(s, strlen(s));
+    return true;
 }
 
 static void copy_text(char *ret, size_t size, const char *s)
