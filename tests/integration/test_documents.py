@@ -256,6 +256,18 @@ def test_states_of_a_login():
     assert len(made) > 10 and set(re.findall(words, reasons, re.MULTILINE)) == made
 
 
+def test_flows_of_a_login_are_told_everywhere():
+    """Those that the broker has are its Features, and stand where a flow is to be named."""
+    table = re.search(r"\bflows\[\] = \{(.*?)\}", read("broker/login.c"), re.DOTALL).group(1)
+    made = set()
+    for symbol in re.findall(r"&(\w+)", table):
+        (text,) = (read(path) for path in sources("broker") if f"struct login_flow {symbol} = {{" in read(path))
+        made.add(re.search(rf'{symbol} = {{\s*\.name = "([a-z-]+)"', text).group(1))
+    assert len(made) > 2 and set(re.findall(r'"flow:([a-z-]+)"', read("broker/broker1.c"))) == made
+    for path in ("broker/login1.c", "dbus/org.lwabroker.Login1.xml", "policy/50-lwa-broker.rules", "client/library/lwa-client.h"):
+        assert not {name for name in made if not re.search(rf"\b{name}\b", read(path))}, path
+
+
 # --- the tarball -------------------------------------------------------------------------------------------
 
 
