@@ -36,7 +36,7 @@ KNOWN = set(
     "PrivateDevices PrivateIPC PrivateNetwork PrivateTmp PrivateUsers ProcSubset ProtectHome ProtectHostname ProtectProc "
     "ProtectSystem ReadWritePaths RestrictAddressFamilies RestrictNamespaces StateDirectory SystemCallFilter UMask User "
     "DevicePolicy IPAddressDeny SocketBindDeny TasksMax "
-    "Documentation Description Wants Requires After CollectMode Type NotifyAccess WatchdogSec BusName ExecStart ExecReload "
+    "ConditionPathExists Documentation Description Wants Requires After CollectMode Type NotifyAccess WatchdogSec BusName ExecStart ExecReload "
     "Restart RestartSec TimeoutStartSec TimeoutStopSec StateDirectoryMode ConfigurationDirectory KillMode StandardInput "
     "StandardOutput StandardError WantedBy "
     # Of what these forbid the filter of calls forbids the call, or a namespace or a missing capability forbids it.
