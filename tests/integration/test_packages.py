@@ -340,13 +340,13 @@ def test_a_purge_keeps_logins(device, packages, user):
         device.run("useradd", "--system", "--uid", str(uid), "somebody")
         assert chroot.owners(STATE)[STATE] == ("somebody:somebody", "700")
         # Nothing that has a second name is given away: it may be another's.
-        chroot.write("/root/roots", "")
-        os.link(chroot.path("/root/roots"), chroot.path(f"{STATE}/second-name"))
-        os.symlink("/root/roots", chroot.path(f"{STATE}/link"))
+        chroot.write("/var/lib/roots", "")
+        os.link(chroot.path("/var/lib/roots"), chroot.path(f"{STATE}/second-name"))
+        os.symlink("/var/lib/roots", chroot.path(f"{STATE}/link"))
     chroot.install(*packages.ours())
     if user == "another-uid":
         assert int(device.run("id", "-u", "lwa-broker").stdout) != uid
-        assert chroot.owners("/root/roots") == {"/root/roots": ("root:root", "644")}
+        assert chroot.owners("/var/lib/roots") == {"/var/lib/roots": ("root:root", "644")}
     owners = {**chroot.owners(STATE), **chroot.owners(KEYS)}
     theirs = {path for path, (owner, _) in owners.items() if owner == "lwa-broker:lwa-broker"}
     assert set(owners) - theirs <= {f"{STATE}/second-name", f"{STATE}/link"}, owners
