@@ -271,6 +271,14 @@ def test_flows_of_a_login_are_told_everywhere():
 # --- the tarball -------------------------------------------------------------------------------------------
 
 
+def test_top_level_is_packed():
+    """What stands beside the folders; tests/tree has a test for what is in them."""
+    listed = run("make", "-s", "-C", BUILD, "list-dist").split()
+    there = {name for name in os.listdir(TREE) if os.path.isfile(os.path.join(TREE, name))}
+    kept = {name for name in there if name.endswith((".md", ".am", ".ac")) or name in ("dev", "LICENSE")}
+    assert len(kept) > 7 and kept <= {os.path.normpath(name).removeprefix("../") for name in listed}
+
+
 def test_documents_are_packed_and_installed():
     makefile = read("Makefile.am")
     installed = re.search(r"^dist_doc_DATA = (.*(?:\\\n.*)*)", makefile, re.MULTILINE).group(1).split()
