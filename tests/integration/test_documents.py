@@ -268,6 +268,19 @@ def test_flows_of_a_login_are_told_everywhere():
         assert not {name for name in made if not re.search(rf"\b{name}\b", read(path))}, path
 
 
+def test_kinds_of_apps_are_told_everywhere():
+    """Those that can be named are shut by a malformed file, and stand where a name is asked for."""
+    kinds = set(re.findall(r'\{"([a-z]+:)", \w+, SUBJECT_', read("policy/app-name.c")))
+    shut = re.search(r"kinds\[\] = \{(.*?)\}", read("policy/table-shut.c")).group(1)
+    assert len(kinds) > 4 and set(re.findall(r'"([a-z]+:)"', shut)) == kinds
+    for path in ("policy/table-read.c", "broker/policy1.c", GRANTS):
+        text = re.sub(r"\\f[BIR]", "", read(path))
+        assert not {kind for kind in kinds if not re.search(rf"\b{kind}[A-Z]", text)}, path
+    names = set(re.findall(r'\[SUBJECT_\w+\] = "(\w+)"', read("policy/subject.c"))) - {"unknown"}
+    told = re.search(r"What names it: (.*?)\.$", read(TRAIL), re.MULTILINE).group(1)
+    assert set(re.findall(r"[a-z]+", told)) - {"or"} == names
+
+
 # --- the tarball -------------------------------------------------------------------------------------------
 
 
