@@ -12,6 +12,7 @@ struct lwa_request {
     const char *signature;
     DBusPendingCall *pending; /* NULL when it is not on the connection that there is */
     uint64_t deadline_usec;
+    bool is_held;     /* it is not sent yet, since its descriptors cannot be */
     bool is_repeated; /* it has been sent on a second connection */
     bool is_called;   /* its callback is running */
 
@@ -59,14 +60,36 @@ static void fail(struct lwa_request *request, enum own_error own)
     answer(request, error_set_own(&request->error, own, NULL));
 }
 
+/* --- sending ------------------------------------------------------------------------------------------- */
+
+/* 0 also when it has failed, which its callback will tell; CALL_E_DEAD. */
+static int send_request(struct lwa_request *request)
+{
+    int r = connection_open(request->client, &request->error);
+    if (r < 0) {
+        answer(request, r);
+        return 0;
+    }
+    request->is_held = !connection_can_send(request->client, request->message);
+    if (request->is_held)
+        return 0; /* requests_collect() sends it */
+    r = call_send(request->client, request->message, DBUS_TIMEOUT_INFINITE, &request->pending);
+    if (r < 0)
+        fail(request, OWN_NO_MEMORY);
+    return r > 0 ? r : 0;
+}
+
 static void collect(struct lwa_request *request)
 {
+    if (request->is_held && connection_can_send(request->client, request->message) &&
+        send_request(request) != 0)
+        return; /* the connection has died, as requests_handle_lost() will hear */
     if (!request->pending || !dbus_pending_call_get_completed(request->pending))
         return;
     DBusMessage *reply = call_take_reply(request->pending);
     request->pending = NULL;
     if (!reply)
-        return; /* the connection has died, as requests_handle_lost() will hear */
+        return; /* the same */
     int r = call_check_reply(reply, request->signature, &request->error);
     if (r == 0)
         request->reply = reply;
@@ -81,22 +104,6 @@ void requests_collect(struct lwa_client *client)
     struct lwa_request *after;
     LIST_FOREACH_SAFE (request, after, &client->requests, node)
         collect(request);
-}
-
-/* --- sending ------------------------------------------------------------------------------------------- */
-
-/* 0 also when it has failed, which its callback will tell; CALL_E_DEAD. */
-static int send_request(struct lwa_request *request)
-{
-    int r = connection_open(request->client, &request->error);
-    if (r < 0) {
-        answer(request, r);
-        return 0;
-    }
-    r = call_send(request->client, request->message, DBUS_TIMEOUT_INFINITE, &request->pending);
-    if (r < 0)
-        fail(request, OWN_NO_MEMORY);
-    return r > 0 ? r : 0;
 }
 
 static void repeat(struct lwa_request *request)

@@ -94,6 +94,8 @@ static int try_once(struct lwa_client *client, DBusMessage *message, DBusMessage
     int r = connection_open(client, &client->error);
     if (r < 0)
         return r;
+    if (!connection_can_send(client, message))
+        connection_await(client);
     r = call_send(client, message, timeout_msec, &pending);
     if (r < 0)
         return client_fail(client, OWN_NO_MEMORY, NULL);

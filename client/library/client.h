@@ -31,9 +31,10 @@ struct lwa_client {
     struct fork_guard *fork_guard;
     struct connection *connection;
     struct cache *cache;
-    struct list requests; /* of struct lwa_request: those that wait for an answer */
-    struct list answered; /* and those whose callback is due */
-    struct list logins;   /* of struct lwa_login */
+    struct list requests;     /* of struct lwa_request: those that wait for an answer */
+    struct list answered;     /* and those whose callback is due */
+    struct list logins;       /* of struct lwa_login */
+    bool has_forgotten_login; /* a Begin was given up: what the broker makes of it has to be ended */
     struct lwa_error error;
     int timeout_msec;
     bool is_interactive;

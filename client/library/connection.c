@@ -311,6 +311,19 @@ int connection_open(struct lwa_client *client, struct lwa_error *error)
     return r;
 }
 
+bool connection_can_send(const struct lwa_client *client, DBusMessage *message)
+{
+    const struct connection *c = client->connection;
+    bool is_greeted = !c->hello || dbus_pending_call_get_completed(c->hello);
+    return c->dbus && (is_greeted || !dbus_message_contains_unix_fds(message));
+}
+
+void connection_await(struct lwa_client *client)
+{
+    if (client->connection->hello)
+        dbus_pending_call_block(client->connection->hello);
+}
+
 /* --- at work ------------------------------------------------------------------------------------------- */
 
 static void handle_messages(struct lwa_client *client, unsigned n_max)

@@ -27,6 +27,11 @@ int connection_get_fd(const struct connection *connection);
 int connection_open(struct lwa_client *client, struct lwa_error *error) _must_check_;
 /* NULL while there is none. */
 DBusConnection *connection_get(const struct lwa_client *client);
+/* Whether this message can be sent by now. Descriptors have to wait until the bus has answered Hello: what
+ * comes together with the end of the authentication it reads without them. */
+bool connection_can_send(const struct lwa_client *client, DBusMessage *message);
+/* Waits for that. */
+void connection_await(struct lwa_client *client);
 /* Reads and writes what can be without waiting, handles what came: step 1 of client.h. */
 void connection_pump(struct lwa_client *client);
 /* To be called after anything was sent: waits for room in the socket if that has to wait. */

@@ -111,33 +111,13 @@ static const struct kind bus_kinds[] = {
 
 /* --- what others have written -------------------------------------------------------------------------- */
 
-/* What a terminal would obey or not show: control characters (ASCII's, U+0080 to U+009F), and of U+2000 to
- * U+206F what turns the direction of text, ends lines or has no width. */
-static bool is_control(const unsigned char *p)
-{
-    if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
-        return true;
-    if (*p != 0xE2)
-        return false;
-    return (p[1] == 0x80 && ((p[2] >= 0x8B && p[2] <= 0x8F) || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
-           (p[1] == 0x81 && p[2] >= 0xA0 && p[2] <= 0xAF);
-}
-
-static bool is_printable(const char *s)
-{
-    if (!utf8_is_valid(s, strlen(s)))
-        return false;
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++)
-        if (is_control(p))
-            return false;
-    return true;
-}
-
+/* What could drive a terminal does not stay in it. */
 static void copy_text(char *ret, size_t size, const char *s)
 {
     size_t n = utf8_cut(s, strlen(s), size - 1);
     memcpy(ret, s, n);
     ret[n] = '\0';
+    utf8_scrub(ret);
 }
 
 /* The broker ends such sentences in "try again in 5 s." or "the next try is due in 5 s.". */
@@ -160,8 +140,7 @@ static int set(struct lwa_error *error, const struct kind *kind, const char *nam
 {
     *error = (struct lwa_error){.code = kind->code, .hint = kind->hint};
     copy_text(error->name, sizeof(error->name), name);
-    copy_text(error->message, sizeof(error->message),
-              message && *message && is_printable(message) ? message : kind->message);
+    copy_text(error->message, sizeof(error->message), message && *message ? message : kind->message);
     return error->code;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 /* What went wrong: one table for the errors of the contract and one for the library's own. A message of the
- * broker's is kept if it is printable, and replaced by the table's sentence if not. */
+ * broker's is kept, with `?` for every control character. */
 
 #include "client/library/lwa-client.h"
 

@@ -264,7 +264,8 @@ int lwa_login_begin(struct lwa_login *login) LWA_MUST_CHECK;
 int lwa_login_start_begin(struct lwa_login *login, lwa_result_fn fn, void *userdata,
                           struct lwa_request **ret_request) LWA_MUST_CHECK;
 /* Blocks until it is over, and calls what lwa_login_on_change() set meanwhile, and all other callbacks of the
- * handle. 0 when it is over, whatever the outcome; else the login is lost: -EHOSTUNREACH. */
+ * handle. 0 when it is over, whatever the outcome; else the login is lost: -EHOSTUNREACH, or -ENOTCONN if the
+ * bus is gone; or it could not be begun. */
 int lwa_login_wait(struct lwa_login *login) LWA_MUST_CHECK;
 /* Hands in what came back on the redirect of an authorization-code login. `code` or `error` is NULL; `scope`
  * may be. Wipe your own copy. */
@@ -287,16 +288,18 @@ const char *lwa_login_get_authorize_uri(const struct lwa_login *login);
 const char *lwa_login_get_notice(const struct lwa_login *login);
 /* Unix time at which it ends by itself; 0 while not known. */
 time_t lwa_login_get_expires_at(const struct lwa_login *login);
-/* "" while it is open; "linked", "denied", "expired", "cancelled", "failed". */
+/* "" while it is open; "linked", "denied", "expired", "cancelled", "failed"; more may come. "lost": the
+ * broker or the bus is gone, and the login with it; lwa_client_get_error() says which, in the callback. */
 const char *lwa_login_get_outcome(const struct lwa_login *login);
 /* Of "linked": the account, what its grant carries, and what the person has de-selected. */
 const char *lwa_login_get_account(const struct lwa_login *login);
 const char *lwa_login_get_scope(const struct lwa_login *login);
 const char *lwa_login_get_refused_scope(const struct lwa_login *login);
-/* Of the others: a fixed word, a sentence for the person, and of "failed" an error word of the provider's. */
+/* Of the others, where the broker gives them: a fixed word, a sentence for the person, and of "failed" the
+ * name of an error, as lwa_error_get_name() has them. */
 const char *lwa_login_get_reason(const struct lwa_login *login);
 const char *lwa_login_get_message(const struct lwa_login *login);
-const char *lwa_login_get_provider_error(const struct lwa_login *login);
+const char *lwa_login_get_error_name(const struct lwa_login *login);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -12,7 +12,7 @@ static bool is_wanted(const struct lwa_client *client, DBusMessage *m)
 {
     if (dbus_message_has_interface(m, LWA_INTERFACE_BROKER))
         return client->revoked_fn != NULL;
-    return !list_is_empty(&client->logins);
+    return !list_is_empty(&client->logins) || client->has_forgotten_login;
 }
 
 static struct notice *first(struct lwa_client *client)

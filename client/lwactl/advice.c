@@ -76,10 +76,15 @@ bool advice_is_about_device(struct bus *bus, const struct bus_context *context)
     return strcmp(values_text(chain, "owner"), "device") == 0;
 }
 
+bool advice_exists(enum bus_error error)
+{
+    return error == BUS_E_ACCESS_DENIED || error == BUS_E_CONSENT_REQUIRED ||
+           error == BUS_E_NARROWER_LOGIN_REQUIRED;
+}
+
 bool advice_print(struct bus *bus, enum bus_error error, const struct bus_context *context)
 {
-    if (error != BUS_E_ACCESS_DENIED && error != BUS_E_CONSENT_REQUIRED &&
-        error != BUS_E_NARROWER_LOGIN_REQUIRED)
+    if (!advice_exists(error))
         return false;
     _cleanup_json_ struct json_object *chain = explain_own(bus, context);
     const char *app = values_text(chain, "app");

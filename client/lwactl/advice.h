@@ -6,6 +6,8 @@
 
 #include "client/lwactl/bus.h"
 
+/* Whether there may be any about this error. */
+bool advice_exists(enum bus_error error);
 /* For what the caller asked for as an app: `scopes` and `account` of the context. Prints a hint; false when
  * there is none to give, or the broker does not say who this is, as in a sandbox. */
 bool advice_print(struct bus *bus, enum bus_error error, const struct bus_context *context);

@@ -24,21 +24,38 @@ static void error_freep(DBusError *error)
 
 #define _cleanup_error_ _cleanup_(error_freep)
 
+bool bus_may_ask(const struct arguments *arguments)
+{
+    return arguments->given[OPTION_INTERACTIVE] ||
+           (!arguments->given[OPTION_NO_INTERACTIVE] && isatty(STDIN_FILENO));
+}
+
+static bool connect_to_bus(const struct arguments *arguments, struct bus *ret, DBusError *error)
+{
+    DBusConnection *connection = dbus_bus_get_private(DBUS_BUS_SYSTEM, error);
+    if (!connection)
+        return false;
+    dbus_connection_set_exit_on_disconnect(connection, FALSE);
+    *ret = (struct bus){connection, bus_may_ask(arguments)};
+    return true;
+}
+
+static int report_no_bus(const char *message)
+{
+    (void)report(CTL_NO_BROKER, "cannot reach the system bus: %s", message ? message : "");
+    report_hint("check that dbus-daemon runs, and DBUS_SYSTEM_BUS_ADDRESS if it is set");
+    return CTL_NO_BROKER;
+}
+
 int bus_open(const struct arguments *arguments, struct bus *ret)
 {
     _cleanup_error_ DBusError error = DBUS_ERROR_INIT;
-    DBusConnection *connection = dbus_bus_get_private(DBUS_BUS_SYSTEM, &error);
-    if (!connection) {
-        (void)report(CTL_NO_BROKER, "cannot reach the system bus: %s", error.message ? error.message : "");
-        report_hint("check that dbus-daemon runs, and DBUS_SYSTEM_BUS_ADDRESS if it is set");
-        return CTL_NO_BROKER;
-    }
-    dbus_connection_set_exit_on_disconnect(connection, FALSE);
+    return connect_to_bus(arguments, ret, &error) ? CTL_OK : report_no_bus(error.message);
+}
 
-    ret->connection = connection;
-    ret->interactive = arguments->given[OPTION_INTERACTIVE] ||
-                       (!arguments->given[OPTION_NO_INTERACTIVE] && isatty(STDIN_FILENO));
-    return CTL_OK;
+bool bus_try_open(const struct arguments *arguments, struct bus *ret)
+{
+    return connect_to_bus(arguments, ret, NULL);
 }
 
 void bus_close(struct bus *bus)
@@ -139,8 +156,7 @@ static bool is_told(const struct outcome *outcome, const char *message)
 }
 
 /* `bus` may be NULL: then nothing is asked for a better hint. */
-static int report_error(struct bus *bus, const char *name, const char *message,
-                        const struct bus_context *context)
+int bus_report_with(struct bus *bus, const char *name, const char *message, const struct bus_context *context)
 {
     enum bus_error error = bus_error_from_name(name);
     if (error == BUS_OK && strncmp(name, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) != 0)
@@ -158,7 +174,7 @@ static int report_error(struct bus *bus, const char *name, const char *message,
 
 int bus_report(const char *name, const char *message, const struct bus_context *context)
 {
-    return report_error(NULL, name, message, context);
+    return bus_report_with(NULL, name, message, context);
 }
 
 int bus_report_unknown_answer(void)
@@ -179,7 +195,8 @@ static int take_reply(struct bus *bus, DBusMessage *reply, const DBusError *erro
                       const struct bus_context *context, DBusMessage **ret_reply)
 {
     if (!reply)
-        return report_error(bus, error->name ? error->name : DBUS_ERROR_NO_MEMORY, error->message, context);
+        return bus_report_with(bus, error->name ? error->name : DBUS_ERROR_NO_MEMORY, error->message,
+                               context);
     if (!dbus_message_has_signature(reply, signature)) {
         dbus_message_unref(reply);
         return bus_report_unknown_answer();

@@ -16,6 +16,10 @@ struct bus {
 };
 
 int bus_open(const struct arguments *arguments, struct bus *ret) _must_check_;
+/* Whether polkit may ask a person: as the options say, else if there seems to be one. */
+bool bus_may_ask(const struct arguments *arguments);
+/* As bus_open(), and says nothing: for what would only be nice to know. */
+bool bus_try_open(const struct arguments *arguments, struct bus *ret) _must_check_;
 void bus_close(struct bus *bus);
 
 #define _cleanup_bus_ _cleanup_(bus_close)
@@ -52,6 +56,9 @@ int bus_call_patiently(struct bus *bus, DBusMessage *call, const char *signature
 DBusMessage *bus_try(struct bus *bus, DBusMessage *call, const char *signature);
 /* Says an error by its name and the message that came with it (NULL or "": none), and what to do next. */
 int bus_report(const char *name, const char *message, const struct bus_context *context);
+/* The same, with advice for an app that asks the broker over `bus`. */
+int bus_report_with(struct bus *bus, const char *name, const char *message,
+                    const struct bus_context *context);
 /* For an answer of another shape than the contract's. */
 int bus_report_unknown_answer(void);
 /* "login SCOPE…" as a hint. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lwactl login: links the device to an Amazon account, in one of four ways (enum login_flow). What happens
- * between the broker and us: client/lwactl/login.h. */
+ * while it is open: client/lwactl/login.h. */
 
 #include "client/lwactl/login.h"
 #include "client/lwactl/outcome.h"
 #include "client/lwactl/terminal.h"
 #include "client/lwactl/token-input.h"
 #include "client/lwactl/values.h"
-#include "dbus/names.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #define PORT_MIN 1024
 #define PORT_MAX 65535
@@ -163,19 +164,24 @@ static int make_plan(struct plan *p, const struct command *command, const struct
     return r == CTL_OK ? plan_answers(p, command, arguments) : r;
 }
 
-/* --- the call ----------------------------------------------------------------------------------------- */
+/* --- the login ---------------------------------------------------------------------------------------- */
 
-static void write_token(struct writer *w, int fd)
+/* The token stays in its memory file, and is only looked at. */
+static int set_token(struct lwa_login *login, int fd)
 {
-    writer_open(w, DBUS_TYPE_DICT_ENTRY, NULL);
-    writer_string(w, "token");
-    writer_open(w, DBUS_TYPE_VARIANT, "h");
-    writer_fd(w, fd);
-    writer_close(w);
-    writer_close(w);
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    size_t n = (size_t)status.st_size;
+    void *bytes = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return -errno;
+    int r = lwa_login_set_token(login, bytes, n);
+    (void)munmap(bytes, n);
+    return r;
 }
 
-static int new_begin(const struct plan *plan, const struct arguments *arguments, DBusMessage **ret)
+static int set_options(struct lwa_login *login, const struct plan *plan, const struct arguments *arguments)
 {
     const struct {
         const char *name, *value;
@@ -187,26 +193,30 @@ static int new_begin(const struct plan *plan, const struct arguments *arguments,
         {"scope_data", plan->scope_data},
         {"redirect_uri", plan->redirect_uri},
     };
-    _cleanup_message_ DBusMessage *call = NULL;
-    int r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_LOGIN, "Begin", &call);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
+        r = lwa_login_set_option(login, texts[i].name, texts[i].value);
+    if (r == 0 && plan->token_fd >= 0)
+        r = set_token(login, plan->token_fd);
+    return r;
+}
+
+static int new_login(struct lwa_client *client, const struct plan *plan, const struct arguments *arguments,
+                     struct lwa_login **ret)
+{
+    _cleanup_free_ char *scopes = NULL;
+    int r = app_scopes(arguments, &plan->scopes, &scopes);
     if (r != CTL_OK)
         return r;
+    r = lwa_login_new(client, flows[plan->flow].name, scopes, ret);
+    if (r == 0)
+        r = set_options(*ret, plan, arguments);
+    return r < 0 ? report(CTL_FAILED, "cannot prepare the login: %s", strerror(-r)) : CTL_OK;
+}
 
-    struct writer w;
-    writer_begin(&w, call);
-    writer_string(&w, flows[plan->flow].name);
-    writer_strv(&w, &plan->scopes);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        if (texts[i].value)
-            writer_entry_string(&w, texts[i].name, texts[i].value);
-    if (plan->token_fd >= 0)
-        write_token(&w, plan->token_fd);
-    writer_close(&w);
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK)
-        *ret = TAKE_PTR(call);
-    return r;
+static void lwa_login_freep(struct lwa_login **login)
+{
+    (void)lwa_login_free(*login);
 }
 
 static int run(const struct command *command, const struct arguments *arguments)
@@ -217,15 +227,22 @@ static int run(const struct command *command, const struct arguments *arguments)
         return r;
 
     struct bus_context context = {&plan.scopes, arguments->values[OPTION_ACCOUNT], plan.hint};
-    _cleanup_message_ DBusMessage *call = NULL;
-    _cleanup_bus_ struct bus bus = {NULL};
+    _cleanup_client_ struct lwa_client *client = NULL;
+    _cleanup_(lwa_login_freep) struct lwa_login *lwa_login = NULL;
     _cleanup_(login_view_clear) struct login_view view = {
         .out = arguments->given[OPTION_JSON] ? stderr : stdout,
         .flow = plan.flow,
         .wants_qr = !arguments->given[OPTION_NO_QR],
     };
+    r = app_open(arguments, &client);
+    if (r == CTL_OK)
+        r = new_login(client, &plan, arguments, &lwa_login);
+    if (r != CTL_OK)
+        return r;
     _cleanup_(login_deinit) struct login login = {
-        .bus = &bus,
+        .client = client,
+        .login = lwa_login,
+        .arguments = arguments,
         .context = &context,
         .view = &view,
         .answers = plan.answers,
@@ -233,11 +250,7 @@ static int run(const struct command *command, const struct arguments *arguments)
         .wants_json = arguments->given[OPTION_JSON],
         .signal_fd = -1,
     };
-    r = bus_open(arguments, &bus);
-    if (r == CTL_OK)
-        r = new_begin(&plan, arguments, &call);
-    if (r == CTL_OK)
-        r = login_begin(&login, call);
+    r = login_begin(&login);
     return r == CTL_OK ? login_follow(&login) : r;
 }
 

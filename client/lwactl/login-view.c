@@ -50,16 +50,16 @@ void login_view_clear(struct login_view *v)
     v->authorize_uri = NULL;
 }
 
-static void take_text(struct json_object *properties, const char *key, char *field, size_t size)
+static void take_text(const char *value, char *field, size_t size)
 {
-    const char *value = values_text(properties, key);
-    if (*value && strlen(value) < size)
-        (void)memcpy(field, value, strlen(value) + 1);
+    _cleanup_free_ char *safe = text_safe(value);
+    if (safe && *safe && strlen(safe) < size)
+        (void)memcpy(field, safe, strlen(safe) + 1);
 }
 
-static void take_deadline(struct login_view *v, struct json_object *properties)
+static void take_deadline(struct login_view *v, const struct lwa_login *login)
 {
-    int64_t left = values_number(properties, "ExpiresAt") - wall_sec();
+    int64_t left = (int64_t)lwa_login_get_expires_at(login) - wall_sec();
     /* On the clock that no step of the wall clock moves; a day is the most that Amazon gives. */
     if (left > 0 && left <= 86400)
         v->deadline_usec = boottime_usec() + (uint64_t)left * USEC_PER_SEC;
@@ -119,35 +119,36 @@ static void show(struct login_view *v)
 /* Before the address: it says what to know before one logs in. */
 static void show_notice(struct login_view *v, const char *notice)
 {
-    if (v->has_shown_notice || !*notice)
+    _cleanup_free_ char *safe = text_safe(notice);
+    if (v->has_shown_notice || !safe || !*safe)
         return;
     struct terminal t = get_terminal(v);
     login_view_leave(v);
     (void)fprintf(v->out, "%sNote:%s %s\n\n", terminal_colour(&t, COLOUR_YELLOW),
-                  terminal_colour(&t, COLOUR_PLAIN), notice);
+                  terminal_colour(&t, COLOUR_PLAIN), safe);
     v->has_shown_notice = true;
 }
 
 static void take_authorize_uri(struct login_view *v, const char *uri)
 {
     if (!v->authorize_uri && *uri)
-        v->authorize_uri = strdup(uri); /* without memory it is taken the next time */
+        v->authorize_uri = text_safe(uri); /* without memory it is taken the next time */
 }
 
-void login_view_update(struct login_view *v, struct json_object *properties)
+void login_view_update(struct login_view *v, const struct lwa_login *login)
 {
-    const char *state = values_text(properties, "State");
+    const char *state = lwa_login_get_state(login);
     for (int i = 0; i < LOGIN_STATE_COUNT; i++)
         if (strcmp(state_names[i], state) == 0 && v->state != (enum login_state)i) {
             v->state = (enum login_state)i;
             v->state_usec = boottime_usec();
         }
-    take_text(properties, "UserCode", v->code, sizeof(v->code));
-    take_text(properties, "VerificationUri", v->address, sizeof(v->address));
-    take_authorize_uri(v, values_text(properties, "AuthorizeUri"));
+    take_text(lwa_login_get_user_code(login), v->code, sizeof(v->code));
+    take_text(lwa_login_get_verification_uri(login), v->address, sizeof(v->address));
+    take_authorize_uri(v, lwa_login_get_authorize_uri(login));
     if (v->deadline_usec == 0)
-        take_deadline(v, properties);
-    show_notice(v, values_text(properties, "Notice"));
+        take_deadline(v, login);
+    show_notice(v, lwa_login_get_notice(login));
     if (!v->has_shown_address && v->state == LOGIN_WAITING && v->flow != LOGIN_BY_IMPORT && is_ready(v))
         show(v);
 }
@@ -264,14 +265,14 @@ void login_view_cancelling(struct login_view *v)
     (void)fflush(v->out); /* what it says of a failed write is not lost: the stream keeps it */
 }
 
-static int finish_linked(const struct login_view *v, struct json_object *details)
+static int finish_linked(const struct login_view *v, const struct lwa_login *login)
 {
     struct terminal t = get_terminal(v);
-    _cleanup_free_ char *scopes = values_join(values_list(details, "scopes"), " ");
-    _cleanup_free_ char *refused = values_join(values_list(details, "refused"), " ");
-    const char *account = values_text(details, "account");
+    _cleanup_free_ char *account = text_safe(lwa_login_get_account(login));
+    _cleanup_free_ char *scopes = text_safe(lwa_login_get_scope(login));
+    _cleanup_free_ char *refused = text_safe(lwa_login_get_refused_scope(login));
     (void)fprintf(v->out, "%sLinked%s: account %s carries %s\n", terminal_colour(&t, COLOUR_GREEN),
-                  terminal_colour(&t, COLOUR_PLAIN), account, scopes ? scopes : "");
+                  terminal_colour(&t, COLOUR_PLAIN), account ? account : "", scopes ? scopes : "");
     if (refused && *refused)
         (void)fprintf(v->out, "De-selected on Amazon's page, and so not linked: %s\n", refused);
     if (v->flow == LOGIN_BY_IMPORT)
@@ -294,10 +295,10 @@ static int finish_told(const struct login_view *v, enum bus_error error, const c
 }
 
 /* The error is the name of one of the bus contract, with or without its prefix. */
-static int finish_failed(const struct login_view *v, struct json_object *details,
+static int finish_failed(const struct login_view *v, const struct lwa_login *login,
                          const struct bus_context *context)
 {
-    const char *error = values_text(details, "error"), *message = values_text(details, "message");
+    const char *error = lwa_login_get_error_name(login), *message = lwa_login_get_message(login);
     _cleanup_free_ char *name = NULL;
     bool is_full = strncmp(error, LWA_ERROR_PREFIX, strlen(LWA_ERROR_PREFIX)) == 0;
     if (asprintf(&name, "%s%s", is_full ? "" : LWA_ERROR_PREFIX, error) < 0) {
@@ -326,8 +327,7 @@ static void hint_expired(const struct login_view *v, const struct bus_context *c
         bus_hint_login(context);
 }
 
-int login_view_finish(struct login_view *v, const char *outcome, struct json_object *details,
-                      const struct bus_context *context)
+int login_view_finish(struct login_view *v, const struct lwa_login *login, const struct bus_context *context)
 {
     static const struct {
         const char *name;
@@ -338,10 +338,10 @@ int login_view_finish(struct login_view *v, const char *outcome, struct json_obj
         {"expired", CTL_EXPIRED, "The code ran out before it was entered. Nothing was linked."},
         {"cancelled", CTL_CANCELLED, "Cancelled. Nothing was linked."},
     };
-    const char *message = values_text(details, "message");
+    const char *outcome = lwa_login_get_outcome(login), *message = lwa_login_get_message(login);
     login_view_leave(v);
     if (strcmp(outcome, "linked") == 0)
-        return finish_linked(v, details);
+        return finish_linked(v, login);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         if (strcmp(outcome, ends[i].name) != 0)
             continue;
@@ -356,5 +356,5 @@ int login_view_finish(struct login_view *v, const char *outcome, struct json_obj
             bus_hint_login(context);
         return ends[i].code;
     }
-    return finish_failed(v, details, context);
+    return finish_failed(v, login, context);
 }

@@ -2,10 +2,11 @@
 #pragma once
 
 /* What `lwactl login` shows. On a terminal one line is redrawn in place with the time left; elsewhere lines
- * are added, one per change of state and one per minute. All values handed in are safe text. */
+ * are added, one per change of state and one per minute. What the login tells is made safe before it is
+ * shown. */
 
+#include "client/library/lwa-client.h"
 #include "client/lwactl/bus.h"
-#include "client/lwactl/values.h"
 
 #include <stdint.h>
 
@@ -35,8 +36,8 @@ struct login_view {
 
 void login_view_clear(struct login_view *v);
 
-/* Takes what is new of the request's properties, and shows what the person needs once it is all known. */
-void login_view_update(struct login_view *v, struct json_object *properties);
+/* Takes what is new, and shows what the person needs once it is all known. */
+void login_view_update(struct login_view *v, const struct lwa_login *login);
 /* Brings the state and the time left up to date. */
 void login_view_draw(struct login_view *v);
 /* Milliseconds until login_view_draw() has something new. */
@@ -52,5 +53,4 @@ void login_view_cancelling(struct login_view *v);
 /* Ends the redrawn line, so that something else can be said. */
 void login_view_leave(struct login_view *v);
 /* Says the outcome, and what to do next; returns the exit code. */
-int login_view_finish(struct login_view *v, const char *outcome, struct json_object *details,
-                      const struct bus_context *context);
+int login_view_finish(struct login_view *v, const struct lwa_login *login, const struct bus_context *context);

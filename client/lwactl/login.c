@@ -5,7 +5,6 @@
 #include "client/lwactl/outcome.h"
 #include "client/lwactl/terminal.h"
 #include "client/lwactl/values.h"
-#include "dbus/names.h"
 #include "util/clock.h"
 
 #include <signal.h>
@@ -13,14 +12,9 @@
 #include <sys/signalfd.h>
 
 #define CANCEL_USEC (5 * USEC_PER_SEC)
-#define MEMBER_MATCH                                                                                         \
-    "type='signal',sender='" DBUS_SERVICE_DBUS "',interface='" DBUS_INTERFACE_DBUS                           \
-    "',member='NameOwnerChanged',arg0='" LWA_BUS_NAME "'"
 
 void login_deinit(struct login *l)
 {
-    free(l->broker);
-    free(l->path);
     l->signal_fd = close_fd(l->signal_fd);
 }
 
@@ -28,49 +22,6 @@ static void end(struct login *l, int code)
 {
     l->is_over = true;
     l->code = code;
-}
-
-int login_begin(struct login *l, DBusMessage *call)
-{
-    _cleanup_message_ DBusMessage *reply = NULL;
-    DBusError error = DBUS_ERROR_INIT;
-    const char *path, *sender;
-
-    /* Before the login exists, so that its end cannot be missed. */
-    dbus_bus_add_match(l->bus->connection, MEMBER_MATCH, &error);
-    if (dbus_error_is_set(&error)) {
-        int r = bus_report(error.name, error.message, NULL);
-        dbus_error_free(&error);
-        return r;
-    }
-    int r = bus_call(l->bus, call, "o", l->context, &reply);
-    if (r != CTL_OK)
-        return r;
-
-    sender = dbus_message_get_sender(reply);
-    if (!sender || !dbus_message_get_args(reply, NULL, DBUS_TYPE_OBJECT_PATH, &path, DBUS_TYPE_INVALID))
-        return bus_report_unknown_answer();
-    l->broker = strdup(sender);
-    l->path = strdup(path);
-    return l->broker && l->path ? CTL_OK : report(CTL_FAILED, "out of memory");
-}
-
-/* Asks for all properties; the answer comes with the other messages, so that Ctrl-C works meanwhile. */
-static int fetch_properties(struct login *l)
-{
-    _cleanup_message_ DBusMessage *call = NULL;
-    int r = bus_new_call(l->path, DBUS_INTERFACE_PROPERTIES, "GetAll", &call);
-    if (r != CTL_OK)
-        return r;
-    dbus_message_set_auto_start(call, FALSE);
-    struct writer w;
-    writer_begin(&w, call);
-    writer_string(&w, LWA_INTERFACE_LOGIN_REQUEST);
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK && !dbus_connection_send(l->bus->connection, call, &l->fetch_serial))
-        r = report(CTL_FAILED, "out of memory");
-    dbus_connection_flush(l->bus->connection);
-    return r;
 }
 
 /* --- the answer of a redirect ------------------------------------------------------------------------- */
@@ -98,36 +49,28 @@ static void open_answers(struct login *l)
     ask(l);
 }
 
-static void update_view(struct login *l, struct json_object *properties)
+/* The broker has taken the answer, or refuses it: then the login is open as before. */
+static void on_completed(struct lwa_client *client, int result, const struct lwa_error *error, void *userdata)
 {
-    login_view_update(l->view, properties);
-    if (l->answers && l->view->has_shown_address && !l->answers->is_open)
-        open_answers(l);
+    struct login *l = userdata;
+    (void)client;
+    if (result == 0 || l->is_over || lwa_error_is(error, "UnknownObject")) /* over: the outcome comes, too */
+        return;
+    login_view_leave(l->view);
+    int code = app_report(error, l->arguments, l->context);
+    if (lwa_error_is(error, "InvalidArgument") && answers_refuse(l->answers, &code) == ANSWERS_REFUSED)
+        ask(l);
+    else
+        end(l, code);
 }
 
 static int complete(struct login *l, const struct redirect *answer)
 {
-    _cleanup_message_ DBusMessage *call = NULL;
-    int r = bus_new_call(l->path, LWA_INTERFACE_LOGIN_REQUEST, "Complete", &call);
-    if (r != CTL_OK)
-        return r;
-    dbus_message_set_auto_start(call, FALSE);
-    struct writer w;
-    writer_begin(&w, call);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (*answer->error)
-        writer_entry_string(&w, "error", answer->error);
-    else
-        writer_entry_string(&w, "code", answer->code);
-    writer_entry_string(&w, "state", answer->state);
-    if (answer->has_scope && !*answer->error)
-        writer_entry_string(&w, "scope", answer->scope);
-    writer_close(&w);
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK && !dbus_connection_send(l->bus->connection, call, &l->complete_serial))
-        r = report(CTL_FAILED, "out of memory");
-    dbus_connection_flush(l->bus->connection);
-    return r;
+    bool is_error = *answer->error;
+    int r = lwa_login_start_complete(l->login, is_error ? NULL : answer->code, answer->state,
+                                     answer->has_scope ? answer->scope : NULL,
+                                     is_error ? answer->error : NULL, on_completed, l, NULL);
+    return r == 0 ? CTL_OK : app_report(lwa_client_get_error(l->client), l->arguments, l->context);
 }
 
 static void handle_answers(struct login *l)
@@ -155,172 +98,112 @@ static void handle_answers(struct login *l)
         end(l, code);
 }
 
-/* The broker has taken the answer, or refuses it: then the login is open as before. */
-static void handle_completed(struct login *l, DBusMessage *m)
-{
-    const char *error = dbus_message_get_error_name(m), *message = NULL;
-    l->complete_serial = 0;
-    if (!error || strcmp(error, DBUS_ERROR_UNKNOWN_OBJECT) == 0) /* over: Finished is among what has come */
-        return;
-    (void)dbus_message_get_args(m, NULL, DBUS_TYPE_STRING, &message, DBUS_TYPE_INVALID);
-    login_view_leave(l->view);
-    int code = bus_report(error, message, l->context);
-    bool is_refused = bus_error_from_name(error) == BUS_E_INVALID_ARGUMENT;
-    if (is_refused && answers_refuse(l->answers, &code) == ANSWERS_REFUSED)
-        ask(l);
-    else
-        end(l, code);
-}
-
-/* --- what the broker sends ---------------------------------------------------------------------------- */
-
-/* The answer to fetch_properties(). The request may be gone already: then Finished is among what has come. */
-static void handle_properties(struct login *l, DBusMessage *m)
-{
-    _cleanup_json_ struct json_object *properties = NULL;
-    const char *error = dbus_message_get_error_name(m);
-    if (error && strcmp(error, DBUS_ERROR_UNKNOWN_OBJECT) == 0)
-        return;
-    if (error || !dbus_message_has_signature(m, "a{sv}")) {
-        login_view_leave(l->view);
-        end(l, bus_report(error ? error : DBUS_ERROR_INVALID_SIGNATURE, NULL, l->context));
-        return;
-    }
-    if (values_from_message(m, 0, VALUES_SAFE, &properties) < 0)
-        end(l, report(CTL_FAILED, "out of memory"));
-    else
-        update_view(l, properties);
-}
-
-static void handle_changed(struct login *l, DBusMessage *m)
-{
-    _cleanup_json_ struct json_object *interface = NULL, *changed = NULL, *invalidated = NULL;
-    if (values_from_message(m, 0, VALUES_EXACT, &interface) < 0 ||
-        values_from_message(m, 1, VALUES_SAFE, &changed) < 0 ||
-        values_from_message(m, 2, VALUES_EXACT, &invalidated) < 0) {
-        end(l, report(CTL_FAILED, "out of memory"));
-        return;
-    }
-    if (strcmp(json_object_get_string(interface), LWA_INTERFACE_LOGIN_REQUEST) != 0)
-        return;
-    update_view(l, changed);
-    if (values_count(invalidated) > 0) {
-        int r = fetch_properties(l);
-        if (r != CTL_OK)
-            end(l, r);
-    }
-}
+/* --- what the library tells --------------------------------------------------------------------------- */
 
 /* For programs: the outcome, and all that the broker says of it. */
-static int print_finished(DBusMessage *m)
+static int print_finished(const struct lwa_login *login)
 {
-    _cleanup_json_ struct json_object *outcome = NULL, *details = NULL;
-    int r = values_from_message(m, 0, VALUES_EXACT, &outcome);
-    if (r == 0)
-        r = values_from_message(m, 1, VALUES_EXACT, &details);
-    if (r == 0 && json_object_object_add(details, "outcome", json_object_get(outcome)) < 0)
-        r = -ENOMEM;
+    bool is_linked = strcmp(lwa_login_get_outcome(login), "linked") == 0;
+    const struct {
+        const char *key, *text;
+        bool is_list, is_shown;
+    } members[] = {
+        {"account", lwa_login_get_account(login), false, false},
+        {"scopes", lwa_login_get_scope(login), true, is_linked},
+        {"refused", lwa_login_get_refused_scope(login), true, false},
+        {"error", lwa_login_get_error_name(login), false, false},
+        {"reason", lwa_login_get_reason(login), false, false},
+        {"message", lwa_login_get_message(login), false, false},
+        {"outcome", lwa_login_get_outcome(login), false, true},
+    };
+    _cleanup_json_ struct json_object *details = json_object_new_object();
+    int r = details ? 0 : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(members); i++) {
+        const char *text = members[i].text;
+        if (*text || members[i].is_shown)
+            r = values_add(details, members[i].key,
+                           members[i].is_list ? values_from_words(text) : json_object_new_string(text));
+    }
     return r == 0 ? values_print(details, false, stdout) : r;
 }
 
-static void handle_finished(struct login *l, DBusMessage *m)
+static void finish(struct login *l)
 {
-    _cleanup_json_ struct json_object *outcome = NULL, *details = NULL;
-    if (values_from_message(m, 0, VALUES_SAFE, &outcome) < 0 ||
-        values_from_message(m, 1, VALUES_SAFE, &details) < 0 || (l->wants_json && print_finished(m) < 0))
+    if (l->wants_json && print_finished(l->login) < 0)
         end(l, report(CTL_FAILED, "out of memory"));
     else
-        end(l, login_view_finish(l->view, json_object_get_string(outcome), details, l->context));
+        end(l, login_view_finish(l->view, l->login, l->context));
 }
 
-static bool is_broker_gone(const struct login *l, DBusMessage *m)
+/* The broker or the bus has gone, or the login cannot be followed for another reason. */
+static void handle_lost(struct login *l)
 {
-    const char *name, *before, *after;
-    return dbus_message_is_signal(m, DBUS_INTERFACE_DBUS, "NameOwnerChanged") &&
-           dbus_message_has_sender(m, DBUS_SERVICE_DBUS) &&
-           dbus_message_get_args(m, NULL, DBUS_TYPE_STRING, &name, DBUS_TYPE_STRING, &before,
-                                 DBUS_TYPE_STRING, &after, DBUS_TYPE_INVALID) &&
-           strcmp(name, LWA_BUS_NAME) == 0 && strcmp(before, l->broker) == 0;
-}
-
-static void handle_message(struct login *l, DBusMessage *m)
-{
-    if (is_broker_gone(l, m)) {
-        login_view_leave(l->view);
-        (void)report(CTL_NO_BROKER,
-                     "The broker has left the bus, and the login with it. Nothing was linked.");
+    const struct lwa_error *error = lwa_client_get_error(l->client);
+    int code = CTL_NO_BROKER;
+    login_view_leave(l->view);
+    if (lwa_error_is(error, "NoBroker")) {
+        (void)report(code, "The broker has left the bus, and the login with it. Nothing was linked.");
         report_hint("once it runs again (`lwactl status`), log in again");
-        end(l, CTL_NO_BROKER);
-        return;
-    }
-    if (!dbus_message_has_sender(m, l->broker))
-        return;
-    if (dbus_message_get_reply_serial(m) == l->fetch_serial) {
-        handle_properties(l, m);
-        return;
-    }
-    if (l->complete_serial != 0 && dbus_message_get_reply_serial(m) == l->complete_serial) {
-        handle_completed(l, m);
-        return;
-    }
-    if (!dbus_message_has_path(m, l->path))
-        return;
-    if (dbus_message_is_signal(m, DBUS_INTERFACE_PROPERTIES, "PropertiesChanged") &&
-        dbus_message_has_signature(m, "sa{sv}as"))
-        handle_changed(l, m);
-    else if (dbus_message_is_signal(m, LWA_INTERFACE_LOGIN_REQUEST, "Finished") &&
-             dbus_message_has_signature(m, "sa{sv}"))
-        handle_finished(l, m);
-}
-
-static void handle_messages(struct login *l)
-{
-    DBusConnection *connection = l->bus->connection;
-    bool connected = dbus_connection_read_write(connection, 0);
-    while (!l->is_over) {
-        _cleanup_message_ DBusMessage *m = dbus_connection_pop_message(connection);
-        if (!m)
-            break;
-        handle_message(l, m);
-    }
-    if (!l->is_over && !connected) {
-        login_view_leave(l->view);
-        (void)report(CTL_NO_BROKER, "The connection to the system bus is lost, and the login with it.");
+    } else if (lwa_error_is(error, "NoBus")) {
+        (void)report(code, "The connection to the system bus is lost, and the login with it.");
         report_hint("log in again once the bus is back");
-        end(l, CTL_NO_BROKER);
+    } else {
+        code = app_report(error, l->arguments, l->context);
     }
+    end(l, code);
 }
 
-/* The first time asks the broker to cancel and waits for its word; the second time leaves at once, and the
- * request dies with the connection. */
+static void on_change(struct lwa_login *login, void *userdata)
+{
+    struct login *l = userdata;
+    const char *outcome = lwa_login_get_outcome(login);
+    if (l->is_over)
+        return;
+    login_view_update(l->view, login);
+    if (l->answers && l->view->has_shown_address && !l->answers->is_open)
+        open_answers(l);
+    if (l->is_over || !*outcome)
+        return;
+    if (strcmp(outcome, "lost") == 0)
+        handle_lost(l);
+    else
+        finish(l);
+}
+
+int login_begin(struct login *l)
+{
+    lwa_login_on_change(l->login, on_change, l);
+    if (lwa_login_begin(l->login) < 0)
+        return app_report(lwa_client_get_error(l->client), l->arguments, l->context);
+    return CTL_OK;
+}
+
+/* --- following ---------------------------------------------------------------------------------------- */
+
+/* The first time asks the broker to cancel and waits for its word; the second time leaves at once. */
 static void handle_signal(struct login *l)
 {
     struct signalfd_siginfo info;
     if (read(l->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
     login_view_leave(l->view);
-    _cleanup_message_ DBusMessage *call =
-        dbus_message_new_method_call(LWA_BUS_NAME, l->path, LWA_INTERFACE_LOGIN_REQUEST, "Cancel");
-    if (l->cancel_deadline_usec > 0 || !call) {
+    if (l->cancel_deadline_usec > 0 || lwa_login_cancel(l->login) < 0) {
         end(l, report(CTL_CANCELLED, "Cancelled."));
         return;
     }
-    dbus_message_set_no_reply(call, TRUE);
-    dbus_message_set_auto_start(call, FALSE);
-    (void)dbus_connection_send(l->bus->connection, call, NULL);
-    dbus_connection_flush(l->bus->connection);
     l->cancel_deadline_usec = boottime_usec() + CANCEL_USEC;
     login_view_cancelling(l->view);
 }
 
 static void wait_for_more(struct login *l)
 {
-    struct pollfd fds[2 + ANSWERS_FDS_MAX] = {{.fd = -1, .events = POLLIN},
-                                              {.fd = l->signal_fd, .events = POLLIN}};
-    int timeout_msec = login_view_tick_msec(l->view);
+    struct pollfd fds[2 + ANSWERS_FDS_MAX] = {
+        {.fd = lwa_client_get_fd(l->client), .events = (short)lwa_client_get_events(l->client)},
+        {.fd = l->signal_fd, .events = POLLIN}};
+    int timeout_msec = login_view_tick_msec(l->view), library_msec = lwa_client_get_timeout(l->client);
     size_t n = 2;
-    if (!dbus_connection_get_unix_fd(l->bus->connection, &fds[0].fd))
-        fds[0].fd = -1;
+    if (library_msec >= 0 && library_msec < timeout_msec)
+        timeout_msec = library_msec;
     bool wants_answers = l->answers && l->cancel_deadline_usec == 0;
     if (wants_answers)
         n += answers_poll(l->answers, fds + 2, &timeout_msec);
@@ -331,7 +214,7 @@ static void wait_for_more(struct login *l)
         handle_answers(l);
 }
 
-int login_follow(struct login *l)
+static int take_signals(struct login *l)
 {
     sigset_t signals;
     (void)sigemptyset(&signals);
@@ -340,12 +223,15 @@ int login_follow(struct login *l)
     (void)sigaddset(&signals, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     l->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (l->signal_fd < 0)
-        return report(CTL_FAILED, "cannot wait for signals: %s", strerror(errno));
+    return l->signal_fd < 0 ? report(CTL_FAILED, "cannot wait for signals: %s", strerror(errno)) : CTL_OK;
+}
 
-    int r = fetch_properties(l);
+int login_follow(struct login *l)
+{
+    int r = take_signals(l);
     while (r == CTL_OK && !l->is_over) {
-        handle_messages(l);
+        if (lwa_client_dispatch(l->client) < 0)
+            return app_report(lwa_client_get_error(l->client), l->arguments, l->context);
         if (l->is_over)
             break;
         if (l->cancel_deadline_usec > 0 && boottime_usec() >= l->cancel_deadline_usec)

@@ -153,6 +153,30 @@ static struct json_object *get(struct json_object *object, const char *key, json
     return value;
 }
 
+int values_add(struct json_object *object, const char *key, struct json_object *value)
+{
+    if (value && json_object_object_add(object, key, value) == 0)
+        return 0;
+    json_object_put(value);
+    return -ENOMEM;
+}
+
+struct json_object *values_from_words(const char *text)
+{
+    _cleanup_strv_ struct strv words = STRV_EMPTY;
+    _cleanup_json_ struct json_object *list = json_object_new_array();
+    if (!list || strv_split(&words, text, " ") < 0)
+        return NULL;
+    for (size_t i = 0; i < words.n; i++) {
+        struct json_object *word = json_object_new_string(words.items[i]);
+        if (!word || json_object_array_add(list, word) < 0) {
+            json_object_put(word);
+            return NULL;
+        }
+    }
+    return TAKE_PTR(list);
+}
+
 const char *values_text(struct json_object *object, const char *key)
 {
     struct json_object *value = get(object, key, json_type_string);

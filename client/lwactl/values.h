@@ -28,6 +28,11 @@ int values_from_iter(DBusMessageIter *iter, enum values_style style, struct json
 int values_from_message(DBusMessage *m, unsigned index, enum values_style style,
                         struct json_object **ret) _must_check_;
 
+/* A list of the words of a text; NULL when memory is out. As VALUES_EXACT. */
+struct json_object *values_from_words(const char *text);
+/* Hands the value over to the object; NULL is memory that was out before. 0 or -ENOMEM. */
+int values_add(struct json_object *object, const char *key, struct json_object *value) _must_check_;
+
 /* Fields of an object; what is missing or of another type is "", 0, false or an empty list. */
 const char *values_text(struct json_object *object, const char *key);
 int64_t values_number(struct json_object *object, const char *key);

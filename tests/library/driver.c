@@ -24,6 +24,7 @@ static void do_new(struct driver *d, char *argument _unused_)
 
 static void do_free(struct driver *d, char *argument _unused_)
 {
+    driver_free_logins(d);
     d->client = lwa_client_free(d->client);
     memset(d->requests, 0, sizeof(d->requests));
     say("freed");
@@ -98,11 +99,6 @@ static void do_wait(struct driver *d, char *argument _unused_)
     say("wait %d %d", is_readable(d), lwa_client_get_timeout(d->client));
 }
 
-static void do_fd(struct driver *d, char *argument _unused_)
-{
-    say("fd %d", lwa_client_get_fd(d->client));
-}
-
 static void do_spin(struct driver *d, char *argument)
 {
     int n_readable = 0;
@@ -163,9 +159,9 @@ static const struct {
     {"resume", do_resume},
     {"dispatch", do_dispatch},
     {"wait", do_wait},
-    {"fd", do_fd},
     {"spin", do_spin},
     {"wakes", do_wakes},
+    {"login", driver_login},
     {"process", driver_process},
     {"child", driver_child},
     {"hold", driver_hold},
@@ -225,6 +221,7 @@ int main(void)
     (void)setvbuf(stdin, NULL, _IONBF, 0);
     while (!d.is_over)
         turn(&d);
+    driver_free_logins(&d);
     lwa_client_free(d.client);
     while (d.n_then > 0)
         free(d.then[--d.n_then]);

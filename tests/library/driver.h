@@ -30,6 +30,15 @@
 
 #define REQUESTS_MAX 64
 #define THEN_MAX 16
+#define DRIVER_LOGINS_MAX 4
+
+struct driver;
+struct driver_login {
+    struct driver *driver;
+    unsigned id;
+    struct lwa_login *login; /* NULL: there is none */
+    struct lwa_request *begin;
+};
 
 struct driver {
     struct lwa_client *client;
@@ -40,6 +49,7 @@ struct driver {
     bool is_over;
     unsigned n_wakes;
     pid_t held;
+    struct driver_login logins[DRIVER_LOGINS_MAX];
 };
 
 /* Answers a line. */
@@ -55,6 +65,9 @@ void driver_token(struct driver *d, char *argument);
 void driver_start(struct driver *d, char *argument);
 void driver_nothing(struct driver *d, char *argument);
 void driver_cancel(struct driver *d, char *argument);
+/* driver-login.c: "login ID WORD ...", the words and their answers are in its table. */
+void driver_login(struct driver *d, char *argument);
+void driver_free_logins(struct driver *d);
 /* driver-process.c */
 void driver_process(struct driver *d, char *argument);
 void driver_child(struct driver *d, char *argument);

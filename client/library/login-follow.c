@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/library/login.h"
+
+#include "client/library/connection.h"
+#include "client/library/notice.h"
+#include "dbus/names.h"
+#include "dbus/reader.h"
+
+#include <poll.h>
+#include <string.h>
+
+void login_lose(struct lwa_login *login, int error)
+{
+    if (login->phase != LOGIN_OPEN || login->lost)
+        return;
+    login->lost = error;
+    login_notify(login);
+}
+
+/* --- what the broker sends ---------------------------------------------------------------------------- */
+
+static bool has_invalidated(DBusMessageIter *list)
+{
+    DBusMessageIter name;
+    dbus_message_iter_recurse(list, &name);
+    return dbus_message_iter_get_arg_type(&name) == DBUS_TYPE_STRING;
+}
+
+static void handle_changed(struct lwa_login *login, DBusMessage *m)
+{
+    DBusMessageIter iter;
+    const char *interface;
+    (void)dbus_message_iter_init(m, &iter);
+    dbus_message_iter_get_basic(&iter, &interface);
+    (void)dbus_message_iter_next(&iter);
+    if (strcmp(interface, LWA_INTERFACE_LOGIN_REQUEST) != 0)
+        return;
+    int changed = login_values_take_properties(&login->values, &iter, dbus_message_get_serial(m));
+    (void)dbus_message_iter_next(&iter);
+    int r = changed;
+    if (r >= 0 && has_invalidated(&iter))
+        r = login_fetch(login);
+    if (r < 0)
+        login_lose(login, changed < 0 ? client_fail(login->client, OWN_NO_MEMORY, NULL) : r);
+    else if (changed)
+        login_notify(login);
+}
+
+static void handle_finished(struct lwa_login *login, DBusMessage *m)
+{
+    if (login_values_take_finished(&login->values, m) < 0) {
+        login_lose(login, client_fail(login->client, OWN_NO_MEMORY, NULL));
+        return;
+    }
+    login->phase = LOGIN_OVER;
+    login_notify(login);
+}
+
+/* --- what comes early --------------------------------------------------------------------------------- */
+
+/* The broker sends fewer for one login; when several are begun at once the oldest is the least worth. */
+#define EARLY_MAX 64
+
+struct early {
+    struct list node;
+    DBusMessage *message;
+};
+
+static void early_drop(struct lwa_login *login, struct early *early)
+{
+    list_remove(&early->node);
+    login->n_early--;
+    dbus_message_unref(early->message);
+    free(early);
+}
+
+static void early_add(struct lwa_login *login, DBusMessage *m)
+{
+    struct early *early = calloc(1, sizeof(*early));
+    if (!early)
+        return; /* the properties are asked for, and an end that was missed is noticed by that */
+    early->message = dbus_message_ref(m);
+    list_append(&login->early, &early->node);
+    if (login->n_early++ == EARLY_MAX)
+        early_drop(login, LIST_ENTRY(login->early.next, struct early, node));
+}
+
+void login_early_clear(struct lwa_login *login)
+{
+    while (login->n_early > 0)
+        early_drop(login, LIST_ENTRY(login->early.next, struct early, node));
+}
+
+int login_early_flush(struct lwa_login *login)
+{
+    struct early *early;
+    int r = 0;
+    LIST_FOREACH (early, &login->early, node) {
+        if (r == 0)
+            r = notice_add(login->client, early->message);
+    }
+    login_early_clear(login);
+    return r < 0 ? client_fail(login->client, OWN_NO_MEMORY, NULL) : 0;
+}
+
+/* --- which login it is -------------------------------------------------------------------------------- */
+
+static struct lwa_login *find(struct lwa_client *client, DBusMessage *m)
+{
+    struct lwa_login *login;
+    LIST_FOREACH (login, &client->logins, in_client) {
+        if (login->phase == LOGIN_OPEN && !login->lost && dbus_message_has_path(m, login->path) &&
+            dbus_message_has_sender(m, login->broker))
+            return login;
+    }
+    return NULL;
+}
+
+static bool is_done(DBusMessage *m)
+{
+    DBusMessageIter iter;
+    const char *state = "";
+    (void)dbus_message_iter_init(m, &iter);
+    (void)dbus_message_iter_next(&iter);
+    return reader_find(&iter, "State", DBUS_TYPE_STRING, &state) == 0 && strcmp(state, "done") == 0;
+}
+
+/* A login whose Begin was given up before it was answered: the broker has made it, and nobody follows it. */
+static void end_forgotten(struct lwa_client *client, DBusMessage *m)
+{
+    struct lwa_login *login;
+    const char *path = dbus_message_get_path(m);
+    LIST_FOREACH (login, &client->logins, in_client) {
+        if (login->path && strcmp(login->path, path) == 0)
+            return; /* it is over */
+    }
+    if (!is_done(m))
+        (void)login_send_cancel(client, path);
+}
+
+/* While a Begin is on its way it can be that one's, whose answer is handled after it. */
+static bool keep_early(struct lwa_client *client, DBusMessage *m)
+{
+    bool is_kept = false;
+    struct lwa_login *login;
+    LIST_FOREACH (login, &client->logins, in_client) {
+        if (login->phase == LOGIN_BEGINNING) {
+            early_add(login, m);
+            is_kept = true;
+        }
+    }
+    return is_kept;
+}
+
+void login_handle_signal(struct lwa_client *client, DBusMessage *m)
+{
+    bool is_changed = dbus_message_is_signal(m, DBUS_INTERFACE_PROPERTIES, "PropertiesChanged") &&
+                      dbus_message_has_signature(m, "sa{sv}as");
+    bool is_finished = dbus_message_is_signal(m, LWA_INTERFACE_LOGIN_REQUEST, "Finished") &&
+                       dbus_message_has_signature(m, "sa{sv}");
+    const char *path = dbus_message_get_path(m);
+    if ((!is_changed && !is_finished) || !path ||
+        strncmp(path, LWA_LOGIN_PATH_PREFIX, strlen(LWA_LOGIN_PATH_PREFIX)) != 0)
+        return;
+    struct lwa_login *login = find(client, m);
+    if (login && is_changed)
+        handle_changed(login, m);
+    else if (login)
+        handle_finished(login, m);
+    else if (!keep_early(client, m) && is_changed)
+        end_forgotten(client, m);
+}
+
+/* --- what the broker takes with it -------------------------------------------------------------------- */
+
+static struct lwa_login *find_lost(struct lwa_client *client)
+{
+    struct lwa_login *login;
+    LIST_FOREACH (login, &client->logins, in_client) {
+        if (login->phase == LOGIN_OPEN && !login->lost && login->epoch != client->epoch)
+            return login;
+    }
+    return NULL;
+}
+
+/* A callback may free any other login, and begin new ones, which are not lost: so it looks anew each time. */
+void login_handle_gone(struct lwa_client *client)
+{
+    struct lwa_login *login;
+    while ((login = find_lost(client))) {
+        enum own_error own = connection_get(client) ? OWN_NO_BROKER : OWN_NO_BUS;
+        login_lose(login, client_fail(client, own, NULL));
+    }
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------ */
+
+int lwa_login_wait(struct lwa_login *login)
+{
+    struct lwa_client *client = login->client;
+    int r = client_check(client);
+    if (r == 0 && login->phase == LOGIN_NEW)
+        return client_fail(client, OWN_BAD_ARGUMENT, "The login has not begun.");
+    while (r == 0 && login->phase != LOGIN_OVER && !login->lost && login->phase != LOGIN_NEW) {
+        struct pollfd fd = {.fd = lwa_client_get_fd(client), .events = POLLIN};
+        (void)poll(&fd, 1, lwa_client_get_timeout(client));
+        r = lwa_client_dispatch(client);
+    }
+    if (r < 0)
+        return r;
+    return login->phase == LOGIN_NEW ? login->begin_failed : login->lost;
+}
