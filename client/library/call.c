@@ -11,6 +11,7 @@ int call_new(struct lwa_client *client, const char *path, const char *interface,
     DBusMessage *m = dbus_message_new_method_call(LWA_BUS_NAME, path, interface, member);
     if (!m)
         return client_fail(client, OWN_NO_MEMORY, NULL);
+    dbus_message_set_allow_interactive_authorization(m, client->is_interactive);
     *ret = m;
     return 0;
 }
@@ -27,7 +28,6 @@ int call_send(struct lwa_client *client, DBusMessage *message, int timeout_msec,
               DBusPendingCall **ret_pending)
 {
     DBusPendingCall *pending = NULL;
-    dbus_message_set_allow_interactive_authorization(message, client->is_interactive);
     if (!dbus_connection_send_with_reply(connection_get(client), message, &pending, timeout_msec))
         return -ENOMEM;
     if (!pending)

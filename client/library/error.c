@@ -33,6 +33,9 @@ static const struct kind own_kinds[OWN_ERROR_COUNT] = {
                     "Free it, and make a new one in this process."},
     [OWN_NO_MEMORY] = {-ENOMEM, OWN_PREFIX "NoMemory", "Out of memory.", ""},
     [OWN_BAD_ARGUMENT] = {-EINVAL, OWN_PREFIX "BadArgument", "An argument is not valid.", ""},
+    [OWN_TOKEN_REJECTED] = {-EKEYEXPIRED, OWN_PREFIX "TokenRejected",
+                            "The API rejected two tokens, one after the other.",
+                            "Check the x-api-key that is sent along, and `lwactl status`."},
 };
 
 static const struct kind broker_kinds[BUS_ERROR_COUNT] = {

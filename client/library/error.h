@@ -16,6 +16,7 @@ enum own_error {
     OWN_FORKED,
     OWN_NO_MEMORY,
     OWN_BAD_ARGUMENT,
+    OWN_TOKEN_REJECTED,
     OWN_ERROR_COUNT
 };
 

@@ -88,12 +88,12 @@ const struct lwa_error *lwa_client_get_error(const struct lwa_client *client);
  * NarrowerLoginRequired, -EINVAL InvalidScope and InvalidArgument, -ENOENT NoSuchAccount, -EAGAIN
  * ProviderUnavailable, -EPROTO ProviderMisconfigured, -EBUSY RateLimited, -EIO AuditUnavailable and
  * StoreUnavailable, -ECANCELED Cancelled, -EOPNOTSUPP NotSupported; -ENOTCONN there is no bus, -EHOSTUNREACH
- * there is no broker on it, -ETIMEDOUT no answer, -EBADMSG an answer that this library does not know, -ECHILD
- * a handle of before fork(2), -ENOMEM, -EMFILE. */
+ * there is no broker on it, -ETIMEDOUT no answer, -EBADMSG an answer that this library does not know,
+ * -EKEYEXPIRED lwa_client_call() was rejected twice, -ECHILD a handle of before fork(2), -ENOMEM, -EMFILE. */
 int lwa_error_get_errno(const struct lwa_error *error);
 /* The D-Bus name: "org.lwabroker.Error.AccessDenied"; of the library's own errors
  * "org.lwabroker.Client.Error." and a word: NoBus, NoBroker, NoReply, BadAnswer, Forked, NoMemory,
- * BadArgument. Never NULL. */
+ * BadArgument, TokenRejected. Never NULL. */
 const char *lwa_error_get_name(const struct lwa_error *error);
 /* A sentence, in English, safe to be shown: printable, and without a token or anything of the provider's. */
 const char *lwa_error_get_message(const struct lwa_error *error);
