@@ -141,6 +141,7 @@ void broker_stop(struct broker *broker, int exit_code)
         return;
     broker->is_stopping = true;
     broker->exit_code = exit_code;
+    notify_systemd_stopping(broker->systemd, "Finishing what is in flight");
     timer_drop(broker->flush_timer);
     broker->flush_timer = NULL;
     if (timer_start(broker->loop, STOP_TIMEOUT_USEC, on_stop_timeout, broker, &broker->flush_timer) < 0)
@@ -286,10 +287,28 @@ static void on_identd_lost(void *userdata)
     broker_stop(userdata, EXIT_FAILURE);
 }
 
+static int connect_systemd(struct broker *broker)
+{
+    int r = notify_systemd_new(broker->loop, &broker->options.systemd, &broker->systemd);
+    if (r < 0)
+        log_error("NOTIFY_SOCKET names no socket that can be told how it goes: %s", strerror(-r));
+    return r;
+}
+
 static int connect_identd(struct broker *broker)
 {
     int fd = broker->options.identd_fd;
     return fd < 0 ? 0 : identd_link_new(broker->loop, fd, on_identd_lost, broker, &broker->identd);
+}
+
+void broker_tell_ready(const struct broker *broker)
+{
+    char status[160];
+    size_t n = table_count_problems(broker->table) + (broker->config_problem.file ? 1 : 0);
+    (void)snprintf(status, sizeof(status), "Serving, with %zu sections in grants.d%s%s",
+                   table_count_sections(broker->table), n > 0 ? "; files with mistakes: see the log" : "",
+                   broker->config_problem.file ? ", the configuration is the one before" : "");
+    notify_systemd_ready(broker->systemd, status);
 }
 
 static int take_name(struct broker *broker)
@@ -341,6 +360,9 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     if (r < 0)
         return r;
     note_clock(broker);
+    r = connect_systemd(broker);
+    if (r < 0)
+        return r;
     struct http_options http_options = reload_http_options(broker->config);
     r = http_new(loop, &http_options, &broker->http);
     if (r == 0)
@@ -358,10 +380,11 @@ int broker_start(struct broker *broker, uv_loop_t *loop, const struct broker_opt
     consents_expire(broker);
     on_flush(broker);
     r = take_name(broker);
-    if (r == 0)
-        log_info("serving %s with %zu sections in grants.d", LWA_BUS_NAME,
-                 table_count_sections(broker->table));
-    return r;
+    if (r < 0)
+        return r;
+    log_info("serving %s with %zu sections in grants.d", LWA_BUS_NAME, table_count_sections(broker->table));
+    broker_tell_ready(broker);
+    return 0;
 }
 
 int broker_run(struct broker *broker)
@@ -394,6 +417,7 @@ void broker_free(struct broker *broker)
     bus_close(broker->bus);
     http_free(broker->http);
     wallclock_free(broker->wallclock);
+    notify_systemd_free(broker->systemd);
     policy_watch_free(broker->policy_watch);
     timer_drop(broker->flush_timer);
     appeared_clear(&broker->appeared);

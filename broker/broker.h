@@ -10,6 +10,7 @@
 #include "broker/denials.h"
 #include "broker/http.h"
 #include "broker/identd-link.h"
+#include "broker/notify-systemd.h"
 #include "broker/policy-files.h"
 #include "broker/polkit.h"
 #include "broker/prompt-turn.h"
@@ -35,11 +36,12 @@ struct sink;
 struct broker_options {
     const char *config_path;
     const char *state_dir;
-    const char *bus_address; /* NULL: the system bus */
-    const char *user;        /* whom to become when started as root */
-    const char *credentials; /* $CREDENTIALS_DIRECTORY, NULL without one */
-    const char *identd_path; /* the program lwa-identd */
-    int identd_fd;           /* the pair to lwa-identd; -1: there is none (tests of parts) */
+    const char *bus_address;               /* NULL: the system bus */
+    const char *user;                      /* whom to become when started as root */
+    const char *credentials;               /* $CREDENTIALS_DIRECTORY, NULL without one */
+    struct notify_systemd_options systemd; /* where the service manager is told how it goes */
+    const char *identd_path;               /* the program lwa-identd, or the socket of its unit */
+    int identd_fd;                         /* the pair to lwa-identd; -1: there is none (tests of parts) */
 };
 
 struct broker {
@@ -68,6 +70,7 @@ struct broker {
     struct identd_link *identd;
     struct polkit *polkit;
     struct wallclock *wallclock;
+    struct notify_systemd *systemd; /* NULL: it was not started by systemd */
     struct provider provider;
 
     /* What is there. */
@@ -116,6 +119,8 @@ void broker_free(struct broker *broker);
 
 /* Finishes what is in flight, then ends the loop. */
 void broker_stop(struct broker *broker, int exit_code);
+/* Tells the service manager that what was read is in force, and what that is. */
+void broker_tell_ready(const struct broker *broker);
 /* A call or a refresh ended: while stopping, the last one lets the loop end. */
 void broker_work_ended(struct broker *broker);
 /* Remembered decisions may be wrong from now on. */

@@ -4,8 +4,8 @@
  * processes of others (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH), and it shares nothing with the daemon but one
  * socketpair, which is its standard input: it holds no secret, and the daemon holds no capability.
  *
- *   1. It is started by the daemon (identd-spawn.c), as lwa-broker, with the two capabilities, with no
- *      environment and no other descriptor but the log.
+ *   1. It is started with the two capabilities and no other descriptor but the log: by systemd, when the
+ *      daemon connects to its socket, or by the daemon (identd-spawn.c), as lwa-broker.
  *   2. No core dumps, not dumpable, no new privileges; the capabilities can no longer be handed on.
  *   3. It gives up all system calls but those it needs, says that it is ready, and serves (identd-server.c).
  *   4. Each look-up is a child of its own (identd-look.c).

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 const unsigned identd_capabilities[IDENTD_N_CAPABILITIES] = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
@@ -62,7 +63,7 @@ static int wait_until_ready(int pair)
     return n == (ssize_t)sizeof(answer) && answer.id == 0 && answer.status == IDENTD_OK ? 0 : -EPIPE;
 }
 
-int identd_spawn(const char *path, const char *user, int *ret_fd)
+static int spawn(const char *path, const char *user, int *ret_fd)
 {
     int ends[2], status;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
@@ -81,5 +82,33 @@ int identd_spawn(const char *path, const char *user, int *ret_fd)
         *ret_fd = TAKE_FD(ours);
     else if (r == -EPIPE && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
         log_error("lwa-identd was ended by signal %d", WTERMSIG(status));
+    return r;
+}
+
+static int connect_to(const char *path, int *ret_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
+    if (n >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, n + 1);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        return -errno;
+    int r = wait_until_ready(fd);
+    if (r == 0)
+        *ret_fd = TAKE_FD(fd);
+    return r;
+}
+
+int identd_get(const char *path, const char *user, int *ret_fd)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return spawn(path, user, ret_fd);
+    int r = connect_to(path, ret_fd);
+    if (r < 0)
+        log_error("lwa-identd does not answer on %s: %s; its log is in `journalctl -u 'lwa-identd*'`", path,
+                  strerror(-r));
     return r;
 }

@@ -3,7 +3,8 @@
 /* lwa-brokerd: the command line, and the order in which privileges are given up:
  *
  *   root (or lwa-broker, from its unit)
- *     1. starts lwa-identd, which keeps the two capabilities that it needs, and nothing else of ours
+ *     1. starts lwa-identd, which keeps the two capabilities that it needs, and nothing else of ours; from
+ *        our unit only connects to it, in a unit of its own: there is no capability in ours from the start
  *     2. the environment is cleared: nothing in it can steer a privileged process
  *     3. no core dumps, not dumpable, no new privileges
  *     4. becomes lwa-broker, without any capability
@@ -34,7 +35,7 @@ static const char usage[] =
     "  --config FILE          configuration (" CONFDIR "/broker.conf)\n"
     "  --state-dir DIR        database (" STATEDIR ")\n"
     "  --bus-address ADDRESS  message bus (the system bus)\n"
-    "  --identd FILE          program that finds out who calls (" LIBEXECDIR "/lwa-identd)\n"
+    "  --identd FILE          program or socket that finds out who calls (" LIBEXECDIR "/lwa-identd)\n"
     "  --user NAME            whom to become when started as root (lwa-broker)\n"
     "  --debug                log more\n"
     "  --print-config         print a configuration of all keys and defaults\n"
@@ -160,10 +161,13 @@ int main(int argc, char **argv)
     int code = read_command_line(argc, argv, &options);
     if (code >= 0)
         return code;
-    if (identd_spawn(options.identd_path, options.user, &options.identd_fd) < 0 ||
+    if (identd_get(options.identd_path, options.user, &options.identd_fd) < 0 ||
         give_up_privileges(options.user) < 0 || confine() < 0)
         return EXIT_FAILURE;
     options.credentials = getenv("CREDENTIALS_DIRECTORY");
+    options.systemd.socket = getenv("NOTIFY_SOCKET");
+    options.systemd.watchdog_usec = getenv("WATCHDOG_USEC");
+    options.systemd.watchdog_pid = getenv("WATCHDOG_PID");
     if (sodium_init() < 0) {
         log_error("libsodium cannot be used on this machine");
         return EXIT_FAILURE;

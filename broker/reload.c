@@ -342,7 +342,7 @@ static void tell_all(struct broker *broker, const struct call *call)
     log_info("configuration re-read");
 }
 
-int reload_all(struct broker *broker, const struct call *call)
+static int read_all(struct broker *broker, const struct call *call)
 {
     _cleanup_(config_problem_clear) struct config_problem problem = {.file = NULL};
     int r = try_all(broker, &problem);
@@ -361,4 +361,12 @@ int reload_all(struct broker *broker, const struct call *call)
     problem = (struct config_problem){.file = NULL};
     int error = reread_table(broker, call, "reload");
     return error < 0 ? error : r;
+}
+
+int reload_all(struct broker *broker, const struct call *call)
+{
+    notify_systemd_reloading(broker->systemd);
+    int r = read_all(broker, call);
+    broker_tell_ready(broker);
+    return r;
 }

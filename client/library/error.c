@@ -114,13 +114,28 @@ static const struct kind bus_kinds[] = {
 
 /* --- what others have written -------------------------------------------------------------------------- */
 
-/* What could drive a terminal does not stay in it. */
+/* What a terminal would obey or not show: control characters (ASCII's, U+0080 to U+009F), and of U+2000 to
+ * U+206F what turns the direction of text, ends lines or has no width. */
+static bool is_control(const unsigned char *p)
+{
+    if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
+        return true;
+    if (*p != 0xE2)
+        return false;
+    return (p[1] == 0x80 && ((p[2] >= 0x8B && p[2] <= 0x8F) || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA0 && p[2] <= 0xAF);
+}
+
+/* Such characters do not stay in it. */
 static void copy_text(char *ret, size_t size, const char *s)
 {
     size_t n = utf8_cut(s, strlen(s), size - 1);
     memcpy(ret, s, n);
     ret[n] = '\0';
     utf8_scrub(ret);
+    for (unsigned char *p = (unsigned char *)ret; *p; p++)
+        if (is_control(p))
+            memset(p, '?', *p < 0x80 ? 1 : *p == 0xC2 ? 2 : 3);
 }
 
 /* The broker ends such sentences in "try again in 5 s." or "the next try is due in 5 s.". */

@@ -33,6 +33,7 @@ import time
 import urllib.parse
 
 from client import NAME, PATH, Client, DBusError
+from units import Units
 
 # What lwa-sim knows unless told otherwise.
 CLIENT_ID = "amzn1.application-oa2-client.00000000000000000000000000d01ce0"
@@ -334,8 +335,10 @@ class World:
         # Another build of the broker, and what it finds in its environment; see tests/integration/faulty_disk.py.
         self.broker_program = "lwa-brokerd"
         self.broker_environment = {}
+        self.wrap_broker = list  # what its command line becomes: tests/harness/units.py
         self.parts = {"bus": self.bus, "polkit": self.polkitd, "sim": self.simulator, "broker": self.broker}
         self.prepare()
+        self.units = Units(self) if os.environ.get("LWA_AS_UNITS") else None
 
     def __enter__(self):
         return self
@@ -492,7 +495,7 @@ class World:
         if name == "lwa-sim":
             return self.sim_argv("certs")
         where = ["--config", self.config_path, "--state-dir", self.state_dir, "--bus-address", self.bus_address]
-        return [self.program(self.broker_program), *where, "--identd", self.program("lwa-identd")]
+        return self.wrap_broker([self.program(self.broker_program), *where, "--identd", self.program("lwa-identd")])
 
     def sim_argv(self, certs, ports=None):
         files = ["--cert", self.path(certs + "/cert.pem"), "--key", self.path(certs + "/key.pem")]

@@ -53,21 +53,41 @@ class Driver:
         assert answer.split(" ")[0] == word, (line, self.lines)
         return answer[len(word) + 1 :]
 
-    def wait_for(self, line, pause=0.01):
-        """Takes lines until this one."""
-        while self.read() != line:
-            time.sleep(pause)
-
-    def skip(self, line):
-        """The next line that is not this one."""
+    def skip_changed(self, line):
+        """The answer, whatever has changed meanwhile."""
+        self.tell(line)
         while True:
             found = self.read()
-            if found != line:
+            if found != "changed":
                 return found
+
+    def wait_for(self, line):
+        """Takes lines until this one."""
+        while self.read() != line:
+            pass
+
+    def quiet(self, seconds):
+        """Whether it says nothing for so long."""
+        return not self.rest and not select.select([self.process.stdout], [], [], seconds)[0]
+
+    def wait_readable(self):
+        """Until the handle's descriptor is; the loop has to be paused."""
+        while not self.ask("wait").startswith("1 "):
+            time.sleep(0.01)
+
+    def settle(self):
+        """Until the handle has nothing more to do, whatever has changed meanwhile."""
+        while self.skip_changed("wait") != "wait 0 -1":
+            time.sleep(0.01)
 
     def processes(self):
         fds, not_cloexec, threads, sigpipe = map(int, self.ask("process").split(" "))
         return {"fds": fds, "not_cloexec": not_cloexec, "threads": threads, "sigpipe": sigpipe}
+
+    def end(self):
+        """Whatever has become of it."""
+        self.process.kill()
+        self.process.wait()
 
     def quit(self):
         self.tell("quit")

@@ -165,6 +165,22 @@ def test_documents_name_pages(name):
     assert not named - set(titles())
 
 
+MANUALS = {
+    "1": "General Commands Manual",
+    "3": "Library Functions Manual",
+    "5": "File Formats Manual",
+    "8": "System Manager's Manual",
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_say_what_they_are_of(path):
+    """Their name in capitals, their section, no date, and the manual of that section."""
+    name, section = os.path.basename(path)[:-2].upper(), path[-1]
+    head = re.search(r"^\.TH .*", read(path), re.MULTILINE).group().replace("\\-", "-").replace('"lwa-broker"', "lwa-broker")
+    assert head == f'.TH {name} {section} "" lwa-broker "{MANUALS[section]}"'
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_have_no_fault(path):
     done = subprocess.run(
@@ -177,17 +193,22 @@ def test_pages_have_no_fault(path):
 # --- numbers -----------------------------------------------------------------------------------------------
 
 
-def number(name):
-    """A limit's value: a macro of ours, or the default of a key of the configuration."""
-    limits = read("broker/limits.h")
-    found = re.search(rf"#define {name} (\d+)", limits) or re.search(rf"X\({name}, (\d+),", limits)
-    if not found:
-        found = re.search(rf'"{name}", KIND_\w+, [^"]*"(\d+)"', read("broker/config-keys.c"), re.DOTALL)
+def number(name, path="broker/limits.h"):
+    """A macro's value; of a key of the configuration the default."""
+    found = (
+        re.search(rf"#define {name} \(?(\d+)", read(path))
+        or re.search(rf"X\({name}, (\d+),", read(path))
+        or re.search(rf'"{name}", KIND_\w+, [^"]*"(\d+)"', read("broker/config-keys.c"), re.DOTALL)
+    )
     return int(found.group(1))
 
 
 MIB = 2**20
 WORDS = {word: value for value, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+
+LWACTL = "client/lwactl/lwactl.1"
+GRANTS = "policy/lwa-broker-grants.5"
+TRAIL = "broker/lwa-broker-audit.5"
 
 # (document, the words around a number, what it is made of in the code)
 NUMBERS = [
@@ -198,17 +219,77 @@ NUMBERS = [
     ("SECURITY.md", r"some (\w+) a second with the default limits", lambda: number("app_rate") / number("COST_LOGIN")),
     ("SECURITY.md", r"\((\d+) MiB at once", lambda: round(number("app_burst") * number("COST_REPLY_BYTES") / MIB)),
     ("SECURITY.md", r"then ([\d.]+) MiB a second", lambda: round(number("app_rate") * number("COST_REPLY_BYTES") / MIB, 1)),
+    (LWACTL, r"wait on this port, (\d+) to", lambda: number("PORT_MIN", "client/lwactl/cmd-login.c")),
+    (LWACTL, r"wait on this port, \d+ to (\d+)", lambda: number("PORT_MAX", "client/lwactl/cmd-login.c")),
+    (LWACTL, r"After (\w+) lines that are no answer", lambda: number("TRIES", "client/lwactl/answers.c")),
+    (LWACTL, r"Good for N days, 1 to (\d+)", lambda: number("DAYS_MAX", "client/lwactl/cmd-consent.c")),
+    (LWACTL, r"newest N records, 1 to (\d+)", lambda: number("AUDIT_PAGE_MAX", "client/lwactl/audit-query.h")),
+    (LWACTL, r"1 to 1000\. The default is (\d+)", lambda: number("LAST_DEFAULT", "client/lwactl/audit-list.c")),
+    (LWACTL, r"its newest records, (\d+) if not", lambda: number("RECORDS_DEFAULT", "client/lwactl/audit-app.c")),
+    (LWACTL, r"each list has its newest (\d+) at most", lambda: number("AUDIT_STORY_MAX", "client/lwactl/audit-story.h")),
+    (LWACTL, r"by default in (\d+) days", lambda: number("DAYS_DEFAULT", "client/lwactl/audit-matrix.c")),
+    (LWACTL, r"the default is (\d+) days\) and", lambda: number("DAYS_DEFAULT", "client/lwactl/audit-report.c")),
+    (LWACTL, r"JSON, up to (\d+) KB", lambda: 8 * number("TOKEN_INPUT_BYTES_MAX", "client/lwactl/token-input.h") / 1024),
+    (GRANTS, r"At most (\d+) bytes", lambda: number("DESCRIPTION_BYTES_MAX", "policy/table-read.c")),
+    (TRAIL, r"At most (\d+) of one reading", lambda: number("LIMIT_REJECTED_RECORDED")),
+    (TRAIL, r"longer than (\d+) bytes", lambda: number("LINE_BYTES_MAX", "broker/sink-syslog.c")),
 ]
 
 
 @pytest.mark.parametrize(("document", "pattern", "value"), NUMBERS)
 def test_numbers_are_those_of_the_code(document, pattern, value):
-    found = re.search(pattern, " ".join(read(document).split()))
+    text = re.sub(r"^\.[A-Z]+ ", "", read(document), flags=re.MULTILINE)
+    found = re.search(pattern, " ".join(text.split()))
     assert found, "the document says it in other words"
     assert float(WORDS.get(found.group(1), found.group(1))) == value()
 
 
+def test_states_of_a_login():
+    """What `lwactl status` can show is what its page explains, each state and each reason."""
+    page = read(LWACTL).split(".SS lwactl status")[1].split(".SS ")[0].replace("\\-", "-")
+    states, reasons = page.split("What a login waits for is")
+    words = r"^\.BR? ([a-z][a-z-]+)"
+    name = re.search(r"^const char \*renewal_state_name\(.*?^}", read("broker/renewal.c"), re.MULTILINE | re.DOTALL).group()
+    made = set(re.findall(r'"([a-z]+)"', name))
+    assert len(made) == 8 and set(re.findall(words, states.split("The states are")[1], re.MULTILINE)) == made
+    made = set(re.findall(r'\[TROUBLE_\w+\] =\s*\{\s*"([a-z-]+)"', read("broker/trouble.c")))
+    assert len(made) > 10 and set(re.findall(words, reasons, re.MULTILINE)) == made
+
+
+def test_flows_of_a_login_are_told_everywhere():
+    """Those that the broker has are its Features, and stand where a flow is to be named."""
+    table = re.search(r"\bflows\[\] = \{(.*?)\}", read("broker/login.c"), re.DOTALL).group(1)
+    made = set()
+    for symbol in re.findall(r"&(\w+)", table):
+        (text,) = (read(path) for path in sources("broker") if f"struct login_flow {symbol} = {{" in read(path))
+        made.add(re.search(rf'{symbol} = {{\s*\.name = "([a-z-]+)"', text).group(1))
+    assert len(made) > 2 and set(re.findall(r'"flow:([a-z-]+)"', read("broker/broker1.c"))) == made
+    for path in ("broker/login1.c", "dbus/org.lwabroker.Login1.xml", "policy/50-lwa-broker.rules", "client/library/lwa-client.h"):
+        assert not {name for name in made if not re.search(rf"\b{name}\b", read(path))}, path
+
+
+def test_kinds_of_apps_are_told_everywhere():
+    """Those that can be named are shut by a malformed file, and stand where a name is asked for."""
+    kinds = set(re.findall(r'\{"([a-z]+:)", \w+, SUBJECT_', read("policy/app-name.c")))
+    shut = re.search(r"kinds\[\] = \{(.*?)\}", read("policy/table-shut.c")).group(1)
+    assert len(kinds) > 4 and set(re.findall(r'"([a-z]+:)"', shut)) == kinds
+    for path in ("policy/table-read.c", "broker/policy1.c", GRANTS):
+        text = re.sub(r"\\f[BIR]", "", read(path))
+        assert not {kind for kind in kinds if not re.search(rf"\b{kind}[A-Z]", text)}, path
+    names = set(re.findall(r'\[SUBJECT_\w+\] = "(\w+)"', read("policy/subject.c"))) - {"unknown"}
+    told = re.search(r"What names it: (.*?)\.$", read(TRAIL), re.MULTILINE).group(1)
+    assert set(re.findall(r"[a-z]+", told)) - {"or"} == names
+
+
 # --- the tarball -------------------------------------------------------------------------------------------
+
+
+def test_top_level_is_packed():
+    """What stands beside the folders; tests/tree has a test for what is in them."""
+    listed = run("make", "-s", "-C", BUILD, "list-dist").split()
+    there = {name for name in os.listdir(TREE) if os.path.isfile(os.path.join(TREE, name))}
+    kept = {name for name in there if name.endswith((".md", ".am", ".ac")) or name in ("dev", "LICENSE")}
+    assert len(kept) > 7 and kept <= {os.path.normpath(name).removeprefix("../") for name in listed}
 
 
 def test_documents_are_packed_and_installed():

@@ -19,6 +19,7 @@ import pytest
 from world import wait_until
 
 REAL_API = "https://api.music.amazon.dev/v1"
+TESTS_ONLY = ("cmocka", "libmicrohttpd", "gnutls")
 
 
 def readme(name="README.md"):
@@ -176,3 +177,18 @@ def test_commands_of_dev():
         with open(os.path.join(os.environ["LWA_SRC_DIR"], name), encoding="utf-8") as file:
             for command in re.findall(r"\./dev (\w+)", file.read()):
                 assert command == "help" or re.search(rf"^  {command}\b", told, re.MULTILINE), command
+
+
+def test_what_the_readme_says_of_installing():
+    """The libraries that the build looks for, the files of systemd's tools, the unit."""
+    text = readme().split("## Install")[1]
+    root = os.environ["LWA_SRC_DIR"]
+    needed = re.findall(r"PKG_CHECK_MODULES\(\[\w+\], \[([\w.+-]+)", readme("configure.ac"))
+    listed = re.search(r"the headers of (.*?)\. On Debian", " ".join(text.split())).group(1).lower()
+    names = {re.sub(r"^lib|-?\d+$", "", name) for name in needed if name not in TESTS_ONLY}
+    assert len(names) > 10 and not {name for name in names if name not in listed}
+    for tool, folder in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles --create", "tmpfiles.d")):
+        (name,) = re.findall(rf"^{tool} (\S+)", text, re.MULTILINE)
+        assert [file for file in os.listdir(f"{root}/dbus/{folder}") if file.removesuffix(".in") == name]
+    (unit,) = re.findall(r"^systemctl enable --now (\S+)", text, re.MULTILINE)
+    assert os.path.exists(f"{root}/dbus/{unit}.service.in")

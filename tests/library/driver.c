@@ -99,6 +99,11 @@ static void do_wait(struct driver *d, char *argument _unused_)
     say("wait %d %d", is_readable(d), lwa_client_get_timeout(d->client));
 }
 
+static void do_fd(struct driver *d, char *argument _unused_)
+{
+    say("fd %d", lwa_client_get_fd(d->client));
+}
+
 static void do_spin(struct driver *d, char *argument)
 {
     int n_readable = 0;
@@ -159,6 +164,7 @@ static const struct {
     {"resume", do_resume},
     {"dispatch", do_dispatch},
     {"wait", do_wait},
+    {"fd", do_fd},
     {"spin", do_spin},
     {"wakes", do_wakes},
     {"login", driver_login},

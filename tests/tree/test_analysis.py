@@ -89,7 +89,8 @@ def test_cppcheck():
 
 
 def test_shellcheck():
-    scripts = ["dev", ".ci/run", *files(under="tests/harness"), *files(".sh")]
+    scripts = ["dev", ".ci/run", *files(".sh")]
+    scripts += [path for folder in ("tests/harness", "tests/chroot", "debian") for path in files(under=folder)]
     shell = [path for path in scripts if read(path).splitlines()[0].endswith(("/bash", "/sh"))]
     status, text = run("shellcheck", *shell)
     assert status == 0, text
