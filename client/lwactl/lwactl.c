@@ -4,6 +4,7 @@
 
 #include "autoconf.h"
 
+#include "client/lwactl/completion.h"
 #include "client/lwactl/options.h"
 #include "client/lwactl/outcome.h"
 #include "client/lwactl/terminal.h"
@@ -101,6 +102,8 @@ static int run(int argc, char **argv)
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return run_help(argc - 1, argv + 1);
+    if (strcmp(word, "completion") == 0)
+        return completion_run(argc - 1, argv + 1, commands, ARRAY_SIZE(commands));
     if (*word == '-')
         return unknown_option(word);
 

@@ -19,12 +19,12 @@ static const struct option_spec common[] = {
 #define SPECS_MAX 32
 #define OPTION_BASE 256 /* above every letter */
 
-static const struct option_spec *spec_at(const struct command *command, size_t i)
+const struct option_spec *options_at(const struct command *command, size_t i)
 {
     return i < command->n_options ? &command->options[i] : &common[i - command->n_options];
 }
 
-static size_t spec_count(const struct command *command)
+size_t options_count(const struct command *command)
 {
     return command->n_options + ARRAY_SIZE(common);
 }
@@ -63,9 +63,9 @@ int options_unknown(const struct command *command, const char *kind, const char 
 static int unknown_option(const struct command *command, const char *argument)
 {
     const char *names[SPECS_MAX];
-    size_t n = spec_count(command);
+    size_t n = options_count(command);
     for (size_t i = 0; i < n; i++)
-        names[i] = spec_at(command, i)->name;
+        names[i] = options_at(command, i)->name;
 
     const char *name = argument + strspn(argument, "-");
     _cleanup_free_ char *word = strndup(name, strcspn(name, "="));
@@ -77,7 +77,7 @@ static int unknown_option(const struct command *command, const char *argument)
 static int bad_option(const struct command *command, int result, const char *argument)
 {
     if (optopt >= OPTION_BASE) {
-        const struct option_spec *spec = spec_at(command, (size_t)(optopt - OPTION_BASE));
+        const struct option_spec *spec = options_at(command, (size_t)(optopt - OPTION_BASE));
         return options_usage(command, "option --%s %s", spec->name,
                              result == ':' ? "needs a value" : "takes no value");
     }
@@ -99,10 +99,10 @@ int options_parse(const struct command *command, int argc, char **argv, struct a
 {
     struct option longs[SPECS_MAX + 1] = {{0}};
     struct arguments found = {.n_operands = 0};
-    size_t n = spec_count(command);
+    size_t n = options_count(command);
 
     for (size_t i = 0; i < n; i++) {
-        const struct option_spec *spec = spec_at(command, i);
+        const struct option_spec *spec = options_at(command, i);
         longs[i] = (struct option){spec->name, spec->argument ? required_argument : no_argument, NULL,
                                    OPTION_BASE + (int)i};
     }
@@ -114,7 +114,7 @@ int options_parse(const struct command *command, int argc, char **argv, struct a
             continue;
         }
         int r = c < OPTION_BASE ? bad_option(command, c, argv[optind - 1])
-                                : take(command, spec_at(command, (size_t)(c - OPTION_BASE)), &found);
+                                : take(command, options_at(command, (size_t)(c - OPTION_BASE)), &found);
         if (r != CTL_OK)
             return r;
     }

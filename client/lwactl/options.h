@@ -90,6 +90,10 @@ extern const struct command command_status;
 extern const struct command command_token;
 extern const struct command command_who;
 
+/* Its options, and after them those that every command has. */
+size_t options_count(const struct command *command);
+const struct option_spec *options_at(const struct command *command, size_t i);
+
 /* Parses what follows the command's name (argv[0]). CTL_OK, or CTL_USAGE, said on standard error. */
 int options_parse(const struct command *command, int argc, char **argv, struct arguments *ret) _must_check_;
 /* Prints the help of a command. */
