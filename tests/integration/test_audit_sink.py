@@ -232,5 +232,5 @@ def test_the_unit_leaves_the_way_open():
     with open(f"{os.environ['LWA_SRC_DIR']}/dbus/lwa-brokerd.service.in", encoding="utf-8") as file:
         settings = dict(re.findall(r"^(\w+)=(.*)$", file.read(), re.MULTILINE))
     assert "AF_UNIX" in settings["RestrictAddressFamilies"].split()
-    closing = {"ProcSubset", "InaccessiblePaths", "TemporaryFileSystem", "RootDirectory", "RootImage", "PrivateUsers"}
+    closing = {"ProcSubset", "InaccessiblePaths", "TemporaryFileSystem", "RootDirectory", "RootImage"}
     assert not closing & set(settings)

@@ -12,6 +12,7 @@ import pytest
 
 from boxed import flatpak
 from client import DBusError
+from collector import JOURNAL, Collector, folders
 from logins import LIBRARY, link, settle, take
 from units import Units
 from world import WorldError, wait_until
@@ -189,6 +190,20 @@ def test_broker_lives_in_its_unit(world, units):
     assert world.run_as("root", ["lwactl", "audit", "verify"]).returncode == 0
     world.sim.expire_tokens()
     assert world.broker.alive()
+
+
+def test_broker_in_its_unit_reaches_the_journal(world):
+    """Where the trail is sent on to, in spite of a /dev, a tree and users of its own."""
+    world.broker.stop()
+    with folders(), Collector(JOURNAL) as journal:
+        units = Units(world)
+        world.broker.start()
+        settle(world)
+        link(world, "alice", [LIBRARY])
+        wait_until(lambda: journal.records("grant-added"), 20 * world.slowness, "a record in the journal")
+        world.broker.stop()
+        units.close()
+    world.broker.start()
 
 
 def test_broker_in_its_unit_has_no_capability(world, units):
