@@ -260,6 +260,32 @@ static void test_refused_values(void **state)
     }
 }
 
+/* Of every key of every section: a slip of a finger, and the right key in a wrong section. */
+static void test_unknown_keys_name_the_nearest(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_count_keys(); i++) {
+        const struct config_key_info key = config_get_key(i);
+        char text[256], reason[256];
+        (void)snprintf(reason, sizeof(reason), "the nearest is \"%s\" in [%s]", key.key, key.section);
+        (void)snprintf(text, sizeof(text), "[%s]\n%sq = 1\n", key.section, key.key);
+        put(main_file, text);
+        assert_refused(main_file, 2, reason);
+        (void)snprintf(text, sizeof(text), "[%s]\n%s = 1\n", key.section, key.key + 1);
+        put(main_file, text);
+        assert_refused(main_file, 2, reason);
+        (void)snprintf(text, sizeof(text), "[%s]\n%s = 1\n",
+                       strcmp(key.section, "api") == 0 ? "store" : "api", key.key);
+        put(main_file, text);
+        assert_refused(main_file, 2, reason);
+        (void)snprintf(reason, sizeof(reason), "unknown section [%sq]; the nearest is [%s]", key.section,
+                       key.section);
+        (void)snprintf(text, sizeof(text), "[%sq]\n", key.section);
+        put(main_file, text);
+        assert_refused(main_file, 1, reason);
+    }
+}
+
 /* A part that is allowed more than the whole: blamed is the line that was written. */
 static void test_limits_that_contradict(void **state)
 {
@@ -406,9 +432,16 @@ static void test_table_of_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),          TEST(test_regions),       TEST(test_all_keys),
-        TEST(test_refused_values),    TEST(test_refused_files), TEST(test_limits_that_contradict),
-        TEST(test_drop_ins_in_order), TEST(test_client_secret), TEST(test_table_of_keys),
+        TEST(test_defaults),
+        TEST(test_regions),
+        TEST(test_all_keys),
+        TEST(test_refused_values),
+        TEST(test_refused_files),
+        TEST(test_limits_that_contradict),
+        TEST(test_unknown_keys_name_the_nearest),
+        TEST(test_drop_ins_in_order),
+        TEST(test_client_secret),
+        TEST(test_table_of_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
