@@ -190,5 +190,8 @@ def test_what_the_readme_says_of_installing():
     for tool, folder in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles --create", "tmpfiles.d")):
         (name,) = re.findall(rf"^{tool} (\S+)", text, re.MULTILINE)
         assert [file for file in os.listdir(f"{root}/dbus/{folder}") if file.removesuffix(".in") == name]
+    control = readme("debian/control")
+    packages = re.findall(r"build/packages/([\w-]+)_", text) + re.findall(r"`(liblwa-client[\w-]+)`", text)
+    assert set(packages) == set(re.findall(r"^Package: (\S+)", control, re.MULTILINE))
     (unit,) = re.findall(r"^systemctl enable --now (\S+)", text, re.MULTILINE)
     assert os.path.exists(f"{root}/dbus/{unit}.service.in")
