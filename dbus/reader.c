@@ -75,29 +75,42 @@ static struct reader_option *find_option(struct reader_option *options, size_t n
     return NULL;
 }
 
-int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t n, const char **ret_name)
+/* `ret_name` NULL: what is unknown is passed over. */
+static int read_entries(DBusMessageIter *dict, struct reader_option *options, size_t n, const char **ret_name)
 {
-    int checked = check_dict(dict);
-    if (checked != 0) {
-        *ret_name = "";
-        return checked;
-    }
-
     DBusMessageIter item, value;
     for (dbus_message_iter_recurse(dict, &item);
          dbus_message_iter_get_arg_type(&item) == DBUS_TYPE_DICT_ENTRY; dbus_message_iter_next(&item)) {
         const char *key = entry_key(&item, &value);
         struct reader_option *option = find_option(options, n, key);
+        if (!option && !ret_name)
+            continue;
         int r = READER_E_UNKNOWN;
         if (option)
             r = option->seen ? READER_E_TWICE : read_value(&value, option->type, option->ret);
         if (r != 0) {
-            *ret_name = key;
+            if (ret_name)
+                *ret_name = key;
             return r;
         }
         option->seen = true;
     }
     return 0;
+}
+
+int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t n, const char **ret_name)
+{
+    int checked = check_dict(dict);
+    if (checked == 0)
+        return read_entries(dict, options, n, ret_name);
+    *ret_name = "";
+    return checked;
+}
+
+int reader_find_all(DBusMessageIter *dict, struct reader_option *options, size_t n)
+{
+    int checked = check_dict(dict);
+    return checked == 0 ? read_entries(dict, options, n, NULL) : checked;
 }
 
 /* 0 with the value of this key, READER_E_TYPE, -ENOENT or -ENOMEM. */

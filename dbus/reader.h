@@ -40,7 +40,9 @@ int reader_options(DBusMessageIter *dict, struct reader_option *options, size_t 
 
 /* For clients: the value of one key of an a{sv}, other keys passed over. 0, READER_E_TYPE, or -ENOENT. */
 int reader_find(DBusMessageIter *dict, const char *name, int type, void *ret) _must_check_;
-/* The same, for an `ay`: the bytes belong to the message. */
+/* The same for several keys, in one walk; which of them were there stands in `seen`. READER_E_TWICE, too. */
+int reader_find_all(DBusMessageIter *dict, struct reader_option *options, size_t n) _must_check_;
+/* As reader_find(), for an `ay`: the bytes belong to the message. */
 int reader_find_bytes(DBusMessageIter *dict, const char *name, const unsigned char **ret,
                       size_t *ret_n) _must_check_;
 

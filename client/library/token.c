@@ -151,26 +151,21 @@ int token_new(int fd, const struct token_facts *facts, const struct token_time *
 
 static int read_facts(DBusMessageIter *info, struct token_facts *ret)
 {
-    const struct {
-        const char *name;
-        int type;
-        void *to;
-    } wanted[] = {
-        {"token_type", DBUS_TYPE_STRING, &ret->type},
-        {"token_id", DBUS_TYPE_STRING, &ret->id},
-        {"account", DBUS_TYPE_STRING, &ret->account},
-        {"x_api_key", DBUS_TYPE_STRING, &ret->api_key},
-        {"api_base", DBUS_TYPE_STRING, &ret->api_base},
-        {"scopes", DBUS_TYPE_ARRAY, &ret->scopes},
-        {"expires_at", DBUS_TYPE_UINT64, &ret->expires_at_sec},
-        {"expires_in", DBUS_TYPE_UINT32, &ret->expires_in_sec},
+    struct reader_option wanted[] = {
+        {"token_type", DBUS_TYPE_STRING, &ret->type, false},
+        {"token_id", DBUS_TYPE_STRING, &ret->id, false},
+        {"account", DBUS_TYPE_STRING, &ret->account, false},
+        {"x_api_key", DBUS_TYPE_STRING, &ret->api_key, false},
+        {"api_base", DBUS_TYPE_STRING, &ret->api_base, false},
+        {"scopes", DBUS_TYPE_ARRAY, &ret->scopes, false},
+        {"expires_at", DBUS_TYPE_UINT64, &ret->expires_at_sec, false},
+        {"expires_in", DBUS_TYPE_UINT32, &ret->expires_in_sec, false},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-        int r = reader_find(info, wanted[i].name, wanted[i].type, wanted[i].to);
-        if (r != 0)
-            return r == -ENOMEM ? r : -EBADMSG;
-    }
-    return 0;
+    int r = reader_find_all(info, wanted, ARRAY_SIZE(wanted));
+    for (size_t i = 0; i < ARRAY_SIZE(wanted) && r == 0; i++)
+        if (!wanted[i].seen)
+            r = -EBADMSG;
+    return r == -ENOMEM ? r : r == 0 ? 0 : -EBADMSG;
 }
 
 static void clear_facts(struct token_facts *facts)

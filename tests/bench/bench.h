@@ -117,5 +117,9 @@ void measure_audit(const char *address, const char *app, const char *scope, unsi
 /* Each client as so many apps of users, from this uid on, one after another (disclosures.c). Says that it is
  * ready with an empty line, and begins after a line on standard input. As root. */
 void measure_disclosures(const char *address, unsigned first_uid, unsigned clients, unsigned each);
+/* liblwa-client: a token that is kept, and one over the bus beside the bare call (client.c). */
+void measure_client(const char *address, unsigned calls);
+/* Two programs by turns, from start to end: argv is `A [ARGUMENT...] -- B [ARGUMENT...]` (client.c). */
+void measure_programs(unsigned times, char **argv);
 /* From fork to owning the name; argv is the daemon's (starts.c). As root. */
 void measure_starts(const char *address, unsigned times, char **argv);

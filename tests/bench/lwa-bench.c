@@ -18,6 +18,8 @@
  *     lwa-bench ADDRESS audit APP SCOPE TIMES   questions to the trail
  *     lwa-bench ADDRESS disclosures FIRST-UID CLIENTS EACH
  *                                               first disclosures, after a line on standard input
+ *     lwa-bench ADDRESS client CALLS            liblwa-client beside the bare call, and a token that is kept
+ *     lwa-bench ADDRESS programs TIMES A [ARGUMENT...] -- B [ARGUMENT...]
  *     lwa-bench ADDRESS soak FIRST-UID USERS PERIOD-MSEC SECONDS
  *
  * All but bare and flood write one JSON object of figures; steady writes one for each round. */
@@ -55,6 +57,10 @@ static bool measure(const char *address, const char *what, int argc, char **argv
         measure_audit(address, argv[0], argv[1], number(argv[2]));
     else if (strcmp(what, "disclosures") == 0 && argc == 3)
         measure_disclosures(address, number(argv[0]), number(argv[1]), number(argv[2]));
+    else if (strcmp(what, "client") == 0 && argc == 1)
+        measure_client(address, number(argv[0]));
+    else if (strcmp(what, "programs") == 0 && argc >= 4)
+        measure_programs(number(argv[0]), argv + 1);
     else if (strcmp(what, "starts") == 0 && argc >= 2)
         measure_starts(address, number(argv[0]), argv + 1);
     else

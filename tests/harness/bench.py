@@ -9,6 +9,7 @@ misses its target is marked, and is no error, since machines differ.
 import json
 import os
 import pwd
+import re
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 from faulty_disk import faulty_disk
 from stage import perform
-from world import BROKER_USER, CLIENT_ID, DEFAULT_BURSTS, NO_RATES, WorldError, wait_until
+from world import BROKER_USER, CLIENT_ID, DEFAULT_BURSTS, NAME, NO_RATES, PATH, WorldError, wait_until
 
 LIMIT = 1500
 USER = "alice"
@@ -48,6 +49,10 @@ TARGETS = {
     "audit_bytes_per_record": ("<=", 700),
     "audit_disclosures_per_commit": (">=", 8),
     "audit_commit_ratio": ("<=", 1.5),
+    "client_cached_ns": ("<", 200),
+    "client_call_ratio": ("<=", 1.1),
+    "lwactl_ratio": ("<=", 2),
+    "client_so_kib": ("<", 64),
     "soak_growth_kib": ("<", 64),
     "soak_fds_growth": ("<=", 0),
 }
@@ -399,6 +404,31 @@ def play_disclosures(world):
     return figures
 
 
+def size_of_library(world):
+    """What an app loads: in KiB, without the symbols for debugging. It needs libdbus and libc, and nothing else."""
+    path = os.path.join(world.build_dir, ".libs/liblwa-client.so.0")
+    stripped = world.path("liblwa-client.so")
+    subprocess.run(["strip", "-o", stripped, path], check=True, stdin=subprocess.DEVNULL)
+    text = subprocess.run(["readelf", "-dW", stripped], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
+    if needed != {"libdbus-1.so.3", "libc.so.6"}:
+        raise WorldError(f"liblwa-client needs {', '.join(sorted(needed))}")
+    return os.stat(stripped).st_size / 1024
+
+
+def play_client(world):
+    """An app's side: a token that the library keeps, one over the bus beside the bare call, and lwactl beside
+    dbus-send, from start to end."""
+    fresh(world)
+    log_in(world)
+    figures = measure_often(world, 5, "client", 1000)
+    lwactl = [world.program("lwactl"), "token", SCOPE]
+    send = ["/usr/bin/dbus-send", "--system", "--print-reply", f"--dest={NAME}", PATH, f"{NAME}.GetToken"]
+    found = measure_often(world, 3, "programs", 100, *lwactl, "--", *send, f"array:string:{SCOPE}", "dict:string:string:")
+    figures |= {"lwactl_p50_us": found["first_p50_us"], "dbus_send_p50_us": found["second_p50_us"], "lwactl_ratio": found["ratio"]}
+    return figures | {"client_so_kib": size_of_library(world)}
+
+
 def play_isolation(world):
     """The cached token of one account, while the provider does not answer for another."""
     fresh_accounts(world, [(USER, "account-1"), (USER, "account-2")])
@@ -497,6 +527,7 @@ SCENES = {
     "ten": play_ten,
     "audit": play_audit,
     "disclosures": play_disclosures,
+    "client": play_client,
     "isolation": play_isolation,
     "noisy": play_noisy,
     "soak": play_soak,

@@ -286,6 +286,47 @@ static void test_find(void **state)
     dbus_message_unref(m);
 }
 
+static int find_all(write_options write, const char **ret_account, dbus_uint32_t *ret_min_valid,
+                    bool *ret_seen)
+{
+    struct reader_option options[] = {
+        {"account", DBUS_TYPE_STRING, ret_account, false},
+        {"min_valid", DBUS_TYPE_UINT32, ret_min_valid, false},
+        {"nowhere", DBUS_TYPE_UINT32, ret_min_valid, false},
+    };
+    DBusMessage *m = new_message();
+    struct writer w;
+    DBusMessageIter iter;
+    writer_begin(&w, m);
+    write(&w);
+    assert_int_equal(writer_end(&w), 0);
+    (void)dbus_message_iter_init(m, &iter);
+    int r = reader_find_all(&iter, options, ARRAY_SIZE(options));
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        ret_seen[i] = options[i].seen;
+    if (write == write_good)
+        assert_string_equal(*ret_account, "main");
+    dbus_message_unref(m);
+    return r;
+}
+
+static void test_find_all(void **state)
+{
+    (void)state;
+    const char *account = NULL;
+    dbus_uint32_t number = 0;
+    bool seen[3];
+    assert_int_equal(find_all(write_good, &account, &number, seen), 0); /* and others besides */
+    assert_int_equal(number, 120);
+    assert_true(seen[0] && seen[1] && !seen[2]);
+    assert_int_equal(find_all(write_none, &account, &number, seen), 0);
+    assert_true(!seen[0] && !seen[1] && !seen[2]);
+    assert_int_equal(find_all(write_unknown, &account, &number, seen), 0);
+    assert_int_equal(find_all(write_string_for_number, &account, &number, seen), READER_E_TYPE);
+    assert_int_equal(find_all(write_twice, &account, &number, seen), READER_E_TWICE);
+    assert_int_equal(find_all(write_no_dict, &account, &number, seen), READER_E_TYPE);
+}
+
 static void append_bytes(DBusMessageIter *dict, const char *key, const unsigned char *bytes, int n)
 {
     DBusMessageIter entry, variant, array;
@@ -484,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_strv_is_bounded),
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_all),
         cmocka_unit_test(test_find_bytes),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_bad_text_never_aborts),
