@@ -16,6 +16,7 @@ struct lwa_request {
     bool is_repeated; /* it has been sent on a second connection */
     bool is_called;   /* its callback is running */
 
+    uint64_t arrival; /* of the answer */
     int result;
     DBusMessage *reply;
     struct lwa_error error;
@@ -50,6 +51,7 @@ static void request_free(struct lwa_request *request)
 static void answer(struct lwa_request *request, int result)
 {
     request->result = result;
+    request->arrival = request->client->n_arrivals++;
     list_remove(&request->node);
     list_append(&request->client->answered, &request->node);
 }
@@ -73,7 +75,7 @@ static int send_request(struct lwa_request *request)
     request->is_held = !connection_can_send(request->client, request->message);
     if (request->is_held)
         return 0; /* requests_collect() sends it */
-    r = call_send(request->client, request->message, DBUS_TIMEOUT_INFINITE, &request->pending);
+    r = call_send(request->client, request->message, &request->pending);
     if (r < 0)
         fail(request, OWN_NO_MEMORY);
     return r > 0 ? r : 0;
@@ -149,29 +151,30 @@ uint64_t requests_get_due_usec(const struct lwa_client *client)
 
 /* --- callbacks ----------------------------------------------------------------------------------------- */
 
-static void deliver(struct lwa_request *request)
+static struct lwa_request *first(const struct lwa_client *client)
 {
-    list_remove(&request->node);
-    request->is_called = true;
-    request->fn(request->client, request->result, request->reply,
-                request->result < 0 ? &request->error : NULL, request->userdata);
-    request_free(request);
+    return LIST_ENTRY(client->answered.next, struct lwa_request, node);
 }
 
-void requests_deliver(struct lwa_client *client)
+uint64_t requests_get_first(const struct lwa_client *client)
 {
-    /* No more than there are now, since each may start another; and each may cancel any. */
-    size_t n = 0;
-    for (const struct list *i = client->answered.next; i != &client->answered; i = i->next)
-        n++;
-    for (; n > 0 && !list_is_empty(&client->answered); n--)
-        deliver(LIST_ENTRY(client->answered.next, struct lwa_request, node));
+    return list_is_empty(&client->answered) ? UINT64_MAX : first(client)->arrival;
+}
+
+void requests_deliver_first(struct lwa_client *client)
+{
+    struct lwa_request *request = first(client);
+    list_remove(&request->node);
+    request->is_called = true;
+    request->fn(client, request->result, request->reply, request->result < 0 ? &request->error : NULL,
+                request->userdata);
+    request_free(request);
 }
 
 void requests_clear(struct lwa_client *client)
 {
     while (!list_is_empty(&client->answered))
-        request_free(LIST_ENTRY(client->answered.next, struct lwa_request, node));
+        request_free(first(client));
     while (!list_is_empty(&client->requests))
         request_free(LIST_ENTRY(client->requests.next, struct lwa_request, node));
 }
@@ -198,7 +201,7 @@ static struct lwa_request *request_new(struct lwa_client *client, call_fn fn, vo
     request->fn = fn;
     request->userdata = userdata;
     request->free_fn = free_fn;
-    request->deadline_usec = UINT64_MAX;
+    request->deadline_usec = call_get_deadline_usec(client);
     list_init(&request->node);
     return request;
 }
@@ -211,8 +214,6 @@ int call_start(struct lwa_client *client, DBusMessage *message, const char *sign
         return -ENOMEM;
     request->message = dbus_message_ref(message);
     request->signature = signature;
-    if (!client->is_interactive && client->timeout_msec >= 0)
-        request->deadline_usec = boottime_usec() + (uint64_t)client->timeout_msec * USEC_PER_MSEC;
     list_append(&client->requests, &request->node);
     if (send_request(request) == CALL_E_DEAD)
         connection_drop(client); /* which sends it once more, or fails it */
@@ -227,7 +228,7 @@ int call_start_nothing(struct lwa_client *client, call_fn fn, void *userdata, vo
     struct lwa_request *request = request_new(client, fn, userdata, free_fn);
     if (!request)
         return -ENOMEM;
-    list_append(&client->answered, &request->node);
+    answer(request, 0);
     if (ret_request)
         *ret_request = request;
     return 0;

@@ -4,6 +4,7 @@
 #include "client/library/connection.h"
 #include "dbus/names.h"
 #include "dbus/writer.h"
+#include "util/clock.h"
 
 int call_new(struct lwa_client *client, const char *path, const char *interface, const char *member,
              DBusMessage **ret)
@@ -24,11 +25,10 @@ int call_end(struct lwa_client *client, struct writer *w)
     return r < 0 ? client_fail(client, OWN_NO_MEMORY, NULL) : 0;
 }
 
-int call_send(struct lwa_client *client, DBusMessage *message, int timeout_msec,
-              DBusPendingCall **ret_pending)
+int call_send(struct lwa_client *client, DBusMessage *message, DBusPendingCall **ret_pending)
 {
     DBusPendingCall *pending = NULL;
-    if (!dbus_connection_send_with_reply(connection_get(client), message, &pending, timeout_msec))
+    if (!dbus_connection_send_with_reply(connection_get(client), message, &pending, DBUS_TIMEOUT_INFINITE))
         return -ENOMEM;
     if (!pending)
         return CALL_E_DEAD;
@@ -85,56 +85,76 @@ int call_renew(DBusMessage **message)
     return 0;
 }
 
-/* 0 with a reply, whatever it says; CALL_E_DEAD. */
-static int try_once(struct lwa_client *client, DBusMessage *message, DBusMessage **ret_reply)
+/* The answer to what was sent: 0 with a reply, whatever it says; CALL_E_DEAD or -ETIMEDOUT. */
+static int await_reply(struct lwa_client *client, DBusPendingCall *pending, uint64_t deadline_usec,
+                       DBusMessage **ret_reply)
 {
+    int r = connection_wait(client, pending, deadline_usec);
+    if (r != 0) {
+        dbus_pending_call_cancel(pending);
+        dbus_pending_call_unref(pending);
+        return r < 0 ? r : CALL_E_DEAD;
+    }
+    *ret_reply = call_take_reply(pending);
+    if (*ret_reply)
+        return 0;
+    connection_drop(client);
+    return CALL_E_DEAD;
+}
+
+/* The same, or -ENOMEM. After CALL_E_DEAD the connection has been dropped. */
+static int send_and_wait(struct lwa_client *client, DBusMessage *message, uint64_t deadline_usec,
+                         DBusMessage **ret_reply)
+{
+    int r = connection_await(client, message, deadline_usec);
+    if (r != 0)
+        return r < 0 ? r : CALL_E_DEAD;
     DBusPendingCall *pending = NULL;
-    int timeout_msec =
-        client->is_interactive || client->timeout_msec < 0 ? DBUS_TIMEOUT_INFINITE : client->timeout_msec;
+    r = call_send(client, message, &pending);
+    if (r == CALL_E_DEAD)
+        connection_drop(client);
+    return r == 0 ? await_reply(client, pending, deadline_usec, ret_reply) : r;
+}
+
+static int try_once(struct lwa_client *client, DBusMessage *message, uint64_t deadline_usec,
+                    DBusMessage **ret_reply)
+{
     int r = connection_open(client, &client->error);
     if (r < 0)
         return r;
-    if (!connection_can_send(client, message))
-        connection_await(client);
-    r = call_send(client, message, timeout_msec, &pending);
+    r = send_and_wait(client, message, deadline_usec, ret_reply);
     if (r < 0)
-        return client_fail(client, OWN_NO_MEMORY, NULL);
-    if (r > 0)
-        return r;
-    dbus_pending_call_block(pending);
-    DBusMessage *reply = call_take_reply(pending);
-    connection_update(client);
-    if (!reply)
-        return dbus_connection_get_is_connected(connection_get(client))
-                   ? client_fail(client, OWN_NO_REPLY, NULL)
-                   : CALL_E_DEAD;
-    *ret_reply = reply;
-    return 0;
+        return client_fail(client, r == -ETIMEDOUT ? OWN_NO_REPLY : OWN_NO_MEMORY, NULL);
+    return r;
 }
 
-static int try_twice(struct lwa_client *client, DBusMessage *message, DBusMessage **ret_reply)
+static int try_twice(struct lwa_client *client, DBusMessage *message, uint64_t deadline_usec,
+                     DBusMessage **ret_reply)
 {
     bool was_open = connection_get(client) != NULL;
-    int r = try_once(client, message, ret_reply);
+    int r = try_once(client, message, deadline_usec, ret_reply);
     if (r != CALL_E_DEAD)
         return r;
-    connection_drop(client);
     _cleanup_message_ DBusMessage *again = dbus_message_ref(message);
     r = was_open ? call_renew(&again) : CALL_E_DEAD;
-    if (r < 0)
+    if (r == -ENOMEM)
         return client_fail(client, OWN_NO_MEMORY, NULL);
     if (r == 0)
-        r = try_once(client, again, ret_reply);
-    if (r != CALL_E_DEAD)
-        return r;
-    connection_drop(client);
-    return client_fail(client, OWN_NO_BUS, NULL);
+        r = try_once(client, again, deadline_usec, ret_reply);
+    return r == CALL_E_DEAD ? client_fail(client, OWN_NO_BUS, NULL) : r;
+}
+
+uint64_t call_get_deadline_usec(const struct lwa_client *client)
+{
+    if (client->is_interactive || client->timeout_msec < 0)
+        return UINT64_MAX;
+    return boottime_usec() + (uint64_t)client->timeout_msec * USEC_PER_MSEC;
 }
 
 int call_wait(struct lwa_client *client, DBusMessage *message, const char *signature, DBusMessage **ret_reply)
 {
     _cleanup_message_ DBusMessage *reply = NULL;
-    int r = try_twice(client, message, &reply);
+    int r = try_twice(client, message, call_get_deadline_usec(client), &reply);
     if (r == 0)
         r = call_check_reply(reply, signature, &client->error);
     if (r == 0)

@@ -24,8 +24,8 @@ int call_new(struct lwa_client *client, const char *path, const char *interface,
 struct writer;
 int call_end(struct lwa_client *client, struct writer *w) _must_check_;
 
-/* Sends and waits. Signals that come meanwhile are handled at the next dispatch, so that no callback of the
- * app's runs inside of a call. */
+/* Sends and waits. What else comes meanwhile is told by the next dispatch, so that no callback of the app's
+ * runs inside of a call. */
 int call_wait(struct lwa_client *client, DBusMessage *message, const char *signature,
               DBusMessage **ret_reply) _must_check_;
 
@@ -47,9 +47,10 @@ enum {
     CALL_E_DEAD = 1, /* the connection was dead */
 };
 
-/* On the connection that there is. 0, -ENOMEM or CALL_E_DEAD. */
-int call_send(struct lwa_client *client, DBusMessage *message, int timeout_msec,
-              DBusPendingCall **ret_pending) _must_check_;
+/* On the connection that there is, without a time-out of libdbus's. 0, -ENOMEM or CALL_E_DEAD. */
+int call_send(struct lwa_client *client, DBusMessage *message, DBusPendingCall **ret_pending) _must_check_;
+/* When a call that begins now has to be given up; UINT64_MAX: never. */
+uint64_t call_get_deadline_usec(const struct lwa_client *client);
 /* The reply of a call that has ended, which is over then: NULL if the connection died. */
 DBusMessage *call_take_reply(DBusPendingCall *pending);
 /* 0 if the reply is as it has to be. */

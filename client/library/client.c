@@ -120,6 +120,24 @@ int lwa_client_get_timeout(const struct lwa_client *client)
     return msec < INT_MAX ? (int)msec : INT_MAX;
 }
 
+/* What has arrived by now, in its order: a callback can cause more, which the next dispatch delivers, and can
+ * cancel any. */
+static void deliver(struct lwa_client *client)
+{
+    uint64_t end = client->n_arrivals;
+    for (;;) {
+        uint64_t notice = notice_get_first(client);
+        uint64_t request = requests_get_first(client);
+        if (earlier(notice, request) >= end)
+            break;
+        if (notice < request)
+            notice_deliver_first(client);
+        else
+            requests_deliver_first(client);
+    }
+    notice_deliver_changes(client);
+}
+
 int lwa_client_dispatch(struct lwa_client *client)
 {
     int r = client_check(client);
@@ -131,8 +149,7 @@ int lwa_client_dispatch(struct lwa_client *client)
     requests_expire(client);
     if (cache_get_due_usec(client) <= boottime_usec())
         cache_handle_due(client);
-    notice_deliver(client);
-    requests_deliver(client);
+    deliver(client);
     if (!client->is_short)
         return 0;
     client->retry_usec = boottime_usec() + MEMORY_RETRY_USEC;

@@ -43,6 +43,7 @@ struct lwa_client {
      * is lost. */
     unsigned epoch;
 
+    uint64_t n_arrivals; /* of signals and answers: the app is told of them in their order */
     struct list notices; /* signals that the app has not been told of */
     unsigned n_notices;  /* their count */
     bool is_gone_due;    /* the logins have to be told that the epoch is over */

@@ -19,6 +19,7 @@
 
 #define DELAY_MIN_USEC (100 * USEC_PER_MSEC)
 #define DELAY_MAX_USEC (30 * USEC_PER_SEC)
+#define MEMORY_RETRY_MSEC 20
 #define DISPATCH_PER_ROUND 64 /* messages; the rest comes with the next dispatch, which is due at once */
 /* Each step of authenticating is read or written by a call of its own, and nothing tells which is next: one
  * to read, one to write the answer, and one to spare. */
@@ -318,12 +319,6 @@ bool connection_can_send(const struct lwa_client *client, DBusMessage *message)
     return c->dbus && (is_greeted || !dbus_message_contains_unix_fds(message));
 }
 
-void connection_await(struct lwa_client *client)
-{
-    if (client->connection->hello)
-        dbus_pending_call_block(client->connection->hello);
-}
-
 /* --- at work ------------------------------------------------------------------------------------------- */
 
 static void handle_messages(struct lwa_client *client, unsigned n_max)
@@ -333,11 +328,12 @@ static void handle_messages(struct lwa_client *client, unsigned n_max)
     DBusDispatchStatus status = dbus_connection_get_dispatch_status(c->dbus);
     for (; n_max > 0 && status == DBUS_DISPATCH_DATA_REMAINS && !client->is_short; n_max--) {
         status = dbus_connection_dispatch(c->dbus);
-        handle_answers(client); /* after each, as a signal that follows depends on the owner */
+        /* After each: a signal that follows may depend on the owner, and comes after an answer. */
+        handle_answers(client);
+        requests_collect(client);
     }
     if (status == DBUS_DISPATCH_NEED_MEMORY)
         client->is_short = true;
-    requests_collect(client);
 }
 
 static void lose(struct lwa_client *client)
@@ -360,16 +356,66 @@ void connection_drop(struct lwa_client *client)
     lose(client);
 }
 
-void connection_pump(struct lwa_client *client)
+static void pump(struct lwa_client *client, int timeout_msec)
 {
     struct connection *c = client->connection;
     if (!c->dbus)
         return;
-    (void)dbus_connection_read_write(c->dbus, 0);
+    (void)dbus_connection_read_write(c->dbus, timeout_msec);
     handle_messages(client, DISPATCH_PER_ROUND);
     if (c->is_lost)
         lose(client);
     connection_update(client);
+}
+
+void connection_pump(struct lwa_client *client)
+{
+    pump(client, 0);
+}
+
+/* How long the next round may sleep; -1: until something comes. */
+static int get_sleep_msec(const struct lwa_client *client, uint64_t left_usec)
+{
+    if (client->is_short)
+        return MEMORY_RETRY_MSEC;
+    if (dbus_connection_get_dispatch_status(client->connection->dbus) == DBUS_DISPATCH_DATA_REMAINS)
+        return 0;
+    uint64_t msec = (left_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
+    return msec < INT_MAX ? (int)msec : -1;
+}
+
+static int wait_for(struct lwa_client *client, DBusPendingCall *call, uint64_t deadline_usec)
+{
+    const struct connection *c = client->connection;
+    const DBusConnection *dbus = c->dbus;
+    while (!dbus_pending_call_get_completed(call)) {
+        uint64_t now = deadline_usec == UINT64_MAX ? 0 : boottime_usec();
+        if (now >= deadline_usec)
+            return -ETIMEDOUT;
+        pump(client, get_sleep_msec(client, deadline_usec - now));
+        if (c->dbus != dbus)
+            return CONNECTION_E_LOST;
+    }
+    return 0;
+}
+
+int connection_wait(struct lwa_client *client, DBusPendingCall *call, uint64_t deadline_usec)
+{
+    /* Held, so that another cannot have its address. */
+    DBusConnection *dbus = dbus_connection_ref(client->connection->dbus);
+    int r = wait_for(client, call, deadline_usec);
+    dbus_connection_unref(dbus);
+    return r;
+}
+
+int connection_await(struct lwa_client *client, DBusMessage *message, uint64_t deadline_usec)
+{
+    if (connection_can_send(client, message))
+        return 0;
+    DBusPendingCall *hello = dbus_pending_call_ref(client->connection->hello);
+    int r = connection_wait(client, hello, deadline_usec);
+    dbus_pending_call_unref(hello);
+    return r;
 }
 
 static bool is_wanted(const struct lwa_client *client)

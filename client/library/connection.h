@@ -18,6 +18,10 @@
 
 #include "client/library/client.h"
 
+enum {
+    CONNECTION_E_LOST = 1,
+};
+
 int connection_new(struct connection **ret) _must_check_;
 /* `is_child`: closes the copies of the descriptors that fork() made, and no more. */
 struct connection *connection_free(struct connection *connection, bool is_child);
@@ -30,10 +34,15 @@ DBusConnection *connection_get(const struct lwa_client *client);
 /* Whether this message can be sent by now. Descriptors have to wait until the bus has answered Hello: what
  * comes together with the end of the authentication it reads without them. */
 bool connection_can_send(const struct lwa_client *client, DBusMessage *message);
-/* Waits for that. */
-void connection_await(struct lwa_client *client);
 /* Reads and writes what can be without waiting, handles what came: step 1 of client.h. */
 void connection_pump(struct lwa_client *client);
+/* Does the same until a call of this connection's is answered. 0; -ETIMEDOUT when the time of CLOCK_BOOTTIME
+ * has come (UINT64_MAX: never); CONNECTION_E_LOST: this connection is lost, and has been dropped. libdbus
+ * would wait, too. But then it leaves other messages where they are, and if memory ends meanwhile does not
+ * look again at what it has already read. */
+int connection_wait(struct lwa_client *client, DBusPendingCall *call, uint64_t deadline_usec) _must_check_;
+/* The same, until this message can be sent. */
+int connection_await(struct lwa_client *client, DBusMessage *message, uint64_t deadline_usec) _must_check_;
 /* To be called after anything was sent: waits for room in the socket if that has to wait. */
 void connection_update(struct lwa_client *client);
 /* It has been found dead: takes out what had been received, then forgets it. */

@@ -5,6 +5,7 @@
 
 struct notice {
     struct list node;
+    uint64_t arrival;
     DBusMessage *message;
 };
 
@@ -15,7 +16,7 @@ static bool is_wanted(const struct lwa_client *client, DBusMessage *m)
     return !list_is_empty(&client->logins) || client->has_forgotten_login;
 }
 
-static struct notice *first(struct lwa_client *client)
+static struct notice *first(const struct lwa_client *client)
 {
     return LIST_ENTRY(client->notices.next, struct notice, node);
 }
@@ -41,6 +42,7 @@ int notice_add(struct lwa_client *client, DBusMessage *m)
         return -ENOMEM;
     if (client->n_notices == NOTICES_MAX)
         drop(client, first(client));
+    notice->arrival = client->n_arrivals++;
     notice->message = dbus_message_ref(m);
     list_append(&client->notices, &notice->node);
     client->n_notices++;
@@ -69,15 +71,21 @@ static void tell(struct lwa_client *client, DBusMessage *m)
         login_handle_signal(client, m);
 }
 
-void notice_deliver(struct lwa_client *client)
+uint64_t notice_get_first(const struct lwa_client *client)
 {
-    /* No more than there are now: a callback can cause others. */
-    for (unsigned n = client->n_notices; n > 0 && client->n_notices > 0; n--) {
-        DBusMessage *m = dbus_message_ref(first(client)->message);
-        drop(client, first(client));
-        tell(client, m);
-        dbus_message_unref(m);
-    }
+    return client->n_notices > 0 ? first(client)->arrival : UINT64_MAX;
+}
+
+void notice_deliver_first(struct lwa_client *client)
+{
+    DBusMessage *m = dbus_message_ref(first(client)->message);
+    drop(client, first(client));
+    tell(client, m);
+    dbus_message_unref(m);
+}
+
+void notice_deliver_changes(struct lwa_client *client)
+{
     if (client->is_gone_due) {
         client->is_gone_due = false;
         login_handle_gone(client);

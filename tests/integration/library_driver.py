@@ -61,6 +61,17 @@ class Driver:
             if found != "changed":
                 return found
 
+    def next_but_short(self):
+        """The next line that does not say that memory was out in a dispatch."""
+        while True:
+            line = self.read()
+            if line != "dispatch -12":
+                return line
+
+    def skip_short(self, line):
+        self.tell(line)
+        return self.next_but_short()
+
     def wait_for(self, line):
         """Takes lines until this one."""
         while self.read() != line:

@@ -4,7 +4,9 @@ of the process."""
 
 import pytest
 
+from fake_broker import Broker, Bus
 from library_driver import Driver
+from world import NAME, PATH, wait_until
 
 
 @pytest.fixture
@@ -67,6 +69,39 @@ def test_callback_never_runs_in_the_start(app):
     app.tell("nothing 1")
     app.expect("started 1 0", "done 1 0 -")
     app.quit()
+
+
+def test_answers_and_signals_in_their_order(world, tmp_path):
+    """A signal that the broker sends after an answer is told after it, and one that it sends before is told before."""
+    bus = Bus(str(tmp_path))
+    broker = Broker(bus.address)
+
+    def revoke(member):
+        broker.signal(holder[0], PATH, NAME, "TokenRevoked", "ss", (f"{member}-{broker.count('CheckScopes')}", "policy"))
+
+    def answer(*_):
+        if holder:
+            revoke("before")
+        return "a{ss}", ({},)
+
+    holder = []
+    broker.replies["CheckScopes"] = answer
+    broker.after["CheckScopes"] = lambda caller: revoke("after") if holder else holder.append(caller)
+    app = Driver(world, "root", env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+    app.tell("on-revoked")
+    connected(app)
+    wait_until(lambda: holder, 10 * world.slowness, "the broker to know who it is")
+    app.tell("pause", "start 1 x", "start 2 x")
+    app.expect("paused", "started 1 0", "started 2 0")
+    # Its answer comes after all others, and all of them have been read by then.
+    assert app.ask("check x") == "0 -"
+    app.tell("dispatch")
+    app.expect("revoked before-2 policy", "done 1 0 -", "revoked after-2 policy")
+    app.expect("revoked before-3 policy", "done 2 0 -", "revoked after-3 policy", "revoked before-4 policy")
+    assert app.read() in ("dispatch 0", "revoked after-4 policy")
+    app.end()
+    broker.close()
+    bus.close()
 
 
 # --- cancelling ----------------------------------------------------------------------------------------------------

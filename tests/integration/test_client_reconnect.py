@@ -206,11 +206,11 @@ def test_broker_is_not_there_yet(nowhere, tmp_path):
     nowhere.quit()
 
 
-def test_malformed_address(world):
+def test_hostile_address(world):
+    """It comes from the environment, and is shown."""
     app = Driver(world, env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/no/%1b[2J"})
     assert app.ask("check profile") == "-107 NoBus"
-    assert app.ask("error").endswith("| The system bus cannot be reached. | "
-                                     "Check that dbus-daemon runs, and DBUS_SYSTEM_BUS_ADDRESS if it is set.")
+    assert "\x1b" not in app.ask("error")
     app.quit()
 
 

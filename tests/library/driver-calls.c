@@ -68,36 +68,40 @@ static void on_done(struct lwa_client *client _unused_, int result, DBusMessage 
     started->driver->requests[started->id] = NULL;
 }
 
-static struct started *new_started(struct driver *d, char *argument, char **ret_rest)
+static struct started *new_started(struct driver *d, unsigned id)
 {
     struct started *started = calloc(1, sizeof(*started));
-    started->driver = d;
-    started->id = (unsigned)strtoul(argument, ret_rest, 10) % REQUESTS_MAX;
+    if (started)
+        *started = (struct started){.driver = d, .id = id};
     return started;
+}
+
+static int start(struct driver *d, unsigned id, const char *scope)
+{
+    _cleanup_message_ DBusMessage *m = NULL;
+    int r = client_check(d->client);
+    if (r == 0 && scope)
+        r = new_call(d, "CheckScopes", scope, &m);
+    if (r < 0)
+        return r;
+    struct started *started = new_started(d, id);
+    if (!started)
+        return -ENOMEM;
+    return m ? call_start(d->client, m, "a{ss}", on_done, started, free, &d->requests[id])
+             : call_start_nothing(d->client, on_done, started, free, &d->requests[id]);
 }
 
 void driver_start(struct driver *d, char *argument)
 {
-    _cleanup_message_ DBusMessage *m = NULL;
     char *scope = NULL;
-    struct started *started = new_started(d, argument, &scope);
-    unsigned id = started->id;
-    int r = client_check(d->client);
-    if (r == 0)
-        r = new_call(d, "CheckScopes", scope + 1, &m);
-    if (r < 0)
-        free(started);
-    else
-        r = call_start(d->client, m, "a{ss}", on_done, started, free, &d->requests[id]);
-    say("started %u %d", id, r);
+    unsigned id = (unsigned)strtoul(argument, &scope, 10) % REQUESTS_MAX;
+    say("started %u %d", id, start(d, id, scope + 1));
 }
 
 void driver_nothing(struct driver *d, char *argument)
 {
-    char *rest = NULL;
-    struct started *started = new_started(d, argument, &rest);
-    unsigned id = started->id;
-    say("started %u %d", id, call_start_nothing(d->client, on_done, started, free, &d->requests[id]));
+    unsigned id = (unsigned)strtoul(argument, NULL, 10) % REQUESTS_MAX;
+    say("started %u %d", id, start(d, id, NULL));
 }
 
 void driver_cancel(struct driver *d, char *argument)
