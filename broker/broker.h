@@ -31,6 +31,7 @@
 
 #define ACCOUNT_LISTS 64
 
+struct diagnosis;
 struct sink;
 
 struct broker_options {
@@ -95,6 +96,7 @@ struct broker {
         uid_t own_uid;
     } identity;
 
+    struct diagnosis *diagnosis; /* under way: one at a time */
     struct sink *sink;
     bool is_recorded; /* on the trail it has started */
 

@@ -248,6 +248,11 @@ int bus_add_match(struct bus *b, const char *rule)
     return r;
 }
 
+const char *bus_unique_name(const struct bus *b)
+{
+    return dbus_bus_get_unique_name(b->connection);
+}
+
 bool bus_is_lost(const struct bus *b)
 {
     return b->is_lost;

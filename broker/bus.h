@@ -29,6 +29,9 @@ int bus_open(uv_loop_t *loop, const char *address, const struct bus_handlers *ha
 void bus_close(struct bus *b);
 DEFINE_CLEANUP(struct bus, bus_close);
 
+/* The name that the bus gave this connection, good for as long as it is. */
+const char *bus_unique_name(const struct bus *b);
+
 /* Blocks: at start only. -EEXIST when another connection owns the name, -EPERM when the bus refuses it. */
 int bus_request_name(struct bus *b, const char *name) _must_check_;
 /* Blocks: at start only. */

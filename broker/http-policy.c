@@ -153,3 +153,11 @@ bool http_policy_is_about_time(CURL *easy)
     (void)curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
     return is_about_time(server) || is_about_time(proxy);
 }
+
+bool http_policy_is_too_early(CURL *easy)
+{
+    long server = 0, proxy = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &server);
+    (void)curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
+    return server == X509_V_ERR_CERT_NOT_YET_VALID || proxy == X509_V_ERR_CERT_NOT_YET_VALID;
+}

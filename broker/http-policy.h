@@ -27,3 +27,5 @@ int http_policy_check_url(const char *url) _must_check_;
 
 /* Whether the transfer failed because a certificate is not valid now. */
 bool http_policy_is_about_time(CURL *easy);
+/* Of such a one: the certificate's time has not come yet. */
+bool http_policy_is_too_early(CURL *easy);

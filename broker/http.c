@@ -53,6 +53,7 @@ struct http_request {
     struct curl_slist *headers;
     char *form; /* NULL for a GET */
     size_t n_form;
+    bool is_head;
     char *body;
     size_t n_body;
     size_t body_size;
@@ -265,6 +266,8 @@ static void reply_fill(struct http_request *r, struct http_reply *reply)
     reply->is_json = http_text_is_json(reply_header(r, "Content-Type"));
     reply->retry_after_sec =
         http_text_parse_retry_after(reply_header(r, "Retry-After"), reply_header(r, "Date"));
+    time_t date = curl_getdate(reply_header(r, "Date"), NULL);
+    reply->date_sec = date > 0 ? date : 0;
     http_text_copy_request_id(reply_header(r, "x-amzn-RequestId"), reply->request_id);
     if (r->body) {
         r->body[r->n_body] = '\0'; /* body_grow() left room */
@@ -293,6 +296,7 @@ static void request_finish(struct http_request *r, enum http_failure failure, bo
     };
     if (failure == HTTP_OK)
         reply_fill(r, &reply);
+    reply.is_not_yet_valid = failure == HTTP_E_TLS_TIME && http_policy_is_too_early(r->easy);
     if (failure == HTTP_E_TLS)
         forget_certificates(r);
     list_remove(&r->node);
@@ -352,6 +356,8 @@ static bool set_transfer(CURL *easy, struct http_request *r, const char *url)
         SET(CURLOPT_POSTFIELDSIZE, (long)r->n_form);
         SET(CURLOPT_POSTFIELDS, r->form); /* not copied */
     }
+    if (r->is_head)
+        SET(CURLOPT_NOBODY, 1L);
     return !failed;
 }
 
@@ -443,6 +449,16 @@ int http_get(struct http *h, const char *url, const char *bearer_header, const c
     int code = bearer ? add_header(r, bearer_header, bearer) : 0;
     if (code < 0)
         return code;
+    return request_start(h, TAKE_PTR(r), url, callback, userdata, ret);
+}
+
+int http_head(struct http *h, const char *url, http_callback callback, void *userdata,
+              struct http_request **ret)
+{
+    _cleanup_(request_freep) struct http_request *r = request_new();
+    if (!r)
+        return -ENOMEM;
+    r->is_head = true;
     return request_start(h, TAKE_PTR(r), url, callback, userdata, ret);
 }
 

@@ -5,8 +5,8 @@
  *
  * HTTPS only, TLS 1.2 or newer, no redirects, no proxy but the configured one, replies capped, connect and
  * total time-outs, keep-alive and HTTP/2. Memory that curl frees is wiped first (bodies hold tokens).
- * Dropping the request cancels it. The callback runs once, from the loop, never from within http_post() or
- * http_get(); the request is gone when it returns (dropping it from within is harmless). A POST is sent once
+ * Dropping the request cancels it. The callback runs once, from the loop, never from within http_post(),
+ * http_get() or http_head(); the request is gone when it returns (dropping it from within is harmless). A POST is sent once
  * at most. The process must ignore SIGPIPE. */
 
 #include "util/cleanup.h"
@@ -55,6 +55,8 @@ struct http_reply {
     size_t n;
     bool is_json;                          /* by Content-Type */
     long retry_after_sec;                  /* Retry-After, at most a day; -1 for none */
+    int64_t date_sec;                      /* what time the server says it is; 0: it does not */
+    bool is_not_yet_valid;                 /* of HTTP_E_TLS_TIME: the certificate's time is still to come */
     uint64_t sent_usec;                    /* boot time just before the request went out */
     char request_id[HTTP_REQUEST_ID_SIZE]; /* x-amzn-RequestId if it is [A-Za-z0-9-]*, else "" */
 };
@@ -78,6 +80,10 @@ int http_post(struct http *h, const char *url, const struct http_field *fields, 
  * it when `bearer` is NULL. */
 int http_get(struct http *h, const char *url, const char *bearer_header, const char *bearer,
              http_callback callback, void *userdata, struct http_request **ret) _must_check_;
+
+/* HEAD: whether the server answers, and with what time. */
+int http_head(struct http *h, const char *url, http_callback callback, void *userdata,
+              struct http_request **ret) _must_check_;
 
 void http_request_drop(struct http_request *r);
 DEFINE_CLEANUP(struct http_request, http_request_drop);

@@ -128,6 +128,11 @@
 #define LIMIT_WRONG_STATES 16       /* Complete with a state that is not the login's; then it is given up */
 #define LIMIT_SLOW_DOWN_SEC 60      /* the longest poll interval that slow_down leads to */
 
+/* --- diagnosis --------------------------------------------------------------------------------------- */
+#define LIMIT_FINDINGS 1024       /* rows of one diagnosis */
+#define LIMIT_DIAGNOSE_SEC 30     /* what has not answered by then is said to be silent */
+#define LIMIT_DIAGNOSE_DEATHS 100 /* records of logins that ended, the newest of them, that are looked at */
+
 /* --- files ------------------------------------------------------------------------------------------- */
 #define LIMIT_CATALOGUE_BYTES 262144     /* one file of scopes.d */
 #define LIMIT_TABLE_FILE_BYTES 1048576   /* one file of grants.d */

@@ -17,6 +17,9 @@
 #include "broker/renewal.h"
 #include "broker/store.h"
 
+/* Part of the detail of the record of a grant that died so. */
+#define REFRESH_DIED_AFTER_LOGIN "after another login of the same customer"
+
 /* Begins one; the grant is RENEWAL_RUNNING, and ends in another state, with its waits answered. */
 int refresh_start(struct grant *grant, enum store_token_which which) _must_check_;
 /* The provider's answer is here, and the store could not take it yet. */

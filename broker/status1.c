@@ -3,6 +3,7 @@
 /* org.lwabroker.Status1: what is loaded, and how each login is doing. A user sees own grants and the
  * device's, uid 0 all. */
 
+#include "broker/status1.h"
 #include "autoconf.h"
 #include "broker/account.h"
 #include "broker/broker.h"
@@ -163,5 +164,6 @@ static void begin_get(struct call *call)
 
 const struct method status1_methods[] = {
     {LWA_INTERFACE_STATUS, "Get", "", begin_get},
+    {LWA_INTERFACE_STATUS, "Diagnose", "a{sv}", status1_begin_diagnose},
     {NULL, NULL, NULL, NULL},
 };

@@ -24,6 +24,7 @@
  *   store-exposure.c the one for who holds a token
  *   store-matrix.c   the one that sums up the trail
  *   store-verify.c   the one that verifies it
+ *   store-pages.c    the one that checks the database's pages
  *
  *   store-read.c     what is loaded at start
  *   store-schema.c   tables, checks before opening, making and migrating a database
@@ -114,6 +115,9 @@ void store_set_trail_trouble(struct store *s, enum store_trail_trouble trouble);
 /* Checks, makes or migrates; on 0 the database is open, both keys are in hand. Outcomes as store_open(). */
 int store_schema_open(struct store_db *db, const struct store_options *options,
                       struct store_keys *ret) _must_check_;
+/* Whether it is one of ours whose pages are sound; of a large one only the tables that hold logins. Outcomes
+ * as store_open(). */
+int store_schema_check_pages(struct store_db *db) _must_check_;
 /* A new connection to a database that was open before. */
 int store_schema_reopen(struct store_db *db, const char *path, const char *vfs,
                         struct store_files *ret_files) _must_check_;

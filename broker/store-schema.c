@@ -131,12 +131,16 @@ static int check_pages(struct store_db *db, int64_t version)
     return r;
 }
 
-static int inspect(struct store_db *db, const struct store_options *options, struct store_keys *ret)
+int store_schema_check_pages(struct store_db *db)
 {
     int64_t version = 0;
     int r = check_version(db, &version);
-    if (r == 0)
-        r = check_pages(db, version);
+    return r == 0 ? check_pages(db, version) : r;
+}
+
+static int inspect(struct store_db *db, const struct store_options *options, struct store_keys *ret)
+{
+    int r = store_schema_check_pages(db);
     return r == 0 ? store_keys_choose(db, &options->key_source, ret) : r;
 }
 

@@ -337,6 +337,14 @@ struct store_exposure_filter {
 int store_exposure_query(struct store *s, const struct store_exposure_filter *filter, uid_t asker,
                          store_callback callback, void *userdata, struct store_op **ret_op) _must_check_;
 
+/* Whether the pages of the database are as SQLite left them: 0, or STORE_E_CORRUPT. Of a large one only the
+ * tables that hold logins are looked at, as at a start. */
+int store_pages_query(struct store *s, uid_t asker, store_callback callback, void *userdata,
+                      struct store_op **ret_op) _must_check_;
+/* The same of a database that nobody has open, of which nothing is changed. Blocks. It says nothing of the
+ * key. */
+int store_check_closed(const char *path) _must_check_;
+
 /* Sealing stays inside; these two name a value without revealing it (keyed hashes whose key is in the store).
  * Cheap, no I/O. */
 void store_fingerprint(const struct store *s, const void *token, size_t n,

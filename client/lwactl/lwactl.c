@@ -13,9 +13,9 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_login,   &command_accounts, &command_token, &command_check,  &command_explain,
-    &command_consent, &command_plan,     &command_who,   &command_revoke, &command_reload,
-    &command_policy,  &command_status,   &command_audit, &command_rekey,
+    &command_login,   &command_accounts, &command_token,  &command_check,  &command_explain,
+    &command_consent, &command_plan,     &command_who,    &command_revoke, &command_reload,
+    &command_policy,  &command_status,   &command_doctor, &command_audit,  &command_rekey,
 };
 
 static const struct command *find_command(const char *name)

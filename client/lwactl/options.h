@@ -79,6 +79,7 @@ extern const struct command command_accounts;
 extern const struct command command_audit;
 extern const struct command command_check;
 extern const struct command command_consent;
+extern const struct command command_doctor;
 extern const struct command command_explain;
 extern const struct command command_login;
 extern const struct command command_plan;

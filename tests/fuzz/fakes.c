@@ -168,6 +168,12 @@ int http_get(struct http *h _unused_, const char *url, const char *bearer_header
     return request_new(url, &field, bearer ? 1 : 0, callback, userdata, ret);
 }
 
+int http_head(struct http *h _unused_, const char *url, http_callback callback, void *userdata,
+              struct http_request **ret)
+{
+    return request_new(url, NULL, 0, callback, userdata, ret);
+}
+
 void http_request_drop(struct http_request *r)
 {
     struct fake *f = (struct fake *)r;
@@ -211,6 +217,11 @@ int bus_request_name(struct bus *b _unused_, const char *name _unused_)
 int bus_add_match(struct bus *b _unused_, const char *rule _unused_)
 {
     return 0;
+}
+
+const char *bus_unique_name(const struct bus *b _unused_)
+{
+    return ":1.0";
 }
 
 bool bus_is_lost(const struct bus *b _unused_)

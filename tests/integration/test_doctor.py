@@ -1,0 +1,503 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""lwactl doctor: one healthy world, and for each check a world in which just that is wrong."""
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import sqlite3
+
+import pytest
+
+from logins import LIBRARY, PLAYBACK, STATUS, error_of, link, reject, settle, take, trail, try_take, wait_trail
+from shim import Shim
+from world import CLIENT_ID, NAME, SECURITY_PROFILE_ID, DBusError, wait_until
+
+HISTORY = "music::history"
+RULES = "polkit/shipped-rules/50-lwa-broker.rules"
+ACTIONS = "polkit/actions/org.lwabroker.policy"
+LEVELS = {"ok", "note", "warning", "problem", "unknown"}
+# Every check of the broker's that a world with a login has a row of, in their order.
+ROWS = ["user", "bus", "bus-policy", "process", "process", "polkit-actions", "polkit-rule", "configuration", "client-id",
+        "profile-id", "grants.d", "files", "key", "database", "trail", "actions", "rule", "clock", "host", "login",
+        "login-end", "width", "app"]
+
+
+def run(world, user, *arguments):
+    return world.run_as(user, ["lwactl", "doctor", *arguments], timeout=90)
+
+
+def rows(world, user="root"):
+    """What it finds, and an exit code that agrees."""
+    done = run(world, user, "--json")
+    assert not done.stderr, done.stderr
+    found = json.loads(done.stdout)
+    assert all(set(row) == {"check", "subject", "level", "text", "fix"} and row["level"] in LEVELS for row in found)
+    assert all(row["fix"] for row in found if row["level"] in ("warning", "problem")), found
+    assert done.returncode == (1 if any(row["level"] == "problem" for row in found) else 0), done
+    return found
+
+
+def of(found, check, level):
+    return [row for row in found if row["check"] == check and row["level"] == level]
+
+
+@pytest.fixture
+def linked(world):
+    settle(world)
+    link(world, "alice", [LIBRARY])
+    return world
+
+
+def chown(world, name, user):
+    entry = pwd.getpwnam(user)
+    os.chown(world.path(name), entry.pw_uid, entry.pw_gid)
+
+
+# --- all is well ---
+
+
+def test_healthy(linked):
+    found = rows(linked)
+    assert [row["check"] for row in found] == ROWS
+    assert {row["level"] for row in found} == {"ok"}, [row for row in found if row["level"] != "ok"]
+    text = run(linked, "root").stdout
+    assert len(re.findall(r"^ok +\S+ +\S", text, re.M)) == len(ROWS)
+    assert text.endswith("\nNothing is wrong.\n")
+
+
+def test_of_a_plain_user(linked):
+    """He sees what is his to see, and is told that there is more."""
+    found = rows(linked, "alice")
+    assert [row["check"] for row in of(found, "login", "ok")] == ["login"]
+    (row,) = of(found, "broker", "unknown")
+    assert "sudo lwactl doctor" in row["fix"]
+    assert not of(rows(linked, "bob"), "login", "ok")
+    assert run(linked, "bob").stdout.endswith("\nNothing is wrong, as far as could be seen.\n")
+    error = error_of(linked.client("bob").call, STATUS, "Diagnose", "a{sv}", ({},))
+    assert error.short in ("AccessDenied", "ConsentRequired")
+
+
+def test_arguments(world):
+    assert run(world, "root", "x").returncode == 2
+    root = world.client("root")
+    assert error_of(root.call, STATUS, "Diagnose", "a{sv}", ({"x": ("b", True)},)).short == "InvalidArgument"
+
+
+def test_looking_uses_no_login(linked):
+    """No request but the head of the root, no refresh, and nothing on the trail."""
+    root = linked.client("root")
+    before, records = linked.sim.state(), len(trail(root))
+    rows(linked)
+    after = linked.sim.state()
+    assert [after[key] for key in ("grant_list", "tokens", "code_pairs")] == \
+        [before[key] for key in ("grant_list", "tokens", "code_pairs")]
+    assert len(trail(root)) == records
+
+
+# --- what stands in files ---
+
+
+def mode(name, bits):
+    return lambda world: os.chmod(world.path(name), bits)
+
+
+def break_client_id(world):
+    world.write_config(provider={"client_id": SECURITY_PROFILE_ID})
+
+
+def break_catalogue(world):
+    os.unlink(world.path("conf/scopes.conf"))
+
+
+def stage_key(world):
+    world.write("conf/keys/master.key.new", b"0" * 32, 0o400)
+
+
+FILES = {
+    "configuration that others can write": (mode("conf/broker.conf", 0o666), "files", "broker.conf", "others can write"),
+    "configuration of another user": (lambda world: chown(world, "conf/broker.conf", "alice"), "files", "broker.conf", "root's"),
+    "configuration nobody can read": (mode("conf/broker.conf", 0o600), "files", "broker.conf", "cannot be read"),
+    "table of another user": (lambda world: chown(world, "conf/grants.d/people.conf", "bob"), "files", "people.conf", "root's"),
+    "table's folder that others can write": (mode("conf/grants.d", 0o777), "files", "grants.d", "others can write"),
+    "no catalogue": (break_catalogue, "files", "scopes.conf", "No such file"),
+    "key that others can read": (mode("conf/keys/master.key", 0o440), "files", "master.key", "others can read"),
+    "key's folder that others can write": (mode("conf/keys", 0o777), "files", "keys", "others can write"),
+    "state that others can enter": (mode("state", 0o755), "files", "state", "others can read"),
+    "database that others can read": (mode("state/broker.db", 0o644), "files", "broker.db", "others can read"),
+    "trail's key of another user": (lambda world: chown(world, "state/audit.key", "alice"), "files", "audit.key", "lwa-broker's"),
+    "malformed table": (lambda world: world.write_grants("bad", "[user:alice]\nallow = x y z\n\nnonsense\n"), "grants.d",
+                        "bad.conf:", ""),
+    "unknown key": (lambda world: world.write_config(provider={"clientid": "x"}), "configuration", "broker.conf:", "unknown key"),
+    "client id that is the profile's": (break_client_id, "configuration", "broker.conf:", "security profile id"),
+    "profile id that is the client's": (lambda world: world.write_config(api={"security_profile_id": CLIENT_ID}),
+                                        "configuration", "broker.conf:", "is a client id"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_files(linked, case):
+    spoil, check, subject, text = FILES[case]
+    with open(linked.path("conf/scopes.conf"), encoding="utf-8") as file:
+        catalogue = file.read()
+    spoil(linked)
+    found = rows(linked)
+    linked.write("conf/scopes.conf", catalogue)
+    os.chmod(linked.path("conf/grants.d"), 0o755)
+    assert any(subject in row["subject"] and text in row["text"] for row in of(found, check, "problem")), found
+    # Nothing else is blamed but what a file that cannot be trusted leads to.
+    blamed = {row["check"] for row in found if row["level"] == "problem"}
+    assert blamed <= {check, "files", "configuration", "grants.d"}
+
+
+
+def test_good_files_are_named_beside_a_bad_one(linked):
+    linked.write_grants("bad", "nonsense\n")
+    found = rows(linked)
+    assert [os.path.basename(row["subject"]) for row in of(found, "grants.d", "ok")] == ["people.conf"]
+    assert len(of(found, "grants.d", "problem")) == 1
+
+
+CONFIGURED = {
+    "no profile id": ({"api": {"security_profile_id": None}}, "profile-id", "warning", "x-api-key"),
+    "client id of another form": ({"provider": {"client_id": "amzn1.application-oa2-client.x"}}, "client-id", "warning",
+                                  "does not look like"),
+    "key in the state": ({"store": {"key_file": "{state}/master.key"}}, "key", "warning", "a copy of the state"),
+    "previous key": ({"store": {"previous_key_file": "/nonexistent"}}, "key", "note", "previous key"),
+    "no table": ({"policy": {"grants_dir": "/nonexistent"}}, "grants.d", "note", "names no app"),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGURED)
+def test_configured(world, case):
+    sections, check, level, text = CONFIGURED[case]
+    sections = {section: {key: value and value.format(state=world.state_dir) for key, value in values.items()}
+                for section, values in sections.items()}
+    world.reset(**sections)
+    found = rows(world)
+    assert any(text in row["text"] for row in of(found, check, level)), found
+    assert not [row for row in found if row["level"] == "problem"]
+
+
+def test_staged_key(linked):
+    stage_key(linked)
+    found = rows(linked)
+    assert any("FILE.new" in row["text"] for row in of(found, "key", "warning")), found
+
+
+# --- database and trail ---
+
+
+def test_damaged_page(linked):
+    linked.broker.restart()  # all of it is in the file now, and not in the WAL
+    with open(f"{linked.state_dir}/broker.db", "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(size - 4096)
+        file.write(b"\xff" * 4096)
+    assert any("damaged" in row["text"] or "sound" in row["text"] for row in of(rows(linked), "database", "problem"))
+
+
+def test_cut_trail(linked):
+    linked.broker.stop()
+    with contextlib.closing(sqlite3.connect(f"{linked.state_dir}/broker.db")) as database:
+        database.execute("DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)")
+        database.commit()
+    linked.broker.start()
+    (row,) = of(rows(linked), "trail", "problem")
+    assert "cut short" in row["text"]
+
+
+# --- bus ---
+
+
+@contextlib.contextmanager
+def bus_rule(world, text):
+    """Is in force meanwhile."""
+    path = world.write("bus.d/extra.conf", f"<busconfig>{text}</busconfig>")
+
+    def reload():
+        world.root().bus("ReloadConfig", "", ())
+
+    try:
+        reload()
+        yield
+    finally:
+        os.unlink(path)
+        reload()
+
+
+def test_others_may_own_the_name(linked):
+    with bus_rule(linked, f'<policy user="root"><allow own="{NAME}"/></policy>'):
+        (row,) = of(rows(linked), "bus-policy", "problem")
+        assert "own the broker's name" in row["text"]
+        assert of(rows(linked, "alice"), "bus-policy", "ok")
+    assert of(rows(linked), "bus-policy", "ok")
+
+
+def test_policy_is_not_in_force(linked):
+    with bus_rule(linked, f'<policy context="mandatory"><deny send_destination="{NAME}"/></policy>'):
+        (row,) = of(rows(linked), "bus-policy", "problem")
+        assert "not in force" in row["text"]
+
+
+def test_another_owns_the_name(world):
+    world.broker.stop()
+    with bus_rule(world, f'<policy user="root"><allow own="{NAME}"/></policy>'):
+        impostor = world.client("root")
+        assert impostor.bus("RequestName", "su", (NAME, 0)) == 1
+        done = world.spawn_as("bob", ["lwactl", "doctor", "--json"])
+        impostor.wait_call("org.freedesktop.DBus.Peer", "Ping", timeout=10 * world.slowness)
+        impostor.close()  # instead of an answer
+        found = json.loads(done.communicate(timeout=60 * world.slowness)[0])
+    (row,) = of(found, "bus", "problem")
+    assert "uid 0" in row["text"]
+
+
+def test_no_bus(world):
+    done = world.run_as("bob", ["lwactl", "doctor", "--json"], env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
+    assert done.returncode == 1
+    assert len(of(json.loads(done.stdout), "bus", "problem")) == 1
+
+
+def test_no_service_user(linked):
+    with open("/etc/passwd", encoding="utf-8") as file:
+        before = file.read()
+    try:
+        with open("/etc/passwd", "w", encoding="utf-8") as file:
+            file.write("".join(line for line in before.splitlines(True) if not line.startswith("lwa-broker:")))
+        (row,) = of(rows(linked, "bob"), "user", "problem")
+    finally:
+        with open("/etc/passwd", "w", encoding="utf-8") as file:
+            file.write(before)
+    assert "no such user" in row["text"]
+
+
+# --- polkit ---
+
+
+@contextlib.contextmanager
+def polkit_files(world):
+    """What was changed of them is put back; polkitd is restarted, so that it is sure to have read them."""
+    try:
+        yield
+    finally:
+        world.copy_polkit_files()
+        os.chmod(world.path(RULES), 0o644)
+        world.polkitd.restart()
+
+
+def health(world):
+    return world.client("root").call(STATUS, "Get")["polkit"]
+
+
+def test_no_polkitd(linked):
+    linked.polkitd.stop()
+    found = rows(linked)
+    assert "does not answer" in of(found, "polkit-actions", "problem")[0]["text"]
+    assert of(found, "broker", "unknown")
+
+
+def test_no_actions(linked):
+    with polkit_files(linked):
+        os.unlink(linked.path(ACTIONS))
+        linked.polkitd.restart()
+        (row,) = of(rows(linked), "polkit-actions", "problem")
+        assert row["subject"] == "org.lwabroker.accounts.manage"
+
+
+def test_an_action_of_a_scope_is_missing(linked):
+    with polkit_files(linked):
+        with open(linked.path(ACTIONS), encoding="utf-8") as file:
+            text = file.read()
+        linked.write(ACTIONS, text.replace("org.lwabroker.scope.music.history", "org.lwabroker.scope.music.histories"))
+        linked.polkitd.restart()
+        wait_until(lambda: health(linked) not in ("ok", "polkit is not on the bus"), 10 * linked.slowness, "the broker to see it")
+        found = rows(linked)
+        assert "music.history" in of(found, "actions", "problem")[0]["text"]
+        assert of(found, "polkit-actions", "ok")
+
+
+def test_no_rule(linked):
+    with polkit_files(linked):
+        os.unlink(linked.path(RULES))
+        linked.polkitd.restart()
+        wait_until(lambda: health(linked) == "ok", 10 * linked.slowness, "the broker to see polkitd")
+        found = rows(linked)
+        assert of(found, "polkit-rule", "problem")
+        assert "does not say yes" in of(found, "rule", "problem")[0]["text"]
+
+
+@pytest.mark.parametrize("bits, text", [(0o600, "cannot be read"), (0o666, "can be changed by others")])
+def test_rule_of_wrong_mode(linked, bits, text):
+    with polkit_files(linked):
+        os.chmod(linked.path(RULES), bits)
+        (row,) = of(rows(linked), "polkit-rule", "problem")
+        assert text in row["text"]
+
+
+@pytest.mark.parametrize("answer, level, text", [("NO", "problem", "does not say yes"), ("YES", "warning", "says yes even")])
+def test_rule_before_ours(linked, answer, level, text):
+    linked.write_rule("20-mine", "polkit.addRule(function(action) { if (action.id.indexOf('org.lwabroker.scope.') == 0) "
+                                 f"return polkit.Result.{answer}; }});")
+    (row,) = of(rows(linked), "rule", level)
+    assert text in row["text"]
+
+
+# --- clock and hosts ---
+
+
+HOSTS = {
+    "name that does not exist": ("https://host.invalid", "name is not found"),
+    "nobody listens": ("https://127.0.0.1:1", "cannot be reached"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTS)
+def test_host(linked, case):
+    origin, text = HOSTS[case]
+    linked.write_config(api={"base": origin + "/v1"})
+    linked.reload()
+    found = rows(linked)
+    (row,) = of(found, "host", "problem")
+    assert row["subject"] == origin.removeprefix("https://") and text in row["text"]
+    assert len(of(found, "host", "ok")) == 1
+
+
+@pytest.mark.parametrize("certs", ["--other-host", "--same"])
+def test_certificate_of_another(linked, certs):
+    ca = linked.restart_sim(certs)
+    if certs == "--other-host":
+        linked.write_config(provider={"ca_file": ca})
+    linked.reload()
+    (row,) = of(rows(linked), "host", "problem")
+    assert "not trusted, or of another host" in row["text"]
+
+
+@pytest.mark.parametrize("certs, text", [("--expired", "has run out"), ("--not-yet-valid", "not valid yet")])
+def test_certificate_and_time(linked, certs, text):
+    linked.write_config(provider={"ca_file": linked.restart_sim(certs)})
+    linked.reload()
+    found = rows(linked)
+    assert text in of(found, "host", "problem")[0]["text"]
+    assert of(found, "clock", "warning") and not of(found, "clock", "ok")
+
+
+@pytest.mark.parametrize("seconds, text", [(1200, r"is 1[12]\d\d s ahead"), (-10 * 86400, "is before the time from which")])
+def test_clock_beside_the_hosts(linked, seconds, text):
+    shim = Shim(linked)
+    linked.broker.stop()
+    shim.step(realtime=seconds)
+    linked.broker.start(env=shim.environment())
+    (row,) = of(rows(linked), "clock", "warning")
+    assert re.match(text, row["text"]), row
+
+
+def test_clock_not_set(linked):
+    shim = Shim(linked)
+    linked.broker.stop()
+    shim.step(realtime=-50 * 365 * 86400)
+    linked.broker.start(env=shim.environment())
+    found = rows(linked)
+    assert "is not set" in of(found, "clock", "problem")[0]["text"]
+    assert "not valid yet" in of(found, "host", "problem")[0]["text"]
+
+
+# --- logins ---
+
+
+def test_dead_login(linked):
+    alice = linked.client("alice")
+    token = take(alice)[1]["token_id"]
+    linked.sim.revoke("alice")
+    assert error_of(reject, alice, token).short == "LoginRequired"
+    (row,) = of(rows(linked), "login", "problem")
+    assert row["subject"].startswith("main of alice") and "lwactl login --account main " + LIBRARY in row["fix"]
+    assert of(rows(linked, "alice"), "login", "problem")
+    assert not of(rows(linked), "login-end", "warning")
+
+
+def test_login_that_died_after_another(linked):
+    alice, root = linked.client("alice"), linked.client("root")
+    take(alice)
+    link(linked, "alice", [PLAYBACK], account="main")
+    linked.sim.fault("token", "error", count=2, grant_type="refresh_token", error="invalid_grant")
+    assert error_of(reject, alice, take(alice)[1]["token_id"]).short == "LoginRequired"
+    record = wait_trail(root, "grant-died")
+    assert "after another login" in record["detail"]
+    (row,) = of(rows(linked), "login-end", "warning")
+    assert "right after another login of the same customer" in row["text"] and "main of alice" in row["subject"]
+
+
+def test_foreign_login(linked):
+    linked.write_config(provider={"client_id": CLIENT_ID[:-1] + "1"})
+    linked.reload()
+    (row,) = of(rows(linked), "login", "problem")
+    assert "another client id" in row["text"]
+
+
+def test_web_client(linked):
+    alice = linked.client("alice")
+    token = take(alice)[1]["token_id"]
+    linked.sim.set(client_type="web")
+    assert error_of(reject, alice, token).short == "ProviderMisconfigured"
+    found = rows(linked)
+    assert "web client" in of(found, "client-id", "problem")[0]["text"]
+    assert of(found, "login", "warning")
+
+
+def test_wider_than_any_app_needs(linked):
+    link(linked, "bob", [LIBRARY, HISTORY])
+    found = rows(linked)
+    (row,) = of(found, "width", "warning")
+    assert row["subject"].startswith("main of bob") and row["text"].endswith(HISTORY), row
+    assert [row["subject"][:13] for row in of(found, "width", "ok")] == ["main of alice"]
+
+
+def test_app_that_asks_for_more(linked):
+    linked.write_grants("people", "[user:alice]\nallow = music::library\n[user:weatherd]\nallow = music::catalog\ndeny = music::library\n")
+    linked.reload()
+    assert error_of(take, linked.client("weatherd")).short == "AccessDenied"
+    (row,) = of(rows(linked), "app", "warning")
+    assert row["subject"] == "user:weatherd" and LIBRARY in row["text"]
+
+
+# --- one at a time ---
+
+
+def test_one_at_a_time(linked):
+    """The second is refused at once; when the first one's caller goes, so does its diagnosis."""
+    linked.sim.set(delay_ms=600000)
+    first, second = linked.client("root"), linked.client("root")
+    first.send(STATUS, "Diagnose", "a{sv}", ({},))
+
+    def is_refused():
+        try:
+            second.call(STATUS, "Diagnose", "a{sv}", ({},), timeout=0.2)
+        except DBusError as error:
+            return error.short == "RateLimited"
+        except TimeoutError:
+            return False
+        return False
+
+    wait_until(is_refused, 10 * linked.slowness, "a diagnosis under way")
+    first.close()
+    linked.sim.set(delay_ms=0)
+
+    def is_let():
+        try:
+            return linked.client("root").call(STATUS, "Diagnose", "a{sv}", ({},))
+        except DBusError as error:
+            assert error.short == "RateLimited"
+            return None
+
+    assert wait_until(is_let, 10 * linked.slowness, "the first one to be gone")
+    assert try_take(linked.client("alice"))
+
+
+def test_names_of_others_are_made_printable(linked):
+    """A file's name is anybody's text."""
+    linked.write("conf/grants.d/\x1b[31m\n.conf", "nonsense\n")
+    done = run(linked, "root")
+    assert done.returncode == 1 and "\x1b" not in done.stdout
+    assert all("\x1b" not in row["subject"] and "\n" not in row["subject"] for row in rows(linked))
