@@ -14,6 +14,7 @@
 
 #include "autoconf.h"
 #include "broker/broker.h"
+#include "broker/check-main.h"
 #include "broker/harden.h"
 #include "broker/http-memory.h"
 #include "broker/identd-spawn.h"
@@ -37,6 +38,7 @@ static const char usage[] =
     "  --bus-address ADDRESS  message bus (the system bus)\n"
     "  --identd FILE          program or socket that finds out who calls (" LIBEXECDIR "/lwa-identd)\n"
     "  --user NAME            whom to become when started as root (lwa-broker)\n"
+    "  --check                look around, say what is wrong, change nothing, end\n"
     "  --debug                log more\n"
     "  --print-config         print a configuration of all keys and defaults\n"
     "  --help, --version\n";
@@ -47,6 +49,7 @@ enum {
     OPTION_BUS_ADDRESS,
     OPTION_IDENTD,
     OPTION_USER,
+    OPTION_CHECK,
     OPTION_DEBUG,
     OPTION_PRINT_CONFIG,
     OPTION_HELP,
@@ -59,6 +62,7 @@ static const struct option long_options[] = {
     {"bus-address", required_argument, NULL, OPTION_BUS_ADDRESS},
     {"identd", required_argument, NULL, OPTION_IDENTD},
     {"user", required_argument, NULL, OPTION_USER},
+    {"check", no_argument, NULL, OPTION_CHECK},
     {"debug", no_argument, NULL, OPTION_DEBUG},
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -67,7 +71,7 @@ static const struct option long_options[] = {
 };
 
 /* -1: go on; else the exit code. */
-static int read_command_line(int argc, char **argv, struct broker_options *ret)
+static int read_command_line(int argc, char **argv, struct broker_options *ret, bool *ret_checks)
 {
     for (int c = getopt_long(argc, argv, "", long_options, NULL); c >= 0;
          c = getopt_long(argc, argv, "", long_options, NULL)) {
@@ -86,6 +90,9 @@ static int read_command_line(int argc, char **argv, struct broker_options *ret)
             break;
         case OPTION_USER:
             ret->user = optarg;
+            break;
+        case OPTION_CHECK:
+            *ret_checks = true;
             break;
         case OPTION_DEBUG:
             log_set_level(LOG_LEVEL_DEBUG);
@@ -149,6 +156,16 @@ static bool close_loop(uv_loop_t *loop)
     return false;
 }
 
+static int serve(uv_loop_t *loop, const struct broker_options *options)
+{
+    struct broker broker;
+    int code = EXIT_FAILURE;
+    if (broker_start(&broker, loop, options) == 0)
+        code = broker_run(&broker);
+    broker_free(&broker);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct broker_options options = {
@@ -158,10 +175,11 @@ int main(int argc, char **argv)
         .identd_path = LIBEXECDIR "/lwa-identd",
         .identd_fd = -1,
     };
-    int code = read_command_line(argc, argv, &options);
+    bool checks = false;
+    int code = read_command_line(argc, argv, &options, &checks);
     if (code >= 0)
         return code;
-    if (identd_get(options.identd_path, options.user, &options.identd_fd) < 0 ||
+    if ((!checks && identd_get(options.identd_path, options.user, &options.identd_fd) < 0) ||
         give_up_privileges(options.user) < 0 || confine() < 0)
         return EXIT_FAILURE;
     options.credentials = getenv("CREDENTIALS_DIRECTORY");
@@ -175,16 +193,12 @@ int main(int argc, char **argv)
     /* One arena: a second one for the store's thread and the workers would cost memory and buy nothing. */
     (void)mallopt(M_ARENA_MAX, 1);
 
-    uv_loop_t loop;
+    uv_loop_t loop = {.data = NULL}; /* uv_loop_init() keeps it, and timer.c looks at it */
     if (uv_loop_init(&loop) < 0 || loop_prepare(&loop) < 0) {
         log_error("no event loop");
         return EXIT_FAILURE;
     }
-    struct broker broker;
-    code = EXIT_FAILURE;
-    if (broker_start(&broker, &loop, &options) == 0)
-        code = broker_run(&broker);
-    broker_free(&broker);
+    code = checks ? check_main(&loop, &options) : serve(&loop, &options);
     if (!close_loop(&loop))
         _exit(code); /* exit() would join libuv's workers, however long the name service takes */
     return code;
