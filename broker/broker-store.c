@@ -94,29 +94,67 @@ static const char *none_if_empty(const char *text)
     return text[0] ? text : NULL;
 }
 
-int broker_store_open(struct broker *broker)
+/* What the options point to. */
+struct places {
+    char *path, *audit_key, *credential, *previous;
+};
+
+static void places_clear(struct places *p)
+{
+    free(p->path);
+    free(p->audit_key);
+    free(p->credential);
+    free(p->previous);
+}
+
+static int find_places(const struct broker *broker, struct places *ret)
 {
     const struct config *config = broker->config;
-    _cleanup_free_ char *path = NULL, *audit_key = NULL, *credential = NULL, *previous = NULL;
-    if (asprintf(&path, "%s/broker.db", broker->options.state_dir) < 0 ||
-        asprintf(&audit_key, "%s/audit.key", broker->options.state_dir) < 0)
-        return -ENOMEM;
-    if (name_credential(broker, config->key_credential, &credential) < 0 ||
-        name_credential(broker, config->previous_key_credential, &previous) < 0)
-        return -ENOMEM;
+    if (asprintf(&ret->path, "%s/broker.db", broker->options.state_dir) < 0)
+        ret->path = NULL;
+    if (asprintf(&ret->audit_key, "%s/audit.key", broker->options.state_dir) < 0)
+        ret->audit_key = NULL;
+    int r = ret->path && ret->audit_key ? 0 : -ENOMEM;
+    if (r == 0)
+        r = name_credential(broker, config->key_credential, &ret->credential);
+    return r < 0 ? r : name_credential(broker, config->previous_key_credential, &ret->previous);
+}
 
-    const struct store_options options = {
-        .path = path,
-        .key_source = {.credential_path = credential,
+static struct store_options make_options(const struct config *config, const struct places *p)
+{
+    return (struct store_options){
+        .path = p->path,
+        .key_source = {.credential_path = p->credential,
                        .file = config->key_file,
-                       .previous_credential_path = previous,
+                       .previous_credential_path = p->previous,
                        .previous_file = none_if_empty(config->previous_key_file)},
-        .audit_key_path = audit_key,
+        .audit_key_path = p->audit_key,
         .audit_epoch_usec = config->audit_epoch_sec * USEC_PER_SEC,
     };
-    int r = store_open(broker->loop, &options, &broker->store);
+}
+
+int broker_store_check(struct broker *broker, const char **ret_why)
+{
+    _cleanup_(places_clear) struct places places = {NULL};
+    int r = find_places(broker, &places);
+    if (r == 0) {
+        const struct store_options options = make_options(broker->config, &places);
+        r = store_check_closed(&options);
+    }
+    *ret_why = r == 0 ? NULL : explain_store(r);
+    return r;
+}
+
+int broker_store_open(struct broker *broker)
+{
+    _cleanup_(places_clear) struct places places = {NULL};
+    int r = find_places(broker, &places);
+    if (r < 0)
+        return r;
+    const struct store_options options = make_options(broker->config, &places);
+    r = store_open(broker->loop, &options, &broker->store);
     if (r != 0)
-        log_error("%s: %s", path, explain_store(r));
+        log_error("%s: %s", places.path, explain_store(r));
     if (is_about_key(r))
         explain_key(broker, &options.key_source);
     if (r == 0)

@@ -6,8 +6,8 @@
  * HTTPS only, TLS 1.2 or newer, no redirects, no proxy but the configured one, replies capped, connect and
  * total time-outs, keep-alive and HTTP/2. Memory that curl frees is wiped first (bodies hold tokens).
  * Dropping the request cancels it. The callback runs once, from the loop, never from within http_post(),
- * http_get() or http_head(); the request is gone when it returns (dropping it from within is harmless). A POST is sent once
- * at most. The process must ignore SIGPIPE. */
+ * http_get() or http_head(); the request is gone when it returns (dropping it from within is harmless). A
+ * POST is sent once at most. The process must ignore SIGPIPE. */
 
 #include "util/cleanup.h"
 

@@ -270,10 +270,9 @@ static bool is_after_another_login(const struct grant *dead)
 static void kill_grant(struct grant *grant)
 {
     struct renewal *r = &grant->renewal;
-    const char *detail = grant->is_intent_open ? "invalid-grant; an earlier refresh was interrupted"
-                         : is_after_another_login(grant)
-                             ? "invalid-grant; " REFRESH_DIED_AFTER_LOGIN
-                             : "invalid-grant";
+    const char *detail = grant->is_intent_open           ? "invalid-grant; an earlier refresh was interrupted"
+                         : is_after_another_login(grant) ? "invalid-grant; " REFRESH_DIED_AFTER_LOGIN
+                                                         : "invalid-grant";
     if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, STORE_REFRESH_DEAD,
                            "invalid-grant", new_record(grant, AUDIT_GRANT_DIED, detail), on_death_stored,
                            grant, &r->op) < 0)

@@ -291,18 +291,46 @@ static int look(const char *path, int64_t *ret_size)
     return S_ISREG(st.st_mode) ? 0 : -EPERM;
 }
 
-int store_schema_open(struct store_db *db, const struct store_options *options, struct store_keys *ret)
+/* Reads only: whether it can be opened, and with which key. */
+static int inspect_closed(const struct store_options *options, bool has_wal, struct store_keys *ret)
+{
+    struct store_db db;
+    int r =
+        store_db_open(&db, options->path, options->vfs, has_wal ? STORE_DB_EXCLUSIVE : STORE_DB_IMMUTABLE);
+    if (r == 0) {
+        r = inspect(&db, options, ret);
+        store_db_close(&db);
+    }
+    return r == -EUCLEAN ? STORE_E_CORRUPT : r;
+}
+
+static int look_at_both(const char *path, int64_t *ret_size, int64_t *ret_wal_size)
 {
     _cleanup_free_ char *wal = NULL;
-    if (asprintf(&wal, "%s-wal", options->path) < 0) {
+    *ret_size = *ret_wal_size = -1;
+    if (asprintf(&wal, "%s-wal", path) < 0) {
         wal = NULL;
         return -ENOMEM;
     }
+    int r = look(path, ret_size);
+    return r == 0 ? look(wal, ret_wal_size) : r;
+}
+
+int store_check_closed(const struct store_options *options)
+{
+    _cleanup_(store_keys_clear) struct store_keys keys = {NULL};
+    int64_t size, wal_size;
+    int r = look_at_both(options->path, &size, &wal_size);
+    if (r == 0 && size <= 0)
+        r = wal_size > 0 ? STORE_E_CORRUPT : -ENOENT;
+    return r == 0 ? inspect_closed(options, wal_size > 0, &keys) : r;
+}
+
+int store_schema_open(struct store_db *db, const struct store_options *options, struct store_keys *ret)
+{
     int64_t size, wal_size;
     bool is_new_key = false;
-    int r = look(options->path, &size);
-    if (r == 0)
-        r = look(wal, &wal_size);
+    int r = look_at_both(options->path, &size, &wal_size);
     if (r == 0 && size <= 0) {
         /* A WAL whose database is gone may hold what is left of it, and would be read into a new one. */
         if (wal_size > 0)
@@ -312,18 +340,11 @@ int store_schema_open(struct store_db *db, const struct store_options *options, 
     if (r != 0)
         return r;
 
-    r = store_db_open(db, options->path, options->vfs,
-                      wal_size > 0 ? STORE_DB_EXCLUSIVE : STORE_DB_IMMUTABLE);
-    if (r < 0)
-        return r == -EUCLEAN ? STORE_E_CORRUPT : r;
     _cleanup_(store_keys_clear) struct store_keys keys = {NULL};
-    r = inspect(db, options, &keys);
-    store_db_close(db);
+    r = inspect_closed(options, wal_size > 0, &keys);
+    if (r == 0)
+        r = open_writer(db, options);
     if (r != 0)
-        return r == -EUCLEAN ? STORE_E_CORRUPT : r;
-
-    r = open_writer(db, options);
-    if (r < 0)
         return r;
     if (is_new_key)
         keys.event = STORE_KEY_CREATED;

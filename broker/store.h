@@ -341,9 +341,9 @@ int store_exposure_query(struct store *s, const struct store_exposure_filter *fi
  * tables that hold logins are looked at, as at a start. */
 int store_pages_query(struct store *s, uid_t asker, store_callback callback, void *userdata,
                       struct store_op **ret_op) _must_check_;
-/* The same of a database that nobody has open, of which nothing is changed. Blocks. It says nothing of the
- * key. */
-int store_check_closed(const char *path) _must_check_;
+/* Whether store_open() would take this database and key, which nobody has open: reads only. Its outcomes;
+ * -ENOENT: there is no database yet. Blocks. */
+int store_check_closed(const struct store_options *options) _must_check_;
 
 /* Sealing stays inside; these two name a value without revealing it (keyed hashes whose key is in the store).
  * Cheap, no I/O. */

@@ -63,6 +63,7 @@ static int read_status(const char *pid, struct process *ret)
     return 0;
 }
 
+/* A child of the broker's; or systemd's, in a unit of its own. */
 static bool find_identd(pid_t parent, struct process *ret)
 {
     _cleanup_(closedirp) DIR *folder = opendir("/proc");
@@ -71,7 +72,8 @@ static bool find_identd(pid_t parent, struct process *ret)
     for (const struct dirent *entry; (entry = readdir(folder));) {
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
             continue;
-        if (read_status(entry->d_name, ret) == 0 && ret->parent == parent && strcmp(ret->name, IDENTD) == 0)
+        if (read_status(entry->d_name, ret) == 0 && strcmp(ret->name, IDENTD) == 0 &&
+            (ret->parent == parent || ret->parent == 1))
             return true;
     }
     return false;

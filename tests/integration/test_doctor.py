@@ -6,13 +6,15 @@ import json
 import os
 import pwd
 import re
+import socket
 import sqlite3
+import subprocess
 
 import pytest
 
 from logins import LIBRARY, PLAYBACK, STATUS, error_of, link, reject, settle, take, trail, try_take, wait_trail
 from shim import Shim
-from world import CLIENT_ID, NAME, SECURITY_PROFILE_ID, DBusError, wait_until
+from world import CLIENT_ID, NAME, SECURITY_PROFILE_ID, wait_until
 
 HISTORY = "music::history"
 RULES = "polkit/shipped-rules/50-lwa-broker.rules"
@@ -191,10 +193,7 @@ def test_staged_key(linked):
 
 def test_damaged_page(linked):
     linked.broker.restart()  # all of it is in the file now, and not in the WAL
-    with open(f"{linked.state_dir}/broker.db", "r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(size - 4096)
-        file.write(b"\xff" * 4096)
+    break_page(linked)
     assert any("damaged" in row["text"] or "sound" in row["text"] for row in of(rows(linked), "database", "problem"))
 
 
@@ -271,6 +270,130 @@ def test_no_service_user(linked):
         with open("/etc/passwd", "w", encoding="utf-8") as file:
             file.write(before)
     assert "no such user" in row["text"]
+
+
+# --- no broker ---
+
+
+def check(world):
+    """What `lwa-brokerd --check` prints, and an exit code that agrees."""
+    done = world.run_as("root", [*world.argv_of("lwa-brokerd")[:7], "--check"], timeout=60)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == (1 if any(row["level"] == "problem" for row in found) else 0), done
+    return found
+
+
+@contextlib.contextmanager
+def installed(world):
+    """lwactl finds the daemon's program where it would be installed; only here and meanwhile."""
+    folder = "/usr/local"
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    try:
+        os.mkdir(folder + "/libexec")
+        program = folder + "/libexec/lwa-brokerd"
+        with open(program, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\nexec " + " ".join(world.argv_of("lwa-brokerd")[:7]) + ' "$@"\n')
+        os.chmod(program, 0o755)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def state_of(world):
+    """The bytes and times of all that the broker keeps."""
+    found = {}
+    for folder in (world.state_dir, world.path("conf/keys")):
+        for name in os.listdir(folder):
+            status = os.stat(f"{folder}/{name}")
+            with open(f"{folder}/{name}", "rb") as file:
+                found[name] = (status.st_ino, status.st_mtime_ns, file.read())
+    return found
+
+
+def test_broker_not_running(linked):
+    linked.broker.stop()
+    with installed(linked):
+        found = rows(linked)
+    assert "does not run" in of(found, "bus", "problem")[0]["text"]
+    for name in ("configuration", "client-id", "profile-id", "grants.d", "files", "key", "database", "clock", "host"):
+        assert of(found, name, "ok"), (name, found)
+    found = rows(linked, "bob")
+    assert of(found, "bus", "problem") and "sudo lwactl doctor" in of(found, "broker", "unknown")[0]["fix"]
+
+
+def test_program_is_not_there(linked):
+    linked.broker.stop()
+    with installed(linked):
+        os.unlink("/usr/local/libexec/lwa-brokerd")
+        found = rows(linked)
+    assert "cannot be started" in of(found, "broker", "problem")[0]["text"]
+
+
+def test_check_changes_nothing(linked):
+    """Neither after a good end nor after a bad one, whose WAL is left as it is."""
+    linked.broker.stop()
+    before = state_of(linked)
+    assert of(check(linked), "database", "ok")
+    assert state_of(linked) == before
+    linked.broker.start()
+    link(linked, "bob", [LIBRARY])
+    linked.broker.kill9()
+    before = state_of(linked)
+    assert before["broker.db-wal"][2]
+    assert of(check(linked), "database", "ok")
+    after = state_of(linked)
+    assert {name: after[name] for name in before if not name.endswith("-shm")} == \
+        {name: before[name] for name in before if not name.endswith("-shm")}
+    linked.broker.start()
+
+
+def test_check_beside_a_broker(linked):
+    (row,) = of(check(linked), "database", "unknown")
+    assert "a broker runs" in row["text"]
+    assert try_take(linked.client("alice"))
+
+
+def test_check_without_policy(linked):
+    linked.broker.stop()
+    with bus_rule(linked, f'<policy context="mandatory"><deny own="{NAME}"/></policy>'):
+        (row,) = of(check(linked), "bus-policy", "problem")
+    assert "does not let the user lwa-broker own" in row["text"]
+    assert of(check(linked), "bus-policy", "ok")
+
+
+def test_check_of_a_bad_configuration(linked):
+    linked.broker.stop()
+    linked.write_config(provider={"client_id": SECURITY_PROFILE_ID})
+    (row,) = of(check(linked), "configuration", "problem")
+    assert re.search(r"broker.conf:\d+$", row["subject"]) and "security profile id" in row["text"]
+
+
+def lose_key(world):
+    os.unlink(world.path("conf/keys/master.key"))
+
+
+def break_page(world):
+    with open(f"{world.state_dir}/broker.db", "r+b") as file:
+        file.seek(os.fstat(file.fileno()).st_size - 4096)
+        file.write(b"\xff" * 4096)
+
+
+@pytest.mark.parametrize("spoil, text", [(lose_key, "the master key is not there"), (break_page, "is corrupt")])
+def test_check_of_a_database(linked, spoil, text):
+    linked.broker.stop()
+    spoil(linked)
+    (row,) = of(check(linked), "database", "problem")
+    assert text in row["text"]
+
+
+def test_check_before_the_first_start(world):
+    world.broker.stop()
+    world.fresh_folder("state")
+    world.fresh_folder("conf/keys")
+    found = check(world)
+    assert of(found, "database", "note") and not [row for row in found if row["level"] == "problem"]
+    assert os.listdir(world.state_dir) == []
+    world.broker.start()
 
 
 # --- polkit ---
@@ -465,34 +588,42 @@ def test_app_that_asks_for_more(linked):
 # --- one at a time ---
 
 
-def test_one_at_a_time(linked):
+@pytest.fixture
+def silent(linked):
+    """A host that takes connections and says nothing, until it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        linked.write_config(api={"base": f"https://127.0.0.1:{host.getsockname()[1]}/v1"})
+        linked.reload()
+        yield host
+
+
+def test_one_at_a_time(linked, silent):
     """The second is refused at once; when the first one's caller goes, so does its diagnosis."""
-    linked.sim.set(delay_ms=600000)
     first, second = linked.client("root"), linked.client("root")
     first.send(STATUS, "Diagnose", "a{sv}", ({},))
-
-    def is_refused():
-        try:
-            second.call(STATUS, "Diagnose", "a{sv}", ({},), timeout=0.2)
-        except DBusError as error:
-            return error.short == "RateLimited"
-        except TimeoutError:
-            return False
-        return False
-
-    wait_until(is_refused, 10 * linked.slowness, "a diagnosis under way")
+    connection, _ = silent.accept()  # it is under way
+    error = error_of(second.call, STATUS, "Diagnose", "a{sv}", ({},))
+    assert error.short == "RateLimited" and "Another diagnosis is under way" in error.message
+    assert "Another diagnosis is under way" in of(rows(linked), "broker", "unknown")[0]["text"]
     first.close()
-    linked.sim.set(delay_ms=0)
-
-    def is_let():
-        try:
-            return linked.client("root").call(STATUS, "Diagnose", "a{sv}", ({},))
-        except DBusError as error:
-            assert error.short == "RateLimited"
-            return None
-
-    assert wait_until(is_let, 10 * linked.slowness, "the first one to be gone")
+    connection.settimeout(20 * linked.slowness)
+    while connection.recv(4096):  # what it had begun ends with it, long before any time-out
+        pass
+    connection.close()
+    second.send(STATUS, "Diagnose", "a{sv}", ({},))
+    silent.accept()[0].close()
     assert try_take(linked.client("alice"))
+
+
+def test_silent_host(linked, silent):
+    """Nothing else waits for it: apps are served meanwhile."""
+    root = linked.client("root")
+    serial = root.send(STATUS, "Diagnose", "a{sv}", ({},))
+    connection, _ = silent.accept()
+    assert try_take(linked.client("alice"))
+    connection.close()
+    found = root.wait(serial)
+    assert [row["level"] for row in found if row["check"] == "host" and row["subject"].startswith("127.0.0.1")] == ["problem"]
 
 
 def test_names_of_others_are_made_printable(linked):
