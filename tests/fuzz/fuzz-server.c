@@ -381,7 +381,8 @@ static bool settle_one(void)
         settle_bus_call(f);
     else if (!list_is_empty(&broker.store->queue))
         settle_store();
-    else if (!list_is_empty(&broker.store->queries))
+    else if (!list_is_empty(&broker.store->queries) ||
+             broker.diagnosis) /* which waits for its look at files */
         (void)uv_run(&loop, UV_RUN_ONCE);
     else
         return false;
@@ -517,6 +518,7 @@ static void prepare(void)
     log_set_level((enum log_level)0); /* nothing */
     require(sodium_init() >= 0 && uv_loop_init(&loop) == 0);
     broker_init(&broker, &loop);
+    broker.options.state_dir = "/nonexistent";
     broker.options.config_path = config_path; /* gone by the time that a reload reads it */
     require(mkdtemp(folder));
     load_files();
