@@ -37,10 +37,12 @@ int call_send(struct lwa_client *client, DBusMessage *message, DBusPendingCall *
     return 0;
 }
 
-/* What came over the bus has a sender; what libdbus made up for the calls of a dead connection has none. */
+/* What libdbus makes up for the calls of a dead connection has no sender, as what came over the bus has one.
+ * But what a sandbox's proxy answers itself has none either. */
 static bool is_made_up(DBusMessage *reply)
 {
-    return dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_ERROR && !dbus_message_get_sender(reply);
+    return !dbus_message_get_sender(reply) && (dbus_message_is_error(reply, DBUS_ERROR_NO_REPLY) ||
+                                               dbus_message_is_error(reply, DBUS_ERROR_DISCONNECTED));
 }
 
 DBusMessage *call_take_reply(DBusPendingCall *pending)
