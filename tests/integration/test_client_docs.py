@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from logins import link_device, settle
+
 SRC = os.environ["LWA_SRC_DIR"]
 BUILD = os.path.join(SRC, os.environ.get("LWA_BUILD", "build"))
 LIBRARY = os.path.join(SRC, "client/library")
@@ -89,6 +91,16 @@ def test_pages_have_the_prototypes_of_the_header(name):
     assert not missing, "the description says nothing of them"
 
 
+def test_the_page_of_the_inline_functions():
+    header = " ".join(read(os.path.join(LIBRARY, "lwa-client-curl.h")).split())
+    declared = synopsis("lwa-client-curl")
+    missing = [text for text in declared if f"LWA_CURL_INLINE {text} {{" not in header]
+    assert not missing and named("lwa-client-curl")[1:] == [name_of(text) for text in declared]
+    members = set(re.findall(r"\b(\w+)(?:\)\(.*?\))?;", re.sub(r"/\*.*?\*/", "", re.search(r"struct lwa_curl \{(.*?)/\* Inside", header).group(1))))
+    told = section(page("lwa-client-curl"), "DESCRIPTION")
+    assert len(members) == 6 and not [name for name in members if not re.search(rf"\\fI[^\n]*\b{name}\b", told)]
+
+
 @pytest.mark.parametrize("name", pages())
 def test_pages_point_at_functions_that_are_there(name):
     text = page(name)
@@ -119,9 +131,24 @@ def test_the_errors_of_the_page():
         found |= {(codes[0], name) for name in names}
     assert len(told) > 12 and told <= found
     assert {name for _, name in found - told} == own
+    # And of the code, where each error has a row.
+    rows = re.findall(r"\[(OWN|BUS_E)_(\w+)\] =\s*\{(-E\w+), (?:NULL|OWN_PREFIX \"(\w+)\")", read(os.path.join(LIBRARY, "error.c")))
+    assert {(code, name or words.title().replace("_", "")) for _, words, code, name in rows} == found
 
 
 # --- the header and the library ---
+
+
+def test_symbols_of_the_library():
+    """Who removes one breaks what is installed: then LIBRARY_VERSION and the package's name change, too."""
+    golden = read(os.path.join(LIBRARY, "symbols.txt")).splitlines()
+    shared = os.path.join(BUILD, ".libs/liblwa-client.so")
+    exported = re.findall(r" [TDBRV] (lwa\w+)@@(\S+)$", run("nm", "-D", "--defined-only", "--with-symbol-versions", shared), re.MULTILINE)
+    everything = run("nm", "-D", "--defined-only", shared).split("\n")
+    assert sorted(f"{name} {version}" for name, version in exported) == golden == sorted(golden)
+    assert [line.split()[0] for line in golden] == functions()
+    others = [line for line in everything if line and not re.search(r" [TA] (lwa_|LWA_CLIENT_)", line)]
+    assert not others
 
 
 COMPILERS = {
@@ -142,6 +169,16 @@ def test_the_header_is_c89_and_cxx(compiler, tmp_path):
     strict = ["-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-Wundef", "-I", LIBRARY]
     done = subprocess.run([*COMPILERS[compiler], *strict, "-c", source, "-o", tmp_path / "alone.o"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def needed(path):
+    return set(re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-d", path)))
+
+
+def test_what_the_library_needs():
+    sanitizers = {"libasan.so.8", "libubsan.so.1"} if os.environ.get("LWA_SANITIZE") else set()
+    shared = os.path.join(BUILD, ".libs/liblwa-client.so")
+    assert needed(shared) - sanitizers == {"libdbus-1.so.3", "libc.so.6"}
 
 
 def test_the_name_of_the_library_follows_the_rule():
@@ -165,11 +202,94 @@ def installed(tmp_path_factory):
     return root, env
 
 
+APP = r"""
+#include <lwa-client.h>
+#include <stdio.h>
+
+int main(void)
+{
+    struct lwa_client *client;
+    struct lwa_verdicts *verdicts;
+    if (lwa_client_new(&client) < 0)
+        return 1;
+    if (lwa_client_check_scopes(client, "profile", NULL, &verdicts) < 0) {
+        fprintf(stderr, "%s\n", lwa_error_get_message(lwa_client_get_error(client)));
+        return 2;
+    }
+    printf("%d.%d.%d %s %s\n", LWA_CLIENT_VERSION_MAJOR, LWA_CLIENT_VERSION_MINOR, LWA_CLIENT_VERSION_PATCH,
+           lwa_client_version(), lwa_verdicts_find(verdicts, "profile"));
+    lwa_verdicts_free(verdicts);
+    lwa_client_free(client);
+    return 0;
+}
+"""
+
+
+def compiled(world, installed, text):
+    """A function that runs the program as a user, with what is installed alone."""
+    root, env = installed
+    source, program = world.write("app.c", text), world.path("app")
+    flags = run("pkg-config", "--cflags", "--libs", "lwa-client", env=env).split()
+    assert any(flag.startswith(f"-I{root}") for flag in flags) and "-llwa-client" in flags
+    sanitizers = ["-fsanitize=address,undefined"] if os.environ.get("LWA_SANITIZE") else []
+    run("gcc", "-Wall", "-Wextra", "-Werror", source, "-o", program, *flags, *sanitizers)
+    # The folder of pytest's is root's alone.
+    (library,) = root.rglob("liblwa-client.so.0")
+    copy = world.write("liblwa-client.so.0", library.read_bytes(), mode=0o755)
+    env = {"LD_LIBRARY_PATH": os.path.dirname(copy)}
+    if sanitizers:
+        env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return lambda user: world.run_as(user, [program], env=env)
+
+
+def test_a_program_outside_of_the_tree(world, installed):
+    """Compiled with what is installed alone, it runs; and all versions are one."""
+    app = compiled(world, installed, APP)
+    world.write_grants("app", "[user:alice]\nallow = profile\n")
+    world.reload()
+    done = app("alice")
+    version = re.search(r"AC_INIT\(\[lwa-broker\], \[(.*?)\]\)", read(os.path.join(SRC, "configure.ac"))).group(1)
+    assert done.stdout == f"{version} {version} login-required\n", done.stderr
+    assert run("pkg-config", "--modversion", "lwa-client", env=installed[1]) == version + "\n"
+
+
+OF_THE_README = r"""
+#include <lwa-client.h>
+#include <stdio.h>
+
+static void send_request(const char *authorization, const char *api_key)
+{
+    printf("%%.22s... %%s\n", authorization, api_key);
+}
+
+int main(void)
+{
+%s
+lwa_token_unref(token);
+lwa_client_free(client);
+return 0;
+}
+"""
+
+
+def test_the_lines_of_the_readme(world, installed):
+    """The first that a developer sees is a program, and says what is wrong."""
+    (lines,) = re.findall(r"^```c\n(.*?)^```$", read(os.path.join(SRC, "README.md")), re.MULTILINE | re.DOTALL)
+    assert len(lines.splitlines()) < 10
+    app = compiled(world, installed, OF_THE_README % lines)
+    world.write_config(policy={"default": "deny"})
+    settle(world)
+    link_device(world, ["music::library:read"])
+    assert re.fullmatch(r"Authorization: Bearer \.\.\. x-api-key: \S+\n", app("musicd").stdout)
+    refused = app("carol")
+    assert refused.stdout == "" and re.fullmatch(r".*music::library:read.*\.\n", refused.stderr), refused
+
+
 def test_each_function_has_a_page_where_man_looks(installed):
     root, _ = installed
     (folder,) = {path.parent for path in root.rglob("lwa-client.3")}
     there = {path.name.removesuffix(".3") for path in folder.glob("lwa*.3")}
-    assert there == set(functions()) | set(pages())
+    assert there == set(functions()) | set(pages()) | set(named("lwa-client-curl"))
     shown = run("man", "-M", str(folder.parent), "-E", "UTF-8", "3", "lwa_error_is", env={**os.environ, "MANWIDTH": "200"})
     assert "int lwa_error_is(const struct lwa_error *error, const char *name);" in shown
 

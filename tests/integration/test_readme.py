@@ -19,7 +19,7 @@ import pytest
 from world import wait_until
 
 REAL_API = "https://api.music.amazon.dev/v1"
-TESTS_ONLY = ("cmocka", "libmicrohttpd", "gnutls")
+TESTS_ONLY = ("glib-2.0", "cmocka", "libmicrohttpd", "gnutls")
 
 
 def readme(name="README.md"):

@@ -22,7 +22,9 @@ ARROWS = {
 FOREIGN = {
     "ini.h": ["util/ini.c"],
     "dbus/*": ["dbus/*", "client/*", "broker/bus.h", "broker/bus-watches.h", "broker/server.h"],
-    "uv.h": ["broker/*"],
+    "uv.h": ["broker/*", "client/examples/libuv.c"],
+    "glib*.h": ["client/examples/glib.c"],
+    "lwa-client*.h": ["client/examples/*.c"],
     "curl/*": ["broker/http.c", "broker/http-*.[ch]", "client/library/lwa-client-curl.h", "client/examples/*.c"],
     "openssl/*": ["broker/http-*.[ch]"],
     "sqlite3.h": ["broker/store.c", "broker/store-*.[ch]"],
