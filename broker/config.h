@@ -99,5 +99,7 @@ struct config_key_info {
 size_t config_count_keys(void);
 struct config_key_info config_get_key(size_t i);
 
-/* A broker.conf of all keys, with what they mean and their defaults, commented out. 0 or a negative errno. */
-int config_print_defaults(FILE *out) _must_check_;
+/* A broker.conf of all keys, with what they mean and their defaults, commented out; or of those that `which`
+ * names, if it is not NULL: SECTION, KEY or SECTION.KEY. 0, a negative errno, or CONFIG_E_MALFORMED: there is
+ * none of that name, and *problem has the nearest. */
+int config_print_defaults(FILE *out, const char *which, struct ini_problem *problem) _must_check_;

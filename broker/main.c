@@ -40,7 +40,7 @@ static const char usage[] =
     "  --user NAME            whom to become when started as root (lwa-broker)\n"
     "  --check                look around, say what is wrong, change nothing, end\n"
     "  --debug                log more\n"
-    "  --print-config         print a configuration of all keys and defaults\n"
+    "  --print-config[=KEY]   print all keys, or those of a section, or one, with defaults\n"
     "  --help, --version\n";
 
 enum {
@@ -64,11 +64,20 @@ static const struct option long_options[] = {
     {"user", required_argument, NULL, OPTION_USER},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"debug", no_argument, NULL, OPTION_DEBUG},
-    {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
+    {"print-config", optional_argument, NULL, OPTION_PRINT_CONFIG},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
+
+static int print_config(const char *which)
+{
+    struct ini_problem problem;
+    int r = config_print_defaults(stdout, which, &problem);
+    if (r > 0)
+        (void)fprintf(stderr, "lwa-brokerd: %s.\n", problem.reason);
+    return r > 0 ? 2 : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
 
 /* -1: go on; else the exit code. */
 static int read_command_line(int argc, char **argv, struct broker_options *ret, bool *ret_checks)
@@ -98,7 +107,7 @@ static int read_command_line(int argc, char **argv, struct broker_options *ret, 
             log_set_level(LOG_LEVEL_DEBUG);
             break;
         case OPTION_PRINT_CONFIG:
-            return config_print_defaults(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+            return print_config(optarg);
         case OPTION_HELP:
             return fputs(usage, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         case OPTION_VERSION:

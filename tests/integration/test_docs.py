@@ -144,6 +144,40 @@ def test_keys_of_the_configuration():
     assert not wrong
 
 
+def test_a_part_of_the_configuration_can_be_printed():
+    """A section, or one key with or without its section: all that is printed of it otherwise."""
+    daemon = os.path.join(BUILD, "lwa-brokerd")
+    printed = printed_keys(run(daemon, "--print-config"))
+    for section, key in printed:
+        for name in (key, f"{section}.{key}"):
+            assert printed_keys(run(daemon, f"--print-config={name}")) == {(section, key): printed[section, key]}
+        part = {where: text for where, text in printed.items() if where[0] == section}
+        assert printed_keys(run(daemon, f"--print-config={section}")) == part
+    for wrong, nearest in (("app_brst", '"app_burst" in [limits]'), ("token.min_valide", '"min_valid" in [tokens]'), ("", "")):
+        done = subprocess.run([daemon, f"--print-config={wrong}"], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (2, "") and nearest in done.stderr
+
+
+def completed(*words):
+    script = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; _lwa_brokerd; printf "%s\\n" "${COMPREPLY[@]}"'
+    return run("bash", "-c", script, os.path.join(BUILD, "broker/completion/bash/lwa-brokerd"), "lwa-brokerd", *words).split()
+
+
+def test_completion_has_options_and_keys():
+    """Of both shells: those of the help, and those of the configuration, in their order."""
+    printed = run(os.path.join(BUILD, "lwa-brokerd"), "--print-config")
+    keys = re.findall(r"^(?:\[|#)([a-z_]+)(?:\]$| =)", printed, re.MULTILINE)
+    assert len(keys) > 50 and set(keys) == {word for pair in printed_keys(printed) for word in pair}
+    options = re.findall(r"--[a-z-]+", run(os.path.join(BUILD, "lwa-brokerd"), "--help"))
+    assert [word.rstrip("=") for word in completed("")] == options and len(options) > 7
+    assert completed("--print-config=") == keys and completed("--print-config=app_b") == ["app_burst"]
+    assert completed("--user", "") == [] and "/" in "".join(completed("--config", "/"))
+    script = 'compadd() { shift; print -- KEYS $@ }; _arguments() { print -rl -- $@; _lwa_brokerd_keys }; source $0'
+    told = run("zsh", "-f", "-c", script, os.path.join(BUILD, "broker/completion/zsh/_lwa-brokerd")).splitlines()
+    assert told[-1].split() == ["KEYS", *keys]
+    assert [re.match(r"--[a-z-]+", line).group() for line in told if line.startswith("--")] == options
+
+
 def test_printed_configuration_is_good(world):
     """It is accepted as it is printed, and with every default written out."""
     printed = run(os.path.join(BUILD, "lwa-brokerd"), "--print-config")
