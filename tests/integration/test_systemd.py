@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -190,6 +191,25 @@ def test_broker_lives_in_its_unit(world, units):
     assert world.run_as("root", ["lwactl", "audit", "verify"]).returncode == 0
     world.sim.expire_tokens()
     assert world.broker.alive()
+
+
+@pytest.fixture
+def hosts(world):
+    """A name with two addresses, which the C library puts in order."""
+    names = world.write("hosts", "127.0.0.1 localhost amazon.test\n::1 localhost amazon.test\n")
+    subprocess.run(["mount", "--bind", names, "/etc/hosts"], check=True)
+    yield
+    subprocess.run(["umount", "-l", "/etc/hosts"], check=True)
+
+
+def test_broker_in_its_unit_looks_up_names(world, hosts, units):
+    """As in life, where Amazon is not localhost, which curl knows by itself."""
+    settle(world)
+    world.write_config(provider={"codepair_endpoint": f"https://amazon.test:{world.sim.https}/auth/o2/create/codepair"})
+    world.reload()
+    done = world.run_as("alice", ["lwactl", "login", LIBRARY], timeout=60)
+    assert done.returncode != 0 and "lwactl:" in done.stderr
+    assert world.broker.alive() and world.run_as("alice", ["lwactl", "status"]).returncode == 0
 
 
 def test_broker_in_its_unit_reaches_the_journal(world):
