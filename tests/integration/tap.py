@@ -17,7 +17,7 @@ class Tap:
         try:
             while True:
                 message = self.client.connection.receive(timeout=0.5)
-                self.texts.append(repr((message.header.fields, message.body)))
+                self.texts.append(repr((message.header.flags, message.header.fields, message.body)))
                 close_fds(message.body)
         except TimeoutError:
             pass

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """liblwa-client's calls of Broker1: what an app gets, waiting and not, and what it is told when it gets nothing."""
 
+import re
+import subprocess
 import time
 
 import pytest
 from client_app import ClientApp, Got
-from logins import GRANTS, LIBRARY, PLAYBACK, error_of, link, link_device, refreshes, settle, take
+from logins import GRANTS, LIBRARY, PLAYBACK, link, link_device, refreshes, settle, take
+from tap import Tap
 from test_secrets_memory import memory
-
-from world import wait_until
-
-UNKNOWN_BROKER = "org.lwabroker.Error."
 
 
 @pytest.fixture
@@ -259,8 +258,6 @@ def test_every_old_token_is_wiped(linked):
 
 
 def test_bus_carries_no_token(linked):
-    from tap import Tap
-
     tap = Tap(linked)
     app = ClientApp(linked, "alice")
     app.get(LIBRARY)
@@ -269,3 +266,11 @@ def test_bus_carries_no_token(linked):
     assert any("GetToken" in seen for seen in tap.texts)
     assert not any(text in seen for seen in tap.texts)
     tap.close()
+
+
+def test_library_needs_libdbus_and_libc_alone(bus_world):
+    argv = ["readelf", "-dW", bus_world.program(".libs/liblwa-client.so.0")]
+    text = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True).stdout
+    needed = {name for name in re.findall(r"\(NEEDED\).*\[(.*)\]", text) if not re.match(r"lib(a|ub)san", name)}
+    assert needed == {"libdbus-1.so.3", "libc.so.6"}
+    assert "(SONAME)" in text and "[liblwa-client.so.0]" in text

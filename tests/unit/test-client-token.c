@@ -334,6 +334,7 @@ static void test_is_rejected(void **state)
         {401, " {\n \"x\" : [ { \"error\" : 1 }, \"]\" ] , \"error\" : { \"code\" : \"UNAUTHORIZED\" } }\n",
          1},
         {401, "{\"error\":{\"message\":\"\\\\\",\"code\":\"UNAUTHORIZED\"", 1}, /* cut short */
+        {401, "{\"error\":{\"message\":\"one \\\" alone\",\"code\":\"UNAUTHORIZED\"}}", 1},
         {403, V1("INVALID_ACCESS_TOKEN"), 0},
         {200, V2("UNAUTHORIZED"), 0},
         {0, V2("UNAUTHORIZED"), 0},
