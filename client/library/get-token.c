@@ -53,7 +53,9 @@ int get_token_read(DBusMessage *reply, struct lwa_error *error, struct lwa_token
                              "The token's descriptor could not be taken: too many are open.");
     if (r == -ENOMEM)
         return error_set_own(error, OWN_NO_MEMORY, NULL);
-    return r < 0 ? error_set_own(error, OWN_BAD_ANSWER, NULL) : 0;
+    return r < 0 ? error_set_own(error, OWN_BAD_ANSWER,
+                                 "The broker's token is empty, too long, or holds what no token may hold.")
+                 : 0;
 }
 
 /* The broker cannot say now, which says nothing against a token that is still good: it is given up to its

@@ -281,7 +281,10 @@ time_t lwa_token_get_expires_at(const struct lwa_token *token)
 unsigned lwa_token_get_expires_in(const struct lwa_token *token)
 {
     uint64_t now = token ? boottime_usec() : 0;
-    return token && token->end_usec > now ? (unsigned)((token->end_usec - now) / USEC_PER_SEC) : 0;
+    /* Rounded up, as the broker's own number says it: 0 is over, and nothing else is. */
+    return token && token->end_usec > now
+               ? (unsigned)((token->end_usec - now + USEC_PER_SEC - 1) / USEC_PER_SEC)
+               : 0;
 }
 
 const char *lwa_token_get_id(const struct lwa_token *token)

@@ -38,6 +38,13 @@ int app_scopes(const struct arguments *arguments, const struct strv *scopes, cha
     return CTL_OK;
 }
 
+static int report_bad_answer(const struct lwa_error *error)
+{
+    (void)report(CTL_FAILED, "%s", lwa_error_get_message(error));
+    report_hint("%s", outcome_of_error(BUS_E_NOT_SUPPORTED)->hint);
+    return CTL_FAILED;
+}
+
 /* An error of the library's own; the words are those that lwactl has for the same thing elsewhere. */
 static int report_own(const struct lwa_error *error, const struct arguments *arguments)
 {
@@ -47,7 +54,7 @@ static int report_own(const struct lwa_error *error, const struct arguments *arg
     if (lwa_error_is(error, "NoReply"))
         return bus_report(DBUS_ERROR_NO_REPLY, NULL, NULL);
     if (lwa_error_is(error, "BadAnswer"))
-        return bus_report_unknown_answer();
+        return report_bad_answer(error);
     if (lwa_error_is(error, "NoBus") && bus_open(arguments, &bus) != CTL_OK) /* it knows why */
         return CTL_NO_BROKER;
     int code = CTL_FAILED;

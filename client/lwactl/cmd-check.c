@@ -2,11 +2,11 @@
 /* lwactl check: what the caller would get, without asking anyone. */
 
 #include "client/lwactl/advice.h"
-#include "client/lwactl/bus.h"
+#include "client/lwactl/app.h"
 #include "client/lwactl/grid.h"
 #include "client/lwactl/outcome.h"
+#include "client/lwactl/text.h"
 #include "client/lwactl/values.h"
-#include "dbus/names.h"
 
 #include <string.h>
 
@@ -72,23 +72,41 @@ static int print_table(struct json_object *answer)
 }
 
 /* What to do about the worst verdict. */
-static void print_hint(struct bus *bus, int code, const struct bus_context *context)
+static void print_hint(const struct arguments *arguments, int code, const struct bus_context *context)
 {
+    _cleanup_bus_ struct bus bus = {NULL};
+    if (code == CTL_OK || !bus_try_open(arguments, &bus))
+        return;
     if (code == CTL_LOGIN) {
         struct bus_context login = *context;
-        login.login_options = advice_is_about_device(bus, context) ? "--device " : "";
+        login.login_options = advice_is_about_device(&bus, context) ? "--device " : "";
         bus_hint_login(&login);
-    } else if (code != CTL_OK) {
-        (void)advice_print(bus, code == CTL_CONSENT ? BUS_E_CONSENT_REQUIRED : BUS_E_ACCESS_DENIED, context);
+    } else {
+        (void)advice_print(&bus, code == CTL_CONSENT ? BUS_E_CONSENT_REQUIRED : BUS_E_ACCESS_DENIED, context);
     }
 }
 
-static int show(const struct arguments *arguments, struct bus *bus, const struct bus_context *context,
-                DBusMessage *reply)
+static int read_verdicts(const struct lwa_verdicts *found, bool is_exact, struct json_object **ret)
+{
+    _cleanup_json_ struct json_object *answer = json_object_new_object();
+    int r = answer ? 0 : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < lwa_verdicts_get_count(found); i++) {
+        const char *scope = lwa_verdicts_get_scope(found, i), *verdict = lwa_verdicts_get_verdict(found, i);
+        _cleanup_free_ char *name = is_exact ? strdup(scope) : text_safe(scope);
+        _cleanup_free_ char *word = is_exact ? strdup(verdict) : text_safe(verdict);
+        r = name && word ? values_add(answer, name, json_object_new_string(word)) : -ENOMEM;
+    }
+    if (r == 0)
+        *ret = TAKE_PTR(answer);
+    return r;
+}
+
+static int show(const struct arguments *arguments, const struct bus_context *context,
+                const struct lwa_verdicts *found)
 {
     bool as_json = arguments->given[OPTION_JSON];
     _cleanup_json_ struct json_object *answer = NULL;
-    int r = values_from_message(reply, 0, as_json ? VALUES_EXACT : VALUES_SAFE, &answer);
+    int r = read_verdicts(found, as_json, &answer);
     if (r == 0)
         r = as_json ? values_print(answer, true, stdout) : print_table(answer);
     if (r < 0)
@@ -96,37 +114,35 @@ static int show(const struct arguments *arguments, struct bus *bus, const struct
 
     int code = verdicts[worst_of(answer)].code;
     if (!as_json)
-        print_hint(bus, code, context);
+        print_hint(arguments, code, context);
     return code;
+}
+
+static void lwa_verdicts_freep(struct lwa_verdicts **found)
+{
+    (void)lwa_verdicts_free(*found);
 }
 
 static int run(const struct command *command, const struct arguments *arguments)
 {
     _cleanup_strv_ struct strv scopes = STRV_EMPTY;
-    _cleanup_bus_ struct bus bus = {NULL};
-    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
+    _cleanup_free_ char *joined = NULL;
+    _cleanup_client_ struct lwa_client *client = NULL;
+    _cleanup_(lwa_verdicts_freep) struct lwa_verdicts *found = NULL;
     const char *account = arguments->values[OPTION_ACCOUNT];
 
     int r = options_scopes(command, arguments, &scopes);
     if (r == CTL_OK)
-        r = bus_open(arguments, &bus);
+        r = app_scopes(arguments, &scopes, &joined);
     if (r == CTL_OK)
-        r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "CheckScopes", &call);
+        r = app_open(arguments, &client);
     if (r != CTL_OK)
         return r;
 
-    struct writer w;
-    writer_begin(&w, call);
-    writer_strv(&w, &scopes);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (account)
-        writer_entry_string(&w, "account", account);
-    writer_close(&w);
     struct bus_context context = {.scopes = &scopes, .account = account, .is_app = true};
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK)
-        r = bus_call(&bus, call, "a{ss}", &context, &reply);
-    return r == CTL_OK ? show(arguments, &bus, &context, reply) : r;
+    if (lwa_client_check_scopes(client, joined, account, &found) < 0)
+        return app_report(lwa_client_get_error(client), arguments, &context);
+    return show(arguments, &context, found);
 }
 
 static const struct option_spec options[] = {

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lwactl token: one bearer token, to standard output or into a file.
  *
- * The token is in one buffer of this program, which is wiped on all paths; it goes out by write(2), since
- * stdio would keep a copy. It is never in argv, and it is checked to be printable ASCII before it is put
- * into a header line. */
+ * The token is in the library's memory and in one buffer of this program, which are wiped on all paths; it
+ * goes out by write(2), since stdio would keep a copy. It is never in argv. */
 
-#include "client/lwactl/bus.h"
+#include "client/lwactl/app.h"
 #include "client/lwactl/outcome.h"
 #include "client/lwactl/savefile.h"
 #include "client/lwactl/terminal.h"
 #include "client/lwactl/values.h"
-#include "dbus/names.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#define TOKEN_BYTES_MAX 4096
 #define OUTPUT_BYTES_MAX (32 * 1024)
 
 /* What goes out; holds the token. */
@@ -45,83 +41,80 @@ static int add(struct output *o, const char *text)
     return 0;
 }
 
-/* Fit for the value of a header, and free of what JSON would have to escape. */
-static bool is_header_value(const char *bytes, size_t n)
+static int add_token(struct output *o, const struct lwa_token *token)
 {
-    for (size_t i = 0; i < n; i++)
-        if (bytes[i] < 0x21 || bytes[i] > 0x7e || bytes[i] == '"' || bytes[i] == '\\')
-            return false;
-    return n > 0;
+    return add(o, lwa_token_get_bytes(token, NULL));
 }
 
-/* Reads the token right into the output. pread(), since the offset of the descriptor may be anywhere. */
-static int add_token(struct output *o, int fd)
+static int add_line(struct output *o, const char *line)
 {
-    size_t n = 0;
-    if (sizeof(o->bytes) - o->n <= TOKEN_BYTES_MAX)
-        return -ENOBUFS;
-    while (n <= TOKEN_BYTES_MAX) {
-        ssize_t r = pread(fd, o->bytes + o->n + n, TOKEN_BYTES_MAX + 1 - n, (off_t)n);
-        if (r < 0 && errno != EINTR)
-            return -errno;
-        if (r == 0)
-            break;
-        if (r > 0)
-            n += (size_t)r;
-    }
-    if (n > TOKEN_BYTES_MAX || !is_header_value(o->bytes + o->n, n))
-        return -EBADMSG;
-    o->n += n;
-    return 0;
-}
-
-static int add_headers(struct output *o, int fd, struct json_object *info)
-{
-    const char *key = values_text(info, "x_api_key");
-    int r = add(o, "Authorization: Bearer ");
-    if (r == 0)
-        r = add_token(o, fd);
-    if (r == 0)
-        r = add(o, "\n");
-    if (r < 0 || !*key)
-        return r;
-    if (!is_header_value(key, strlen(key)))
-        return -EBADMSG;
-    r = add(o, "x-api-key: ");
-    if (r == 0)
-        r = add(o, key);
+    int r = add(o, line);
     return r == 0 ? add(o, "\n") : r;
 }
 
-/* The token is spliced into the text of the rest: json-c would keep a copy that is not wiped. */
-static int add_json(struct output *o, int fd, struct json_object *info)
+static int add_headers(struct output *o, const struct lwa_token *token)
 {
+    const char *key = lwa_token_get_api_key_header(token);
+    int r = add_line(o, lwa_token_get_authorization_header(token));
+    return r == 0 && key ? add_line(o, key) : r;
+}
+
+/* All that is known of the token, without it: json-c would keep a copy that is not wiped. */
+static int describe(const struct lwa_token *token, struct json_object **ret)
+{
+    const char *key = lwa_token_get_api_key(token);
+    _cleanup_json_ struct json_object *info = json_object_new_object();
+    int r = info ? values_add(info, "token_id", json_object_new_string(lwa_token_get_id(token))) : -ENOMEM;
+    if (r == 0)
+        r = values_add(info, "token_type", json_object_new_string("Bearer"));
+    if (r == 0)
+        r = values_add(info, "scopes", values_from_words(lwa_token_get_scope(token)));
+    if (r == 0)
+        r = values_add(info, "expires_at", json_object_new_int64(lwa_token_get_expires_at(token)));
+    if (r == 0)
+        r = values_add(info, "expires_in", json_object_new_int64(lwa_token_get_expires_in(token)));
+    if (r == 0)
+        r = values_add(info, "account", json_object_new_string(lwa_token_get_account(token)));
+    if (r == 0)
+        r = values_add(info, "x_api_key", json_object_new_string(key ? key : ""));
+    if (r == 0)
+        r = values_add(info, "api_base", json_object_new_string(lwa_token_get_api_base(token)));
+    if (r == 0)
+        *ret = TAKE_PTR(info);
+    return r;
+}
+
+/* The token is spliced into the text of the rest. */
+static int add_json(struct output *o, const struct lwa_token *token)
+{
+    _cleanup_json_ struct json_object *info = NULL;
     _cleanup_free_ char *rest = NULL;
     size_t n = 0;
-    json_object_object_del(info, "token");
-    FILE *memory = open_memstream(&rest, &n);
+    if (strpbrk(lwa_token_get_bytes(token, NULL), "\"\\"))
+        return -EBADMSG; /* no token of OAuth 2.0 has what JSON would have to escape */
+    int r = describe(token, &info);
+    FILE *memory = r == 0 ? open_memstream(&rest, &n) : NULL;
     if (!memory)
-        return -errno;
-    int r = values_print(info, false, memory);
+        return r < 0 ? r : -errno;
+    r = values_print(info, false, memory);
     if (fclose(memory) != 0 || r < 0 || !rest) /* glibc says nothing when the text's last move fails */
         return r < 0 ? r : -ENOMEM;
 
-    bool has_more = json_object_object_length(info) > 0;
     r = add(o, "{ \"token\": \"");
     if (r == 0)
-        r = add_token(o, fd);
+        r = add_token(o, token);
     if (r == 0)
-        r = add(o, has_more ? "\"," : "\" }\n");
-    return r == 0 && has_more ? add(o, rest + strspn(rest, "{")) : r;
+        r = add(o, "\",");
+    return r == 0 ? add(o, rest + strspn(rest, "{")) : r;
 }
 
-static int build(const struct arguments *arguments, int fd, struct json_object *info, struct output *o)
+static int build(const struct arguments *arguments, const struct lwa_token *token, struct output *o)
 {
     if (arguments->given[OPTION_HEADER])
-        return add_headers(o, fd, info);
+        return add_headers(o, token);
     if (arguments->given[OPTION_JSON])
-        return add_json(o, fd, info);
-    int r = add_token(o, fd);
+        return add_json(o, token);
+    int r = add_token(o, token);
     return r == 0 ? add(o, "\n") : r;
 }
 
@@ -138,45 +131,43 @@ static int write_out(const struct arguments *arguments, const struct output *o)
     return r < 0 ? report(CTL_FAILED, "cannot write %s: %s", path, strerror(-r)) : CTL_OK;
 }
 
-static int deliver(const struct arguments *arguments, DBusMessage *reply)
+static int report_bad_token(void)
 {
-    _cleanup_close_ int fd = -1;
-    if (!dbus_message_get_args(reply, NULL, DBUS_TYPE_UNIX_FD, &fd, DBUS_TYPE_INVALID))
-        return report(CTL_FAILED, "cannot take the descriptor of the token: out of memory or descriptors");
+    return report(CTL_FAILED, "The broker's token is empty, too long, or holds what no token may hold.");
+}
 
-    _cleanup_json_ struct json_object *info = NULL;
+static int deliver(const struct arguments *arguments, const struct lwa_token *token)
+{
     _cleanup_(output_freep) struct output *output = calloc(1, sizeof(*output));
-    int r = output ? values_from_message(reply, 1, VALUES_EXACT, &info) : -ENOMEM;
-    if (r == 0)
-        r = build(arguments, fd, info, output);
+    int r = output ? build(arguments, token, output) : -ENOMEM;
     if (r == -EBADMSG || r == -ENOBUFS)
-        return report(CTL_FAILED, "The broker's token is empty, too long, or holds what no token may hold.");
+        return report_bad_token();
     if (r < 0)
-        return report(CTL_FAILED, "cannot read the token: %s", strerror(-r));
+        return report(CTL_FAILED, "cannot print the token: %s", strerror(-r));
     return write_out(arguments, output);
 }
 
-static int new_call(const struct arguments *arguments, const struct strv *scopes, bool has_min_valid,
-                    unsigned min_valid, DBusMessage **ret)
+static void lwa_token_unrefp(struct lwa_token **token)
 {
-    _cleanup_message_ DBusMessage *call = NULL;
-    int r = bus_new_call(LWA_OBJECT_PATH, LWA_INTERFACE_BROKER, "GetToken", &call);
+    (void)lwa_token_unref(*token);
+}
+
+static int ask(const struct arguments *arguments, const struct strv *scopes, unsigned min_valid)
+{
+    const char *account = arguments->values[OPTION_ACCOUNT];
+    struct bus_context context = {.scopes = scopes, .account = account, .is_app = true};
+    _cleanup_free_ char *joined = NULL;
+    _cleanup_client_ struct lwa_client *client = NULL;
+    _cleanup_(lwa_token_unrefp) struct lwa_token *token = NULL;
+
+    int r = app_scopes(arguments, scopes, &joined);
+    if (r == CTL_OK)
+        r = app_open(arguments, &client);
     if (r != CTL_OK)
         return r;
-
-    struct writer w;
-    writer_begin(&w, call);
-    writer_strv(&w, scopes);
-    writer_open(&w, DBUS_TYPE_ARRAY, "{sv}");
-    if (arguments->given[OPTION_ACCOUNT])
-        writer_entry_string(&w, "account", arguments->values[OPTION_ACCOUNT]);
-    if (has_min_valid)
-        writer_entry_uint32(&w, "min_valid", min_valid);
-    writer_close(&w);
-    r = bus_end_arguments(&w);
-    if (r == CTL_OK)
-        *ret = TAKE_PTR(call);
-    return r;
+    if (lwa_client_get_token(client, joined, account, min_valid, &token) < 0)
+        return app_report(lwa_client_get_error(client), arguments, &context);
+    return deliver(arguments, token);
 }
 
 static int run(const struct command *command, const struct arguments *arguments)
@@ -194,16 +185,7 @@ static int run(const struct command *command, const struct arguments *arguments)
         return r;
 
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* no dump that holds the token */
-    _cleanup_bus_ struct bus bus = {NULL};
-    _cleanup_message_ DBusMessage *call = NULL, *reply = NULL;
-    struct bus_context context = {
-        .scopes = &scopes, .account = arguments->values[OPTION_ACCOUNT], .is_app = true};
-    r = bus_open(arguments, &bus);
-    if (r == CTL_OK)
-        r = new_call(arguments, &scopes, seconds != NULL, min_valid, &call);
-    if (r == CTL_OK)
-        r = bus_call(&bus, call, "ha{sv}", &context, &reply);
-    return r == CTL_OK ? deliver(arguments, reply) : r;
+    return ask(arguments, &scopes, min_valid);
 }
 
 static const struct option_spec options[] = {

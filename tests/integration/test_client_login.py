@@ -243,6 +243,8 @@ def test_authorization_denied(quick, app):
     answer = quick.sim.authorize(login.show()["authorize"], answer="deny")
     assert login.do(f"start-complete error {answer['error']} {answer['state']}") == "0 -"
     assert login.await_end() == "denied"
+    if "completed 0 -" not in login.lines():
+        assert login.wait_line("completed ") == "0 -"
     app.quit()
 
 
