@@ -81,6 +81,8 @@ def session(text):
 MASKS = [
     (r"https://(localhost:\d+/code|amazon\.com/us/code)", "https://CODE"),
     (r"https://(localhost:\d+|api\.amazon\.com)/auth", "https://TOKENS"),
+    (r"\b(localhost:\d+|api\.amazon\.com): ", "HOST: "),
+    (r"process \d+", "PROCESS"),
     (r"Atza\|\S+", "TOKEN"),
     (r"(Code: +)\w+", r"\1CODE"),
     (r"(trail to +)\w.*", r"\1COLLECTOR"),
@@ -88,7 +90,7 @@ MASKS = [
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"\d{4}-\d\d-\d\d", "DATE"),
     (r"\b(now|\d+ (s|min|h) ago)\b", "AGO"),
-    (r"\b\d+ (s|min|h)\b", "SPAN"),
+    (r"\b\d+ (s|min|h|days)\b", "SPAN"),
     (r"uid \d+|\(\d+\)", "UID"),
     (r"\b[0-9a-f]{32}\b", "ID"),
 ]
