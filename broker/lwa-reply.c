@@ -79,7 +79,8 @@ void lwa_tokens_clear(struct lwa_tokens *t)
 
 #define KIND(k) (1U << (k))
 #define ANY_KIND                                                                                             \
-    (KIND(LWA_CODEPAIR) | KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_TOKENINFO) | KIND(LWA_EXCHANGE))
+    (KIND(LWA_CODEPAIR) | KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_TOKENINFO) | KIND(LWA_EXCHANGE) |    \
+     KIND(LWA_PROFILE))
 
 /* The first row that fits decides; no row: LWA_E_REQUEST. A row with `names` fits only if the description
  * names that parameter. What makes no sense as an answer to the request is not taken at its word. */
@@ -103,8 +104,8 @@ static const struct error_row {
     {"unauthorized_client", ANY_KIND, NULL, LWA_E_CLIENT},
     {"invalid_request", KIND(LWA_POLL) | KIND(LWA_REFRESH) | KIND(LWA_EXCHANGE), "client_secret",
      LWA_E_CLIENT_TYPE},
-    {"invalid_request", KIND(LWA_TOKENINFO), "access_token", LWA_E_INVALID_TOKEN},
-    {"invalid_token", KIND(LWA_TOKENINFO), NULL, LWA_E_INVALID_TOKEN},
+    {"invalid_request", KIND(LWA_TOKENINFO) | KIND(LWA_PROFILE), "access_token", LWA_E_INVALID_TOKEN},
+    {"invalid_token", KIND(LWA_TOKENINFO) | KIND(LWA_PROFILE), NULL, LWA_E_INVALID_TOKEN},
     {"invalid_scope", ANY_KIND, NULL, LWA_E_SCOPE},
     {"insufficient_scope", ANY_KIND, NULL, LWA_E_SCOPE},
 };
@@ -340,5 +341,21 @@ enum lwa_outcome lwa_parse_token_info(const char *body, size_t n, struct lwa_tok
         copy_text(j, "aud", '!', info.audience, sizeof(info.audience)) != 0)
         return LWA_E_TRANSIENT;
     *ret = info;
+    return LWA_OK;
+}
+
+static bool has_text(const struct json *j, const char *key)
+{
+    const char *text;
+    size_t n;
+    return json_get_string(j, key, &text, &n) == 0 && n > 0;
+}
+
+enum lwa_outcome lwa_parse_profile(const char *body, size_t n, struct lwa_profile *ret)
+{
+    _cleanup_(json_freep) struct json *j = NULL;
+    if (json_parse(body, n, &j) != 0)
+        return LWA_E_TRANSIENT;
+    *ret = (struct lwa_profile){has_text(j, "user_id"), has_text(j, "name"), has_text(j, "email")};
     return LWA_OK;
 }

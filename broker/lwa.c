@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The six requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
+/* The seven requests. Each is one http request with one way to parse its good reply; lwa-reply.c says what a
  * reply means. A secret is turned into a string only for the time that http_post() needs to encode it. */
 
 #include "broker/lwa.h"
@@ -19,6 +19,7 @@ struct lwa_request {
         lwa_code_pair_callback code_pair;
         lwa_tokens_callback tokens;
         lwa_token_info_callback token_info;
+        lwa_profile_callback profile;
         lwa_probe_callback probe;
     } callback;
     void *userdata;
@@ -73,6 +74,14 @@ static void answer_token_info(struct lwa_request *r, struct lwa_answer *answer,
     r->callback.token_info(answer, answer->outcome == LWA_OK ? &info : NULL, r->userdata);
 }
 
+static void answer_profile(struct lwa_request *r, struct lwa_answer *answer, const struct http_reply *reply)
+{
+    struct lwa_profile profile = {false, false, false};
+    if (answer->outcome == LWA_OK)
+        answer->outcome = lwa_parse_profile(reply->body, reply->n, &profile);
+    r->callback.profile(answer, answer->outcome == LWA_OK ? &profile : NULL, r->userdata);
+}
+
 static void on_reply(const struct http_reply *reply, void *userdata)
 {
     struct lwa_request *r = userdata;
@@ -99,6 +108,9 @@ static void on_reply(const struct http_reply *reply, void *userdata)
         break;
     case LWA_TOKENINFO:
         answer_token_info(r, &answer, reply);
+        break;
+    case LWA_PROFILE:
+        answer_profile(r, &answer, reply);
         break;
     case LWA_PROBE:
         r->callback.probe(&answer, r->userdata);
@@ -261,6 +273,21 @@ int lwa_request_exchange(struct http *h, const char *endpoint, const char *clien
         {"code_verifier", verifier_text},
     };
     return post(h, request, endpoint, NULL, fields, ARRAY_SIZE(fields), ret);
+}
+
+int lwa_request_profile(struct http *h, const char *endpoint, const struct secret *access_token,
+                        lwa_profile_callback callback, void *userdata, struct lwa_request **ret)
+{
+    _cleanup_(secret_free_stringp) char *token = NULL;
+    int r = secret_to_string(access_token, &token);
+    if (r < 0)
+        return r;
+    struct lwa_request *request = request_new(LWA_PROFILE, userdata);
+    if (!request)
+        return -ENOMEM;
+    request->callback.profile = callback;
+
+    return get(h, request, endpoint, token, ret);
 }
 
 int lwa_request_token_info(struct http *h, const char *endpoint, const struct secret *access_token,

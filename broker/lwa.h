@@ -72,13 +72,28 @@ struct lwa_token_info {
     char audience[129]; /* `aud`: the client id */
 };
 
+/* Which fields the customer's profile has; what they hold is nobody's business here. */
+struct lwa_profile {
+    bool has_user_id;
+    bool has_name;
+    bool has_email;
+};
+
 void lwa_code_pair_clear(struct lwa_code_pair *p);
 void lwa_tokens_clear(struct lwa_tokens *t);
 
 /* --- the pure parser (lwa-reply.c): what fuzzing feeds ----------------------------------------------- */
 
 /* What kind of request the reply answers: the same error name can mean different things. */
-enum lwa_request_kind { LWA_CODEPAIR, LWA_POLL, LWA_REFRESH, LWA_TOKENINFO, LWA_EXCHANGE, LWA_PROBE };
+enum lwa_request_kind {
+    LWA_CODEPAIR,
+    LWA_POLL,
+    LWA_REFRESH,
+    LWA_TOKENINFO,
+    LWA_EXCHANGE,
+    LWA_PROBE,
+    LWA_PROFILE
+};
 
 /* Classifies any HTTP reply or failure; LWA_OK only says that the body is worth parsing. */
 enum lwa_outcome lwa_classify(enum lwa_request_kind kind, const struct http_reply *reply);
@@ -89,6 +104,7 @@ enum lwa_outcome lwa_parse_code_pair(const char *body, size_t n, struct lwa_code
 enum lwa_outcome lwa_parse_tokens(const char *body, size_t n, bool needs_refresh_token,
                                   struct lwa_tokens *ret);
 enum lwa_outcome lwa_parse_token_info(const char *body, size_t n, struct lwa_token_info *ret);
+enum lwa_outcome lwa_parse_profile(const char *body, size_t n, struct lwa_profile *ret);
 
 /* --- requests (lwa.c) -------------------------------------------------------------------------------- */
 
@@ -100,6 +116,8 @@ typedef void (*lwa_tokens_callback)(const struct lwa_answer *answer, struct lwa_
                                     void *userdata);
 typedef void (*lwa_token_info_callback)(const struct lwa_answer *answer, const struct lwa_token_info *info,
                                         void *userdata);
+typedef void (*lwa_profile_callback)(const struct lwa_answer *answer, const struct lwa_profile *profile,
+                                     void *userdata);
 typedef void (*lwa_probe_callback)(const struct lwa_answer *answer, void *userdata);
 /* The second argument is NULL unless the outcome is LWA_OK; the callee may take secrets out of it, the rest
  * is wiped after the callback. All strings are copied by the call. 0, -EINVAL or -ENOMEM. */
@@ -133,6 +151,9 @@ int lwa_request_exchange(struct http *h, const char *endpoint, const char *clien
 int lwa_request_token_info(struct http *h, const char *endpoint, const struct secret *access_token,
                            lwa_token_info_callback callback, void *userdata,
                            struct lwa_request **ret) _must_check_;
+/* GET profile, in the same way. */
+int lwa_request_profile(struct http *h, const char *endpoint, const struct secret *access_token,
+                        lwa_profile_callback callback, void *userdata, struct lwa_request **ret) _must_check_;
 
 void lwa_request_drop(struct lwa_request *r);
 DEFINE_CLEANUP(struct lwa_request, lwa_request_drop);

@@ -14,6 +14,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define PROBE_DETAIL "narrowing probe; its token was given to nobody"
+
 static struct audit_record *new_record(struct grant *grant, enum audit_event event, const char *detail)
 {
     const struct trail_facts facts = {
@@ -31,7 +33,7 @@ static struct audit_record *new_record(struct grant *grant, enum audit_event eve
 static struct audit_record *new_refreshed_record(struct grant *grant)
 {
     const struct renewal *r = &grant->renewal;
-    struct audit_record *record = new_record(grant, AUDIT_TOKEN_REFRESHED, "");
+    struct audit_record *record = new_record(grant, AUDIT_TOKEN_REFRESHED, r->is_probe ? PROBE_DETAIL : "");
     if (!record)
         return NULL;
     int64_t age = (int64_t)((boottime_usec() - r->sent_usec) / USEC_PER_SEC);
@@ -42,10 +44,36 @@ static struct audit_record *new_refreshed_record(struct grant *grant)
     return record;
 }
 
+/* --- probes ------------------------------------------------------------------------------------------ */
+
+static void answer_prober(struct grant *grant, enum lwa_outcome outcome, const struct secret *access)
+{
+    struct renewal *r = &grant->renewal;
+    refresh_probe_callback callback = r->probe.callback;
+    r->probe.callback = NULL;
+    if (callback)
+        callback(outcome, access, r->probe.userdata);
+}
+
+void refresh_forget_prober(struct grant *grant)
+{
+    grant->renewal.probe.callback = NULL;
+}
+
+void refresh_abandon_probe(struct grant *grant)
+{
+    grant->renewal.is_probe = false;
+    answer_prober(grant, LWA_E_TRANSIENT, NULL);
+}
+
 /* What it was made for has its answer; what comes next is for another call, or for none. */
 static void end_request(struct grant *grant, enum renewal_result result)
 {
     grant->renewal.for_request[0] = '\0';
+    if (grant->renewal.is_probe) {
+        grant->renewal.is_probe = false;
+        answer_prober(grant, grant->renewal.error, NULL);
+    }
     renewal_answer_waits(grant, result);
 }
 
@@ -99,6 +127,54 @@ static void fail_token(struct grant *grant, int error)
     renewal_wait_until(grant, TROUBLE_RESOURCES, RENEWAL_UNAVAILABLE,
                        in_a_while(trouble_schedule(TROUBLE_RESOURCES), r->failures++));
     end_request(grant, RENEWAL_UNAVAILABLE);
+}
+
+/* As it was before the probe. Who came to wait meanwhile wanted a token: an ordinary refresh follows. */
+static void resume_after_probe(struct grant *grant)
+{
+    struct renewal *r = &grant->renewal;
+    const struct token *token = grant->token;
+    r->is_probe = false;
+    r->error = LWA_OK;
+    r->for_request[0] = '\0';
+    bool is_good = token && token->expires_usec > boottime_usec();
+    renewal_set_state(grant, is_good ? RENEWAL_FRESH : RENEWAL_IDLE, TROUBLE_NONE);
+    if (!list_is_empty(&r->waits) && refresh_start(grant, STORE_TOKEN_CURRENT) < 0)
+        renewal_answer_waits(grant, RENEWAL_UNAVAILABLE);
+    else if (is_good && r->state == RENEWAL_FRESH)
+        renewal_set_timer(grant, renew_at(grant, token->expires_usec));
+    broker_work_ended(grant->broker);
+}
+
+static void succeed_probe(struct grant *grant)
+{
+    struct renewal *r = &grant->renewal;
+    _cleanup_(secret_freep) struct secret *access = TAKE_PTR(r->tokens.access);
+    struct lwa_tokens *rest = &r->tokens;
+    lwa_tokens_clear(rest);
+    timer_drop(r->timer);
+    r->timer = NULL;
+    grant->is_intent_open = false;
+    resume_after_probe(grant);
+    answer_prober(grant, LWA_OK, access);
+}
+
+/* No is an answer, too. It says nothing of the login: only an ordinary refresh ends one (I6). */
+static void refuse_probe(struct grant *grant, enum lwa_outcome outcome)
+{
+    struct audit_record *record = new_record(grant, AUDIT_TOKEN_REFRESH_FAILED, PROBE_DETAIL);
+    end_slots(&grant->renewal);
+    grant->is_intent_open = false;
+    if (store_refresh_fail(grant->broker->store, grant->row, grant->generation, STORE_REFRESH_RETRY,
+                           lwa_outcome_name(outcome), record, NULL, NULL, NULL) < 0)
+        log_warning("grant %lld: the end of a probe could not be stored", (long long)grant->row);
+    resume_after_probe(grant);
+    answer_prober(grant, outcome, NULL);
+}
+
+static bool refuses_probe(enum lwa_outcome outcome)
+{
+    return outcome == LWA_E_SCOPE || outcome == LWA_E_REQUEST || outcome == LWA_E_INVALID_GRANT;
 }
 
 static void succeed(struct grant *grant)
@@ -164,6 +240,7 @@ static void keep_unstored(struct grant *grant, struct store_reply *reply)
         log_error("grant %lld: the renewed login cannot be stored yet: %s", (long long)grant->row,
                   strerror(-reply->r));
     renewal_wait_until(grant, TROUBLE_STORE, RENEWAL_STORE, in_a_while(SCHEDULE_STORE, 0));
+    answer_prober(grant, LWA_E_AMBIGUOUS, NULL);
     renewal_answer_waits(grant, RENEWAL_STORE);
 }
 
@@ -182,7 +259,10 @@ static void on_finished(struct store_reply *reply, void *userdata)
     }
     grant->has_previous = reply->generation != grant->generation && !r->uses_previous;
     grant->generation = reply->generation;
-    succeed(grant);
+    if (r->is_probe)
+        succeed_probe(grant);
+    else
+        succeed(grant);
 }
 
 /* The refresh token, if it was rotated, leaves the renewal for the store. */
@@ -351,6 +431,10 @@ static void on_tokens(const struct lwa_answer *answer, struct lwa_tokens *tokens
     struct renewal *r = &grant->renewal;
     r->request = NULL;
     r->sent_usec = answer->sent_usec;
+    if (r->is_probe && refuses_probe(answer->outcome)) {
+        refuse_probe(grant, answer->outcome);
+        return;
+    }
     if (answer->outcome != LWA_OK && answer->outcome != LWA_E_INVALID_GRANT) {
         fail(grant, answer);
         return;
@@ -382,7 +466,7 @@ static void on_begun(struct store_reply *reply, void *userdata)
     }
     int e =
         lwa_request_refresh(broker->http, grant->endpoint, grant->client_id, broker->config->client_secret,
-                            reply->token, NULL, on_tokens, grant, &r->request);
+                            reply->token, r->is_probe ? r->probe.scope : NULL, on_tokens, grant, &r->request);
     if (e < 0)
         fail(grant, &(struct lwa_answer){
                         .outcome = LWA_E_TRANSIENT, .retry_after_sec = -1, .failure = HTTP_E_INTERNAL});
@@ -402,5 +486,22 @@ int refresh_start(struct grant *grant, enum store_token_which which)
     r->is_tried = true;
     provider_tries(&grant->broker->provider, boottime_usec(), randombytes_random());
     renewal_set_state(grant, RENEWAL_RUNNING, r->trouble);
+    return 0;
+}
+
+int refresh_start_probe(struct grant *grant, const char *scope, const char *request,
+                        refresh_probe_callback callback, void *userdata)
+{
+    struct renewal *r = &grant->renewal;
+    if (!grant->account || refresh_is_unstored(r) || !renewal_would_refresh(grant))
+        return -EBUSY;
+    int e = refresh_start(grant, STORE_TOKEN_CURRENT);
+    if (e < 0)
+        return e;
+    (void)snprintf(r->for_request, sizeof(r->for_request), "%s", request);
+    r->is_probe = true;
+    r->probe.scope = scope;
+    r->probe.callback = callback;
+    r->probe.userdata = userdata;
     return 0;
 }

@@ -22,6 +22,20 @@
 
 /* Begins one; the grant is RENEWAL_RUNNING, and ends in another state, with its waits answered. */
 int refresh_start(struct grant *grant, enum store_token_which which) _must_check_;
+/* A refresh that names `scope` (a fixed text), to see what the provider makes of that. It is as any other for
+ * the refresh token: single flight, intent, a rotated one durable first, on the trail. But its access token
+ * goes to the callback alone, which must not keep it, and is wiped; the grant keeps the token that it has. An
+ * answer that says no to it ends nothing, be it invalid_grant: that is for an ordinary refresh to find out.
+ * -EBUSY where none can be made now. The callback never runs from within this call; `access` is NULL unless
+ * LWA_OK. */
+typedef void (*refresh_probe_callback)(enum lwa_outcome outcome, const struct secret *access, void *userdata);
+int refresh_start_probe(struct grant *grant, const char *scope, const char *request,
+                        refresh_probe_callback callback, void *userdata) _must_check_;
+/* Who asked has gone: the refresh goes on to its end. */
+void refresh_forget_prober(struct grant *grant);
+/* The grant is going. */
+void refresh_abandon_probe(struct grant *grant);
+
 /* The provider's answer is here, and the store could not take it yet. */
 bool refresh_is_unstored(const struct renewal *r);
 /* Tries to store it now. */

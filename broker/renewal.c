@@ -67,6 +67,7 @@ void renewal_deinit(struct grant *grant)
     timer_drop(r->timer);
     lwa_tokens_clear(&r->tokens);
     renewal_set_state(grant, RENEWAL_IDLE, TROUBLE_NONE);
+    refresh_abandon_probe(grant);
     renewal_answer_waits(grant, RENEWAL_DEAD);
     renewal_init(r);
 }

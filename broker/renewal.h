@@ -66,6 +66,12 @@ struct renewal {
     struct timer *timer;      /* of the next renewal ahead of expiry, or of the next try */
     struct lwa_tokens tokens; /* between the provider's answer and its being durable */
     bool uses_previous;
+    bool is_probe; /* it names fewer scopes, to see what comes of that: its token is for nobody (refresh.h) */
+    struct {
+        const char *scope;
+        void (*callback)(enum lwa_outcome outcome, const struct secret *access, void *userdata);
+        void *userdata;
+    } probe;
     bool is_queued;                /* waits hang on the timer: a refresh that begins a little later */
     bool is_tried;                 /* since the start of the broker */
     uint64_t due_usec;             /* what the timer was set for last */

@@ -165,5 +165,6 @@ static void begin_get(struct call *call)
 const struct method status1_methods[] = {
     {LWA_INTERFACE_STATUS, "Get", "", begin_get},
     {LWA_INTERFACE_STATUS, "Diagnose", "a{sv}", status1_begin_diagnose},
+    {LWA_INTERFACE_STATUS, "ProbeNarrowing", "sa{sv}", status1_begin_probe_narrowing},
     {NULL, NULL, NULL, NULL},
 };

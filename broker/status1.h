@@ -7,3 +7,4 @@
 #include "broker/call.h"
 
 void status1_begin_diagnose(struct call *call);
+void status1_begin_probe_narrowing(struct call *call);

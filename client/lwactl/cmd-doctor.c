@@ -86,23 +86,37 @@ static int run(const struct command *command, const struct arguments *arguments)
 {
     if (arguments->n_operands > 0)
         return options_usage(command, "doctor takes no operand, not `%s`", arguments->operands[0]);
+    if (arguments->given[OPTION_PROBE_NARROWING])
+        return doctor_probe_narrowing(arguments);
+    static const enum ctl_option of_the_probe[] = {OPTION_ACCOUNT, OPTION_USER, OPTION_YES};
+    for (size_t i = 0; i < ARRAY_SIZE(of_the_probe); i++)
+        if (arguments->given[of_the_probe[i]])
+            return options_usage(command, "--account, --user and --yes need --probe-narrowing");
     return examine(arguments);
 }
 
 static const struct option_spec options[] = {
     {OPTION_JSON, "json", NULL, "print the rows as JSON"},
+    {OPTION_PROBE_NARROWING, "probe-narrowing", NULL, "try whether a refresh can ask for fewer scopes"},
+    {OPTION_ACCOUNT, "account", "ID", "with a login of this account"},
+    {OPTION_USER, "user", "USER", "of this user, by name or number"},
+    {OPTION_YES, "yes", NULL, "do not ask before the refresh"},
 };
 
 const struct command command_doctor = {
     .name = "doctor",
-    .synopsis = "doctor [--json]",
+    .synopsis = "doctor [--json]\n"
+                "doctor --probe-narrowing [--account ID] [--user USER] [--yes] [--json]",
     .summary = "Find out what is wrong, and what to do about it",
     .details =
         "Looks at bus, polkit, the broker's process, its files, key, database and trail, the clock, "
         "Amazon's\n"
         "hosts, the logins, and apps that ask for more than they may have. A row for each is ok, a note, a\n"
         "warning, a problem, or unknown; what is not ok says what to do. The exit code is 1 when there is a\n"
-        "problem. Anybody may run it; root sees everything, also why a broker does not run.\n",
+        "problem. Anybody may run it; root sees everything, also why a broker does not run.\n"
+        "With --probe-narrowing it looks at none of that, but makes one refresh that names fewer scopes "
+        "than\n"
+        "its login carries, and says what the provider makes of it, and what to configure.\n",
     .options = options,
     .n_options = ARRAY_SIZE(options),
     .run = run,

@@ -52,6 +52,9 @@ static void try_parse(unsigned char choice, const char *body, size_t n)
         require(tokens.expires_in_sec >= 1 && tokens.expires_in_sec <= 86400);
     }
 
+    struct lwa_profile profile;
+    (void)!lwa_parse_profile(body, n, &profile);
+
     struct lwa_token_info info;
     if (lwa_parse_token_info(body, n, &info) == LWA_OK) {
         require_printable(info.user_id, sizeof(info.user_id));

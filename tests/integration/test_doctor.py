@@ -632,3 +632,157 @@ def test_names_of_others_are_made_printable(linked):
     done = run(linked, "root")
     assert done.returncode == 1 and "\x1b" not in done.stdout
     assert all("\x1b" not in row["subject"] and "\n" not in row["subject"] for row in rows(linked))
+
+
+# --- the probe ---
+
+PROFILE, POSTAL = "profile", "postal_code"
+
+
+@pytest.fixture
+def profiled(world):
+    """alice has a login whose parts the profile endpoint tells apart, and has taken a token of it."""
+    settle(world)
+    link(world, "alice", [PROFILE, POSTAL])
+    take(world.client("alice"), [PROFILE, POSTAL])
+    return world
+
+
+def probe(world, *arguments, user="root", status=0):
+    done = world.run_as(user, ["lwactl", "doctor", "--probe-narrowing", "--yes", *arguments], timeout=60)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def state(world):
+    """Of alice's one login: what the simulator and the broker know."""
+    (known,) = [grant for grant in world.sim.state()["grant_list"] if not grant["revoked"]]
+    (told,) = world.client("alice").call(STATUS, "Get")["grants"]
+    return known["refreshes"], told["state"], told["error"]
+
+
+@pytest.mark.parametrize("narrowing, outcome, advice", [
+    ("narrow", "narrows", "narrows_on_refresh = yes"),
+    ("ignore", "ignores", "narrows_on_refresh = no"),
+    ("refuse", "refuses (scope)", "narrows_on_refresh = no"),
+    ("grant", "refuses (invalid-grant)", "narrows_on_refresh = no"),
+])
+@pytest.mark.parametrize("rotation", ["same", "new"])
+def test_probe(profiled, narrowing, outcome, advice, rotation):
+    """The login lives on with the token that it has, whatever the provider makes of the probe, and so does a rotated
+    refresh token."""
+    profiled.sim.set(narrowing=narrowing, rotation=rotation, rotation_kills_old="yes")
+    alice = profiled.client("alice")
+    text, info = take(alice, [PROFILE])
+    refreshes = state(profiled)[0]
+    out = probe(profiled).stdout
+    assert out.splitlines()[0] == outcome and advice in out
+    again, told = take(alice, [PROFILE])
+    assert again == text and told["token_id"] == info["token_id"]
+    made = 1 if narrowing in ("narrow", "ignore") else 0
+    assert state(profiled) == (refreshes + made, "fresh", "")
+    # An ordinary refresh works after it, and after a restart, and its token is as wide as before.
+    assert reject(alice, info["token_id"]) is True
+    profiled.broker.restart()
+    newest, _ = take(profiled.client("alice"), [PROFILE, POSTAL])
+    assert newest not in (text, "")
+    assert state(profiled)[0] == refreshes + made + 2
+    events = trail(profiled.client("root"))
+    assert len([record for record in events if "narrowing probe" in record["detail"]]) == 1
+    assert not [record for record in events if record["event"] == "grant-died"]
+
+
+def test_probe_gives_its_token_to_nobody(profiled):
+    """Of the access tokens of the login the narrow one was in no app's hands, and on no trail but its own record."""
+    profiled.sim.set(narrowing="narrow")
+    alice = profiled.client("alice")
+    handed = {take(alice, [PROFILE])[0]}
+    before = set(profiled.sim.tokens()["access"])
+    done = probe(profiled, "--json")
+    (narrow,) = set(profiled.sim.tokens()["access"]) - before
+    assert json.loads(done.stdout)["outcome"] == "narrows"
+    handed |= {take(alice, [PROFILE])[0], take(alice, [PROFILE, POSTAL])[0]}
+    assert narrow not in handed
+    assert narrow not in done.stdout + profiled.broker.log()
+
+
+def test_apps_wait_for_the_probe(profiled):
+    """Single flight: who needs a newer token meanwhile gets one, of an ordinary refresh after it."""
+    profiled.sim.set(narrowing="narrow")
+    alice = profiled.client("alice")
+    _, info = take(alice, [PROFILE])
+    profiled.sim.set(delay_ms=1500)
+    root = profiled.client("root")
+    serial = root.send(STATUS, "ProbeNarrowing", "sa{sv}", ("", {}))
+    wait_until(lambda: state(profiled)[1] == "renewing", 10 * profiled.slowness, "the probe to be under way")
+    assert reject(alice, info["token_id"], timeout=30 * profiled.slowness) is True
+    assert root.wait(serial, timeout=30 * profiled.slowness)["outcome"] == "narrows"
+    text, told = take(alice, [PROFILE, POSTAL])
+    assert told["token_id"] != info["token_id"]
+    assert profiled.sim.state()["refreshes_at_once_max"] == 1
+
+
+def test_prober_who_leaves(profiled):
+    """What was begun comes to its end: a rotated refresh token is kept."""
+    profiled.sim.set(narrowing="narrow", rotation="new", rotation_kills_old="yes", delay_ms=1000)
+    root = profiled.client("root")
+    root.send(STATUS, "ProbeNarrowing", "sa{sv}", ("", {}))
+    wait_until(lambda: state(profiled)[1] == "renewing", 10 * profiled.slowness, "the probe to be under way")
+    root.close()
+    wait_until(lambda: state(profiled)[1] == "fresh", 10 * profiled.slowness, "the probe's end")
+    profiled.sim.set(delay_ms=0)
+    alice = profiled.client("alice")
+    assert reject(alice, take(alice, [PROFILE])[1]["token_id"]) is True
+
+
+@pytest.mark.parametrize("kind", ["status-500", "hang-after"])
+def test_probe_that_fails(profiled, kind):
+    """As any refresh that fails: it waits, and is not over."""
+    if kind == "hang-after":
+        profiled.write_config(provider={"request_timeout": 2})
+        profiled.reload()
+    profiled.sim.fault("token", kind, grant_type="refresh_token")
+    assert probe(profiled, status=1).stdout.startswith("unclear")
+    assert state(profiled)[1] == "waiting"
+    assert try_take(profiled.client("alice"), scopes=[PROFILE])
+
+
+def test_no_login_fits(linked):
+    done = probe(linked, status=5)
+    assert "carries the scope profile" in done.stderr and not done.stdout
+
+
+def test_probe_names_its_login(profiled):
+    assert json.loads(probe(profiled, "--account", "main", "--user", "alice", "--json").stdout)["outcome"] == "ignores"
+    assert probe(profiled, "--account", "other", status=12).stderr
+    assert probe(profiled, "--user", "bob", status=12).stderr
+
+
+def test_probe_asks_first(profiled):
+    done = profiled.run_as("root", ["lwactl", "doctor", "--probe-narrowing"])
+    assert done.returncode == 2 and "--yes" in done.stderr
+    assert profiled.run_as("root", ["lwactl", "doctor", "--yes"]).returncode == 2
+
+
+def test_probe_is_for_administrators(profiled):
+    before = state(profiled)
+    assert probe(profiled, user="alice", status=4).stderr
+    assert state(profiled) == before
+
+
+def test_probe_while_the_store_cannot_write(profiled):
+    """The rotated refresh token is kept in memory until it can (I4), and the narrow token is still nobody's."""
+    profiled.sim.set(narrowing="narrow", rotation="new", rotation_kills_old="yes", delay_ms=700)
+    root, alice = profiled.client("root"), profiled.client("alice")
+    text, info = take(alice, [PROFILE])
+    serial = root.send(STATUS, "ProbeNarrowing", "sa{sv}", ("", {}))
+    wait_until(lambda: state(profiled)[1] == "renewing", 10 * profiled.slowness, "the probe to be under way")
+    with contextlib.closing(sqlite3.connect(f"{profiled.state_dir}/broker.db", isolation_level=None)) as database:
+        wait_until(lambda: profiled.sim.state()["refreshes_under_way"] == 1, 10 * profiled.slowness, "the refresh")
+        database.execute("BEGIN IMMEDIATE")
+        assert root.wait(serial, timeout=30 * profiled.slowness)["outcome"] == "unclear"
+        database.execute("ROLLBACK")
+    wait_until(lambda: state(profiled)[1] == "fresh", 30 * profiled.slowness, "the refresh token to be stored")
+    profiled.sim.set(delay_ms=0)
+    assert take(alice, [PROFILE])[0] == text
+    assert reject(alice, info["token_id"]) is True

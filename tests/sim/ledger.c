@@ -65,6 +65,7 @@ static struct token *ledger_add(struct ledger *l, struct grant *grant, char *val
     token->value = value;
     token->is_refresh = is_refresh;
     token->grant = grant;
+    token->scopes = grant ? grant->scopes : 0;
     token->born_sec = wall_sec();
     list_append(&l->tokens, &token->node);
     l->n_tokens++;

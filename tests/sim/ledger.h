@@ -28,6 +28,7 @@ struct token {
     bool is_refresh;
     bool is_dead;          /* superseded (refresh) or expired by hand (access) */
     struct grant *grant;   /* NULL for one that a fault made up */
+    uint64_t scopes;       /* of access tokens: what the grant carries, or less of it */
     int64_t born_sec;      /* wall clock */
     uint64_t expires_usec; /* boot time; of access tokens */
 };

@@ -192,7 +192,7 @@ void handle_music(struct sim *sim, const struct request *rq, struct reply *rp)
     const struct music_route *route = route_find(rq, call.id, sizeof(call.id));
     if (!route)
         return reply_api_error(rp, 404, "RESOURCE_NOT_FOUND", "There is no such resource");
-    if ((scopes_expand(token->grant->scopes) & scope_bit(route->scope)) == 0)
+    if ((scopes_expand(token->scopes) & scope_bit(route->scope)) == 0)
         return reply_api_error(rp, 403, "ACCESS_DENIED", "The access token does not carry the scope needed");
     call.customer = token->grant->customer;
     route->handle(&call, rp);

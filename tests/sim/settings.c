@@ -28,6 +28,7 @@ static const struct setting_row rows[] = {
     {"rotation_kills_old", OFFSET(rotation_kills_old), .choices = {"no", "yes"}},
     {"expires_in_form", OFFSET(expires_in_form), .choices = {"number", "string"}},
     {"client_type", OFFSET(client_type), .choices = {"device", "web"}},
+    {"narrowing", OFFSET(narrowing), .choices = {"ignore", "narrow", "refuse", "grant"}},
     {"wrong_region", OFFSET(wrong_region), .choices = {"no", "yes"}},
     {"delay_ms", OFFSET(delay_ms), 600000},
     {"token_type", OFFSET(token_type), .size = TEXT_SIZE(token_type)},

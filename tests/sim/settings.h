@@ -14,6 +14,14 @@ enum rotation {
     ROTATION_NEW,  /* a new one */
 };
 
+/* What a refresh that names scopes comes to. */
+enum narrowing {
+    NARROWING_IGNORE, /* the token carries what the grant carries */
+    NARROWING_NARROW, /* it carries those, if the grant carries them */
+    NARROWING_REFUSE, /* invalid_scope */
+    NARROWING_GRANT,  /* invalid_grant, though the grant is alive */
+};
+
 struct settings {
     uint32_t token_lifetime;     /* seconds; of access tokens made from now on */
     uint32_t code_lifetime;      /* seconds; of code pairs made from now on */
@@ -24,6 +32,7 @@ struct settings {
     uint32_t rotation_kills_old; /* whether a new refresh token ends the one before */
     uint32_t expires_in_form;    /* 0 number, 1 string */
     uint32_t client_type;        /* what --client-id names: 0 a device's client, 1 a web client */
+    uint32_t narrowing;          /* enum narrowing */
     uint32_t wrong_region; /* refresh tokens are another region's: good here, and refused at a refresh */
     uint32_t delay_ms;     /* before every answer of the token endpoint */
     char token_type[64];

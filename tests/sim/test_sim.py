@@ -275,6 +275,30 @@ def test_refresh_ignores_scope(sim):
         assert set(profile) == {"user_id", "name", "email", "postal_code"}
 
 
+def test_refresh_that_narrows(sim):
+    """Not known to be what Amazon does; the grant itself stays as wide as it was."""
+    token = mint(sim, "profile postal_code")
+    sim.control("/set", narrowing="narrow")
+
+    def fields(**form):
+        body = refresh(sim, token, **form).json()
+        return set(sim.get("/user/profile", access_token=body["access_token"]).json())
+
+    assert fields(scope="profile:user_id") == {"user_id"}
+    assert fields(scope="profile") == {"user_id", "name", "email"}
+    assert fields() == {"user_id", "name", "email", "postal_code"}
+    for scope in ("music::library", "nonsense"):
+        assert_error(refresh(sim, token, scope=scope), 400, "invalid_scope", "The requested scope is not valid")
+
+
+def test_refresh_that_refuses_scopes(sim):
+    token = mint(sim, "profile postal_code")
+    for narrowing, error in (("refuse", "invalid_scope"), ("grant", "invalid_grant")):
+        sim.control("/set", narrowing=narrowing)
+        assert refresh(sim, token, scope="profile").json()["error"] == error
+        assert refresh(sim, token).status == 200
+
+
 def test_refresh_forms(sim):
     sim.control("/set", expires_in_form="string", token_type="BEARER", token_lifetime=120)
     body = refresh(sim, mint(sim)).json()

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* POST /auth/o2/token: the poll of a code pair, the authorization code and the refresh. No answer names a
- * scope, and a scope sent along with a refresh is ignored: tokens carry what the grant carries. */
+ * scope, and a scope sent along with a refresh is ignored, so that tokens carry what the grant carries,
+ * unless the setting `narrowing` says otherwise. */
 
 #include "tests/sim/memory.h"
 #include "tests/sim/provider.h"
 #include "tests/sim/random.h"
+#include "tests/sim/scopes.h"
 #include "tests/sim/server.h"
 #include "util/clock.h"
 
@@ -184,8 +186,24 @@ static struct token *rotate(struct sim *sim, struct token *token)
     return next;
 }
 
+/* What the token of a refresh that names scopes carries; false when such a refresh is refused. */
+static bool narrow(const struct sim *sim, const struct grant *grant, const char *scope, uint64_t *ret)
+{
+    uint64_t wanted = 0;
+
+    *ret = grant->scopes;
+    if (!scope || sim->settings.narrowing == NARROWING_IGNORE)
+        return true;
+    if (sim->settings.narrowing != NARROWING_NARROW || !scopes_parse(scope, &wanted) ||
+        (wanted & ~scopes_expand(grant->scopes)) != 0)
+        return false;
+    *ret = wanted;
+    return true;
+}
+
 static void grant_refresh(struct sim *sim, const struct request *rq, struct reply *rp)
 {
+    uint64_t scopes;
     const char *value = form_get(&rq->form, "refresh_token");
     _cleanup_(credentials_clear) struct credentials credentials;
 
@@ -202,9 +220,16 @@ static void grant_refresh(struct sim *sim, const struct request *rq, struct repl
     if (!token || !token->is_refresh || token->is_dead || sim->settings.wrong_region ||
         token->grant->is_revoked || token->grant->client != client)
         return reply_invalid_grant(rp, rq, "refresh_token");
+    if (!narrow(sim, token->grant, form_get(&rq->form, "scope"), &scopes)) {
+        if (sim->settings.narrowing == NARROWING_GRANT)
+            return reply_invalid_grant(rp, rq, "refresh_token");
+        return reply_oauth_error(rp, rq, 400, "invalid_scope", "The requested scope is not valid");
+    }
     token->grant->n_refreshes++;
     struct token *next = rotate(sim, token);
-    reply_tokens(sim, rp, ledger_add_access(&sim->ledger, token->grant, sim->settings.token_lifetime), next);
+    struct token *access = ledger_add_access(&sim->ledger, token->grant, sim->settings.token_lifetime);
+    access->scopes = scopes;
+    reply_tokens(sim, rp, access, next);
 }
 
 static bool challenge_is_met(const struct authorize *request, const char *verifier)

@@ -61,7 +61,7 @@ void handle_profile(struct sim *sim, const struct request *rq, struct reply *rp)
     if (!token)
         return;
     const struct customer *customer = token->grant->customer;
-    uint64_t scopes = scopes_expand(token->grant->scopes);
+    uint64_t scopes = scopes_expand(token->scopes);
     uint64_t profile = scope_bit("profile"), postal_code = scope_bit("postal_code");
     if ((scopes & (profile | postal_code | scope_bit("profile:user_id"))) == 0)
         return reply_oauth_error(rp, rq, 401, "insufficient_scope",

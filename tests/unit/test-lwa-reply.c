@@ -527,6 +527,29 @@ static void test_token_info(void **state _unused_)
     assert_string_equal(info.user_id, "amzn1.account.A"); /* untouched */
 }
 
+static void test_profile(void **state _unused_)
+{
+    static const struct {
+        const char *body;
+        bool has_user_id, has_name, has_email;
+    } cases[] = {
+        {"{\"user_id\":\"a\",\"name\":\"b\",\"email\":\"c\",\"postal_code\":\"d\"}", true, true, true},
+        {"{\"user_id\":\"a\"}", true, false, false},
+        {"{\"user_id\":\"a\",\"name\":\"\",\"email\":null}", true, false, false},
+        {"{\"user_id\":7,\"email\":\"c\"}", false, false, true},
+        {"{}", false, false, false},
+    };
+    struct lwa_profile profile;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *body = cases[i].body;
+        assert_outcome(lwa_parse_profile(body, strlen(body), &profile), LWA_OK, body);
+        assert_int_equal(profile.has_user_id, cases[i].has_user_id);
+        assert_int_equal(profile.has_name, cases[i].has_name);
+        assert_int_equal(profile.has_email, cases[i].has_email);
+    }
+    assert_outcome(lwa_parse_profile("<html>", 6, &profile), LWA_E_TRANSIENT, "a page");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,7 +559,7 @@ int main(void)
         cmocka_unit_test(test_token_sizes),   cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_not_tokens),    cmocka_unit_test(test_code_pair),
         cmocka_unit_test(test_bad_code_pair), cmocka_unit_test(test_code_pair_sizes),
-        cmocka_unit_test(test_token_info),
+        cmocka_unit_test(test_token_info),    cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
