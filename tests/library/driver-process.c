@@ -11,6 +11,8 @@ static unsigned count(const char *folder, unsigned *ret_open_on_exec)
 {
     DIR *dir = opendir(folder);
     unsigned n = 0;
+    if (!dir)
+        abort();
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         int fd = *entry->d_name == '.' ? -1 : (int)strtol(entry->d_name, NULL, 10);
         if (fd < 0 || fd == dirfd(dir))
