@@ -7,6 +7,7 @@
 #include "tests/bench/bench.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -108,23 +109,23 @@ void measure_client(const char *address, unsigned calls)
     lwa_client_free(client);
 }
 
-/* --- programs, from start to end
- * ------------------------------------------------------------------------------ */
+/* --- programs, from start to end -------------------------------------------------------------------------
+ */
 
 static double timed_program(char **argv)
 {
     int status = 0;
     double before = precise_usec();
-    pid_t pid = vfork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        if (null >= 0 && dup2(null, STDOUT_FILENO) >= 0)
-            (void)execv(argv[0], argv);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+    pid_t pid;
+    posix_spawn_file_actions_t silent;
+    if (posix_spawn_file_actions_init(&silent) != 0 ||
+        posix_spawn_file_actions_addopen(&silent, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) != 0 ||
+        posix_spawn(&pid, argv[0], &silent, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid ||
+        status != 0)
         die("%s did not end well", argv[0]);
-    return precise_usec() - before;
+    double spent = precise_usec() - before;
+    (void)posix_spawn_file_actions_destroy(&silent);
+    return spent;
 }
 
 void measure_programs(unsigned times, char **argv)

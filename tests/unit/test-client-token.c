@@ -384,8 +384,8 @@ static void test_is_rejected_deep(void **state)
     _cleanup_free_ char *body = malloc(n);
     assert_non_null(body);
     (void)memset(body, '[', n);
-    static const char start[] = "{\"x\":";
-    (void)memcpy(body, start, strlen(start));
+    static const char start[] = {'{', '"', 'x', '"', ':'};
+    (void)memcpy(body, start, sizeof(start));
     assert_int_equal(lwa_is_rejected(401, body, n), 0);
 }
 
