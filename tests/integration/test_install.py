@@ -82,13 +82,15 @@ def sources(world):
 
 
 def test_installed_tree_is_complete(bus_world, installed):
-    """Each file of the list, every manual page of the tree, the documents, and nothing else."""
+    """Each file of the list, every manual page and example of the tree, the documents, and nothing else."""
     with open(os.path.join(HERE, "installed.txt"), encoding="utf-8") as file:
         listed = [line.strip() for line in file if not line.startswith("#")]
     expected = {re.sub(r"@(\w+)@", lambda m: installed.folders[m[1]], line) for line in listed}
     pages = {os.path.basename(path) for path in sources(bus_world) if is_page(path)}
     assert len(pages) > 5
     expected |= {os.path.join(installed.folders["mandir"], f"man{page[-1]}", page) for page in pages}
+    examples = [os.path.basename(path) for path in sources(bus_world) if path.startswith("client/examples/")]
+    expected |= {os.path.join(installed.folders["docdir"], "examples", name) for name in examples}
     found = installed.files()
     found = {path for path in found if not is_other_name_of_a_page(installed.root + path, pages)}
     documents = {path for path in found if os.path.dirname(path) == installed.folders["docdir"]}
