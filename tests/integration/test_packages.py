@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import textwrap
 
 import pytest
 from chroot import Chroot
@@ -201,6 +202,7 @@ def test_each_file_is_in_the_package_of_those_who_need_it(packages):
         ],
         "lwactl": [
             "/usr/bin/lwactl", "/usr/bin/lwa-audit-verify", "/usr/share/bash-completion/completions/lwactl",
+            "/usr/share/zsh/vendor-completions/_lwactl",
             "/usr/share/man/man1/lwactl.1.gz", "/usr/share/man/man1/lwa-audit-verify.1.gz",
         ],
         "liblwa-client0": [f"{lib}/liblwa-client.so.0"],
@@ -256,6 +258,16 @@ def test_it_starts_with_the_machine_once_it_is_configured(installed):
     assert not installed.path(f"{CONF}/broker.conf").exists()
 
 
+def test_without_a_client_id_it_says_so(installed):
+    """To whoever calls, at once, and nothing is made: no key, no database."""
+    with installed.copy(os.path.join(os.environ["LWA_RUN_DIR"], "unconfigured")) as chroot:
+        chroot.start_bus()
+        refused = chroot.run("lwactl", "status", status=8)
+        assert refused.stdout == "" and refused.stderr
+        assert "broker.conf" in chroot.said()
+        assert chroot.tree(STATE, KEYS) == {}
+
+
 def test_to_install_again_changes_nothing(device, packages):
     before = device.chroot.owners(CONF), device.kept()
     device.chroot.apt("install", "--reinstall", *(f"/root/{path.name}" for path in packages.ours()))
@@ -294,6 +306,39 @@ def test_a_refusal_is_explained(device):
     device.chroot.write(f"{CONF}/grants.d/apps.conf", GRANTS.replace("deny = ", "allow = ").replace("allow = postal_code\n", ""))
     device.run("lwactl", "reload")
     assert device.token("weatherd").stdout.strip()
+
+
+PROGRAM = """
+#include <lwa-client.h>
+#include <stdio.h>
+static void send_request(const char *authorization, const char *api_key)
+{
+    printf("%s\\n%s\\n", authorization, api_key);
+}
+int main(void)
+{
+@README@
+    lwa_token_unref(token);
+    lwa_client_free(client);
+    return 0;
+}
+"""
+
+
+def test_an_app_is_built_as_the_readme_says_and_run(device):
+    chroot = device.link().chroot
+    chroot.apt("install", "gcc", "libc6-dev", "pkg-config")
+    example = re.search(r"^```c\n(.*?)^```$", (TREE / "README.md").read_text(), re.M | re.S).group(1)
+    chroot.write("/usr/src/player.c", PROGRAM.replace("@README@", textwrap.indent(example, "    ")))
+    build = "cc -Wall -Wextra -Werror -o /usr/local/bin/player /usr/src/player.c $(pkg-config --cflags --libs lwa-client)"
+    chroot.run("sh", "-c", build)
+    # The package that has what it is linked with, as a package of the app would depend on it.
+    assert "liblwa-client.so.0" in chroot.run("ldd", "/usr/local/bin/player").stdout
+    lines = device.run_as("musicd", "player").stdout.splitlines()
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert device.amazon.get("/v1/me/playlists", headers=headers).status == 200
+    refused = device.run_as("weatherd", "player")
+    assert refused.stdout == "" and f"may not hold {SCOPE}" in refused.stderr
 
 
 # --- upgrading, removing, purging ---

@@ -217,6 +217,13 @@ def test_tarball_is_whole():
     assert ours and not missing, "\n".join(missing)
 
 
+def test_packages_name_what_the_library_exports():
+    """By debian's symbols file a program depends on the version that brought what it calls."""
+    golden = {"@".join(line.split()) for line in read("client/library/symbols.txt").splitlines()}
+    named = {line.split()[0] for line in read("debian/liblwa-client0.symbols").splitlines() if line.startswith(" ")}
+    assert golden and named == golden | {"LWA_CLIENT_0.1@LWA_CLIENT_0.1"}
+
+
 # Programs that a bare Debian 12 lacks, and their packages.
 PROGRAMS = {"bwrap": "bubblewrap", "xdg-dbus-proxy": "xdg-dbus-proxy", "sqlite3": "sqlite3", "xmllint": "libxml2-utils", "man": "man-db"}
 
