@@ -207,7 +207,8 @@ def test_each_file_is_in_the_package_of_those_who_need_it(packages):
         ],
         "liblwa-client0": [f"{lib}/liblwa-client.so.0"],
         "liblwa-client-dev": [
-            "/usr/include/lwa-client.h", "/usr/share/man/man3/lwa-client.3.gz",
+            "/usr/include/lwa-client.h", "/usr/include/lwa-client-curl.h", "/usr/share/doc/liblwa-client-dev/examples/curl.c",
+            "/usr/share/man/man3/lwa-client.3.gz",
             f"{lib}/liblwa-client.so", f"{lib}/liblwa-client.a", f"{lib}/pkgconfig/lwa-client.pc",
         ],
     }
