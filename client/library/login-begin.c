@@ -45,13 +45,15 @@ static int new_begin(struct lwa_login *login, DBusMessage **ret)
 /* The answer to GetAll. All signals that were sent before it have been handled: if the broker does not know
  * the request, and no Finished has come, none will. */
 static void on_properties(struct lwa_client *client, int result, DBusMessage *reply,
-                          const struct lwa_error *error _unused_, void *userdata)
+                          const struct lwa_error *error, void *userdata)
 {
     struct lwa_login *login = userdata;
     DBusMessageIter dict;
     login->fetch = NULL;
     if (login->phase != LOGIN_OPEN)
         return;
+    if (result < 0)
+        client->error = *error; /* for who is told that the login is lost */
     if (result == 0 && !dbus_message_has_sender(reply, login->broker))
         result = client_fail(client, OWN_NO_BROKER, NULL);
     if (result == 0) {
@@ -109,9 +111,7 @@ static int open_login(struct lwa_login *login, DBusMessage *reply)
     connection_pump(login->client);
     login->phase = LOGIN_OPEN;
     login->epoch = login->client->epoch;
-    int r = login_early_flush(login);
-    if (r == 0)
-        r = login_fetch(login);
+    int r = login_fetch(login);
     if (r < 0)
         return give_up(login, path, r);
     login->token_fd = close_fd(login->token_fd);

@@ -2,7 +2,6 @@
 #include "client/library/login.h"
 
 #include "client/library/connection.h"
-#include "client/library/notice.h"
 #include "dbus/names.h"
 #include "dbus/reader.h"
 
@@ -56,53 +55,6 @@ static void handle_finished(struct lwa_login *login, DBusMessage *m)
     login_notify(login);
 }
 
-/* --- what comes early --------------------------------------------------------------------------------- */
-
-/* The broker sends fewer for one login; when several are begun at once the oldest is the least worth. */
-#define EARLY_MAX 64
-
-struct early {
-    struct list node;
-    DBusMessage *message;
-};
-
-static void early_drop(struct lwa_login *login, struct early *early)
-{
-    list_remove(&early->node);
-    login->n_early--;
-    dbus_message_unref(early->message);
-    free(early);
-}
-
-static void early_add(struct lwa_login *login, DBusMessage *m)
-{
-    struct early *early = calloc(1, sizeof(*early));
-    if (!early)
-        return; /* the properties are asked for, and an end that was missed is noticed by that */
-    early->message = dbus_message_ref(m);
-    list_append(&login->early, &early->node);
-    if (login->n_early++ == EARLY_MAX)
-        early_drop(login, LIST_ENTRY(login->early.next, struct early, node));
-}
-
-void login_early_clear(struct lwa_login *login)
-{
-    while (login->n_early > 0)
-        early_drop(login, LIST_ENTRY(login->early.next, struct early, node));
-}
-
-int login_early_flush(struct lwa_login *login)
-{
-    struct early *early;
-    int r = 0;
-    LIST_FOREACH (early, &login->early, node) {
-        if (r == 0)
-            r = notice_add(login->client, early->message);
-    }
-    login_early_clear(login);
-    return r < 0 ? client_fail(login->client, OWN_NO_MEMORY, NULL) : 0;
-}
-
 /* --- which login it is -------------------------------------------------------------------------------- */
 
 static struct lwa_login *find(struct lwa_client *client, DBusMessage *m)
@@ -138,20 +90,6 @@ static void end_forgotten(struct lwa_client *client, DBusMessage *m)
         (void)login_send_cancel(client, path);
 }
 
-/* While a Begin is on its way it can be that one's, whose answer is handled after it. */
-static bool keep_early(struct lwa_client *client, DBusMessage *m)
-{
-    bool is_kept = false;
-    struct lwa_login *login;
-    LIST_FOREACH (login, &client->logins, in_client) {
-        if (login->phase == LOGIN_BEGINNING) {
-            early_add(login, m);
-            is_kept = true;
-        }
-    }
-    return is_kept;
-}
-
 void login_handle_signal(struct lwa_client *client, DBusMessage *m)
 {
     bool is_changed = dbus_message_is_signal(m, DBUS_INTERFACE_PROPERTIES, "PropertiesChanged") &&
@@ -167,7 +105,7 @@ void login_handle_signal(struct lwa_client *client, DBusMessage *m)
         handle_changed(login, m);
     else if (login)
         handle_finished(login, m);
-    else if (!keep_early(client, m) && is_changed)
+    else if (is_changed)
         end_forgotten(client, m);
 }
 

@@ -17,7 +17,6 @@ static const char *const option_names[LOGIN_OPTION_COUNT] = {
 static struct lwa_login *free_memory(struct lwa_login *login)
 {
     list_remove(&login->in_client);
-    login_early_clear(login);
     for (size_t i = 0; i < LOGIN_OPTION_COUNT; i++)
         free(login->options[i]);
     login_values_clear(&login->values);
@@ -47,7 +46,6 @@ int lwa_login_new(struct lwa_client *client, const char *flow, const char *scope
     if (!login)
         return client_fail(client, OWN_NO_MEMORY, NULL);
     list_init(&login->in_client);
-    list_init(&login->early);
     login->client = client;
     login->token_fd = -1;
     login->flow = strdup(flow);

@@ -88,8 +88,6 @@ struct lwa_login {
     int token_fd; /* -1: none */
     char *broker; /* the unique name of the connection that answered Begin */
     char *path;
-    struct list early; /* signals that came before the answer to Begin was handled */
-    unsigned n_early;
     struct lwa_request *begin; /* NULL: none is on its way */
     struct lwa_request *fetch; /* the same, of GetAll */
     struct login_values values;
@@ -103,9 +101,6 @@ int login_check_new(struct lwa_login *login) _must_check_;
 const char *login_option_name(enum login_option option);
 /* Asks for all properties; the answer comes with a dispatch. */
 int login_fetch(struct lwa_login *login) _must_check_;
-/* Forgets what came early, or hands it on to be handled. */
-void login_early_clear(struct lwa_login *login);
-int login_early_flush(struct lwa_login *login) _must_check_;
 /* Ends the request object of this path, without waiting. 0 or noted. */
 int login_send_cancel(struct lwa_client *client, const char *path);
 /* Tells the app; the last thing to do. */

@@ -461,4 +461,5 @@ def test_a_login_that_the_broker_does_not_know(stage):
     """And of whose end it has said nothing: it is not waited for."""
     stage.broker.replies.pop("GetAll")
     login = Login(stage.app).begin()
-    assert login.await_end() == "lost"
+    assert login.wait_line("change - lost ") == "UnknownMethod"
+    assert login.do("wait") == "-95 UnknownMethod"
