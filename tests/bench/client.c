@@ -134,7 +134,7 @@ void measure_programs(unsigned times, char **argv)
     char **other = argv;
     while (*other && strcmp(*other, "--") != 0)
         other++;
-    if (!*other)
+    if (other == argv || !*other)
         die("there is no -- between the two programs");
     *other++ = NULL;
     for (unsigned i = 0; i < times; i++) {
