@@ -21,9 +21,6 @@
 #define DELAY_MAX_USEC (30 * USEC_PER_SEC)
 #define MEMORY_RETRY_MSEC 20
 #define DISPATCH_PER_ROUND 64 /* messages; the rest comes with the next dispatch, which is due at once */
-/* Each step of authenticating is read or written by a call of its own, and nothing tells which is next: one
- * to read, one to write the answer, and one to spare. */
-#define STEPS_PER_ROUND 3
 
 struct connection {
     int epoll_fd;
@@ -380,8 +377,9 @@ static int get_sleep_msec(const struct lwa_client *client, uint64_t left_usec)
         return MEMORY_RETRY_MSEC;
     if (dbus_connection_get_dispatch_status(client->connection->dbus) == DBUS_DISPATCH_DATA_REMAINS)
         return 0;
-    uint64_t msec = (left_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
-    return msec < INT_MAX ? (int)msec : -1;
+    if (left_usec >= INT_MAX * USEC_PER_MSEC)
+        return -1;
+    return (int)((left_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
 }
 
 static int wait_for(struct lwa_client *client, DBusPendingCall *call, uint64_t deadline_usec)

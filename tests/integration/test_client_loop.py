@@ -2,6 +2,8 @@
 """liblwa-client in an event loop: started calls, cancelling at every stage, callbacks that call, and what it leaves
 of the process."""
 
+import time
+
 import pytest
 
 from fake_broker import Broker, Bus
@@ -225,6 +227,29 @@ def test_no_end_of_time(world, stalled):
     stalled.expect("resumed")
     world.broker.cont()
     stalled.expect("done 1 0 -")
+    stalled.quit()
+
+
+def ticks(pid):
+    """Of the processor, that it has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def is_idle(pid):
+    before = ticks(pid)
+    time.sleep(0.3)
+    return ticks(pid) == before
+
+
+@pytest.mark.parametrize("how", ["timeout -1", "interactive", "timeout 600000"])
+def test_call_sleeps_while_it_waits(world, stalled, how):
+    """Also without an end."""
+    stalled.tell(how, "check profile")
+    wait_until(lambda: is_idle(stalled.process.pid), 10 * world.slowness, "the driver to sleep")
+    assert stalled.quiet(0)
+    world.broker.cont()
+    stalled.expect("check 0 -")
     stalled.quit()
 
 
