@@ -2,6 +2,7 @@
 #include "client/library/login.h"
 
 #include "client/library/connection.h"
+#include "dbus/errors.h"
 #include "dbus/names.h"
 #include "dbus/writer.h"
 
@@ -63,7 +64,7 @@ static void on_properties(struct lwa_client *client, int result, DBusMessage *re
             result = client_fail(client, OWN_NO_MEMORY, NULL);
     }
     if (result < 0)
-        login_lose(login, result);
+        login_lose(login);
     else if (result > 0)
         login_notify(login);
 }
@@ -144,7 +145,7 @@ static void free_begin(void *userdata)
     if (b->login) { /* cancelled */
         b->login->begin = NULL;
         b->login->phase = LOGIN_NEW;
-        b->login->begin_failed = -ECANCELED;
+        (void)error_set_from_bus(&b->login->why, bus_error_name(BUS_E_CANCELLED), NULL);
         b->login->client->has_forgotten_login = true;
     }
     free(b);
@@ -161,7 +162,8 @@ static void on_begun(struct lwa_client *client, int result, DBusMessage *reply, 
         result = open_login(login, reply);
         error = result < 0 ? lwa_client_get_error(client) : NULL;
     }
-    login->begin_failed = result;
+    if (error)
+        login->why = *error;
     client->has_forgotten_login = client->has_forgotten_login || result == -ETIMEDOUT;
     if (b->fn)
         b->fn(client, result, error, b->userdata);
@@ -184,7 +186,7 @@ int lwa_login_start_begin(struct lwa_login *login, lwa_result_fn fn, void *userd
     if (r < 0)
         return r;
     login->phase = LOGIN_BEGINNING;
-    login->begin_failed = 0;
+    login->why.code = 0;
     if (ret_request)
         *ret_request = login->begin;
     return 0;

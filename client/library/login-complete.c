@@ -16,7 +16,7 @@ static int new_call(struct lwa_client *client, const char *path, const char *mem
 static int check_open(struct lwa_login *login)
 {
     int r = client_check(login->client);
-    if (r == 0 && login->lost)
+    if (r == 0 && login->is_lost)
         r = client_fail(login->client, OWN_NO_BROKER, "The login is lost: the broker or the bus was gone.");
     if (r == 0 && login->phase != LOGIN_OPEN)
         r = client_fail(login->client, OWN_BAD_ARGUMENT, "The login has not begun, or is over.");
@@ -104,7 +104,7 @@ int login_send_cancel(struct lwa_client *client, const char *path)
 int lwa_login_cancel(struct lwa_login *login)
 {
     int r = client_check(login->client);
-    if (r < 0 || login->phase == LOGIN_OVER || login->lost)
+    if (r < 0 || login->phase == LOGIN_OVER || login->is_lost)
         return r; /* nothing is left to be ended */
     r = check_open(login);
     if (r == 0)

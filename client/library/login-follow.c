@@ -8,11 +8,12 @@
 #include <poll.h>
 #include <string.h>
 
-void login_lose(struct lwa_login *login, int error)
+void login_lose(struct lwa_login *login)
 {
-    if (login->phase != LOGIN_OPEN || login->lost)
+    if (login->phase != LOGIN_OPEN || login->is_lost)
         return;
-    login->lost = error;
+    login->is_lost = true;
+    login->why = login->client->error;
     login_notify(login);
 }
 
@@ -36,11 +37,11 @@ static void handle_changed(struct lwa_login *login, DBusMessage *m)
         return;
     int changed = login_values_take_properties(&login->values, &iter, dbus_message_get_serial(m));
     (void)dbus_message_iter_next(&iter);
-    int r = changed;
-    if (r >= 0 && has_invalidated(&iter))
+    int r = changed < 0 ? client_fail(login->client, OWN_NO_MEMORY, NULL) : 0;
+    if (r == 0 && has_invalidated(&iter))
         r = login_fetch(login);
     if (r < 0)
-        login_lose(login, changed < 0 ? client_fail(login->client, OWN_NO_MEMORY, NULL) : r);
+        login_lose(login);
     else if (changed)
         login_notify(login);
 }
@@ -48,7 +49,8 @@ static void handle_changed(struct lwa_login *login, DBusMessage *m)
 static void handle_finished(struct lwa_login *login, DBusMessage *m)
 {
     if (login_values_take_finished(&login->values, m) < 0) {
-        login_lose(login, client_fail(login->client, OWN_NO_MEMORY, NULL));
+        (void)client_fail(login->client, OWN_NO_MEMORY, NULL);
+        login_lose(login);
         return;
     }
     login->phase = LOGIN_OVER;
@@ -61,7 +63,7 @@ static struct lwa_login *find(struct lwa_client *client, DBusMessage *m)
 {
     struct lwa_login *login;
     LIST_FOREACH (login, &client->logins, in_client) {
-        if (login->phase == LOGIN_OPEN && !login->lost && dbus_message_has_path(m, login->path) &&
+        if (login->phase == LOGIN_OPEN && !login->is_lost && dbus_message_has_path(m, login->path) &&
             dbus_message_has_sender(m, login->broker))
             return login;
     }
@@ -115,7 +117,7 @@ static struct lwa_login *find_lost(struct lwa_client *client)
 {
     struct lwa_login *login;
     LIST_FOREACH (login, &client->logins, in_client) {
-        if (login->phase == LOGIN_OPEN && !login->lost && login->epoch != client->epoch)
+        if (login->phase == LOGIN_OPEN && !login->is_lost && login->epoch != client->epoch)
             return login;
     }
     return NULL;
@@ -127,7 +129,8 @@ void login_handle_gone(struct lwa_client *client)
     struct lwa_login *login;
     while ((login = find_lost(client))) {
         enum own_error own = connection_get(client) ? OWN_NO_BROKER : OWN_NO_BUS;
-        login_lose(login, client_fail(client, own, NULL));
+        (void)client_fail(client, own, NULL);
+        login_lose(login);
     }
 }
 
@@ -139,12 +142,15 @@ int lwa_login_wait(struct lwa_login *login)
     int r = client_check(client);
     if (r == 0 && login->phase == LOGIN_NEW)
         return client_fail(client, OWN_BAD_ARGUMENT, "The login has not begun.");
-    while (r == 0 && login->phase != LOGIN_OVER && !login->lost && login->phase != LOGIN_NEW) {
+    while (r == 0 && login->phase != LOGIN_OVER && !login->is_lost && login->phase != LOGIN_NEW) {
         struct pollfd fd = {.fd = lwa_client_get_fd(client), .events = POLLIN};
         (void)poll(&fd, 1, lwa_client_get_timeout(client));
         r = lwa_client_dispatch(client);
     }
     if (r < 0)
         return r;
-    return login->phase == LOGIN_NEW ? login->begin_failed : login->lost;
+    if (login->phase == LOGIN_OVER)
+        return 0;
+    client->error = login->why; /* something else may have failed since */
+    return login->why.code;
 }

@@ -61,7 +61,7 @@ struct lwa_login *lwa_login_free(struct lwa_login *login)
     if (!login)
         return NULL;
     if (client_check(login->client) == 0) {
-        if (login->phase == LOGIN_OPEN && !login->lost && !login->is_cancelled)
+        if (login->phase == LOGIN_OPEN && !login->is_lost && !login->is_cancelled)
             (void)login_send_cancel(login->client, login->path);
         lwa_request_cancel(login->fetch);
         lwa_request_cancel(login->begin);
@@ -170,7 +170,7 @@ time_t lwa_login_get_expires_at(const struct lwa_login *login)
 
 const char *lwa_login_get_outcome(const struct lwa_login *login)
 {
-    return login && login->lost ? LOGIN_OUTCOME_LOST : get(login, LOGIN_TEXT_OUTCOME);
+    return login && login->is_lost ? LOGIN_OUTCOME_LOST : get(login, LOGIN_TEXT_OUTCOME);
 }
 
 const char *lwa_login_get_account(const struct lwa_login *login)

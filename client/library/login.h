@@ -78,9 +78,9 @@ struct lwa_login {
     struct lwa_client *client;
     struct list in_client;
     enum login_phase phase;
-    unsigned epoch;   /* of the client, in which it was begun */
-    int lost;         /* a negative errno once it is lost, else 0 */
-    int begin_failed; /* why the last Begin failed, else 0 */
+    unsigned epoch; /* of the client, in which it was begun */
+    bool is_lost;
+    struct lwa_error why; /* it is lost, or the last Begin failed; code 0 if neither */
     bool is_cancelled;
     char *flow;
     struct strv scopes;
@@ -105,8 +105,9 @@ int login_fetch(struct lwa_login *login) _must_check_;
 int login_send_cancel(struct lwa_client *client, const char *path);
 /* Tells the app; the last thing to do. */
 void login_notify(struct lwa_login *login);
-/* The login cannot be followed any more, for the reason that stands in the handle's error. Tells the app. */
-void login_lose(struct lwa_login *login, int error);
+/* The login cannot be followed any more, for the reason that stands in the handle's error. Tells the app; the
+ * last thing to do. */
+void login_lose(struct lwa_login *login);
 
 /* --- login-values --- */
 

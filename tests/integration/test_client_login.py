@@ -17,7 +17,7 @@ from world import wait_until
 
 REDIRECT = "http://127.0.0.1:9090/cb"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-EINVAL, EHOSTUNREACH, EPERM = 22, 113, 1
+EINVAL, EHOSTUNREACH, EPERM, ECANCELED = 22, 113, 1, 125
 
 
 class Login:
@@ -203,6 +203,35 @@ def test_refused(quick):
     assert login.do("begin") == f"-{EPERM} ConsentRequired"
     assert login.do("start-begin") == "0 -" and login.wait_line("begun ") == f"-{EPERM} ConsentRequired"
     assert login.do("wait") == f"-{EINVAL} BadArgument"
+    app.quit()
+
+
+def test_wait_tells_why_it_could_not_be_begun(quick):
+    """Nothing else has failed at the handle, or something else has failed since."""
+    app = Driver(quick, "weatherd")
+    app.tell("pause")
+    app.expect("paused")
+    login = Login(app)
+    assert login.do("start-begin") == "0 -" and login.do("wait") == f"-{EPERM} ConsentRequired"
+    assert login.do("start-begin") == "0 -"
+    app.tell("then check no::such")
+    assert login.do("wait") == f"-{EPERM} ConsentRequired" and "check -22 InvalidScope" in app.lines
+    app.tell("resume")
+    app.expect("resumed")
+    app.quit()
+
+
+def test_wait_tells_that_it_was_given_up(quick, app):
+    """By another's callback, while it waited."""
+    assert app.ask("check profile") == "0 -"
+    login = Login(app)
+    app.tell("pause", "then login 1 give-up", "nothing 1")
+    app.expect("paused", "started 1 0")
+    quick.broker.pause()
+    assert login.do("start-begin") == "0 -" and login.do("wait") == f"-{ECANCELED} Cancelled"
+    quick.broker.cont()
+    app.tell("resume")
+    app.expect("resumed")
     app.quit()
 
 
