@@ -60,12 +60,12 @@ struct lwa_login *lwa_login_free(struct lwa_login *login)
 {
     if (!login)
         return NULL;
-    if (client_check(login->client) == 0) {
-        if (login->phase == LOGIN_OPEN && !login->is_lost && !login->is_cancelled)
-            (void)login_send_cancel(login->client, login->path);
-        lwa_request_cancel(login->fetch);
-        lwa_request_cancel(login->begin);
-    }
+    bool is_ours = client_check(login->client) == 0;
+    if (is_ours && login->phase == LOGIN_OPEN && !login->is_lost && !login->is_cancelled)
+        (void)login_send_cancel(login->client, login->path);
+    /* Also in a child: the handle still has them, and they point to this login. */
+    lwa_request_cancel(login->fetch);
+    lwa_request_cancel(login->begin);
     return free_memory(login);
 }
 

@@ -68,6 +68,20 @@ def test_parent_goes_on(world, app, what):
     app.quit()
 
 
+def test_child_frees_a_login_that_is_being_begun(world, app):
+    """First the login, then the handle, in which the call is still."""
+    settle(world)
+    assert app.ask("check profile") == "0 -"
+    world.broker.pause()
+    app.tell("login 1 new device-code profile", "login 1 start-begin", "child free")
+    app.expect("login 1 new 0 -", "login 1 started 0 -", "freed", "child 0")
+    world.broker.cont()
+    app.expect("login 1 begun 0 -")
+    app.tell("quit")
+    app.process.communicate(timeout=20 * world.slowness)
+    assert app.process.returncode == 0
+
+
 def test_child_of_a_handle_that_is_not_connected(app):
     app.tell("pause", "nothing 1", "child free", "resume")
     app.expect("paused", "started 1 0", "freed", "child 0", "resumed", "done 1 0 -")
