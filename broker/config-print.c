@@ -78,7 +78,7 @@ int config_print_defaults(FILE *out, const char *which, struct ini_problem *prob
         print_key(out, &key, section);
         section = key.section;
     }
-    if (!*section)
+    if (which && !*section)
         return name_nearest(which, problem);
     return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
 }

@@ -188,7 +188,7 @@ static int spawn(pid_t *ret_pid, int *ret_fd)
 
 static void run_program(struct doctor *d)
 {
-    pid_t pid;
+    pid_t pid = -1;
     int fd = -1, status = 0;
     size_t n = 0;
     int r = spawn(&pid, &fd);

@@ -97,7 +97,7 @@ static void check_broker(struct doctor *d, const struct process *p)
 
 static void check_identd(struct doctor *d)
 {
-    struct process p;
+    struct process p = {.seccomp = -1};
     if (!find_identd(d->pid, &p))
         doctor_add(d, CHECK, IDENTD, getuid() == 0 ? DOCTOR_PROBLEM : DOCTOR_UNKNOWN,
                    "`systemctl restart lwa-brokerd`; its log tells why " IDENTD " ended.",
@@ -113,7 +113,7 @@ static void check_identd(struct doctor *d)
 
 void doctor_check_process(struct doctor *d)
 {
-    struct process p;
+    struct process p = {.seccomp = -1};
     char pid[24];
     if (d->pid == 0)
         return;

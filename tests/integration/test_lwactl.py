@@ -501,10 +501,15 @@ class Login:
         broker.replies["GetAll"] = lambda interface: ("a{sv}", (self.properties,))
         broker.replies["Cancel"] = lambda: ("", ())
         broker.after["Begin"] = self.begun
-        broker.after["Cancel"] = lambda caller: self.finish("cancelled")
+        broker.after["Cancel"] = self.cancelled
 
     def begun(self, caller):
         self.caller = caller
+
+    def cancelled(self, caller):
+        # One that has left cancels what it had open, perhaps when the next login is there already.
+        if caller == self.caller:
+            self.finish("cancelled")
 
     def change(self, **properties):
         self.broker.signal(self.caller, LOGIN, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as",

@@ -264,7 +264,7 @@ static void test_no_descriptor(void **state)
     assert_null(other);
     /* None for the socket, then none for its double. */
     for (int i = 0; i < 2; i++) {
-        (void)allow((rlim_t)(n + i));
+        (void)allow((rlim_t)n + (rlim_t)i);
         assert_int_equal(wait_for_call(f), -EMFILE);
         assert_true(lwa_error_is(lwa_client_get_error(f->client), "NoBus"));
         (void)allow(before);
