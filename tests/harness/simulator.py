@@ -5,7 +5,7 @@
         pair = sim.post("/auth/o2/create/codepair", response_type="device_code", ...).json()
         sim.control("/approve", user_code=pair["user_code"])
 
-The binary is $LWA_SIM, or build/lwa-sim under the current folder.
+The binary is $LWA_SIM, or lwa-sim of $LWA_BUILD, or of build/ under the current folder.
 """
 
 import json
@@ -45,7 +45,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Simulator:
     def __init__(self, folder, *arguments, certs=None):
         self.folder = pathlib.Path(folder)
-        self.binary = os.environ.get("LWA_SIM", "build/lwa-sim")
+        self.binary = os.environ.get("LWA_SIM") or os.path.join(os.environ.get("LWA_BUILD", "build"), "lwa-sim")
         self.arguments = arguments
         self.certs = pathlib.Path(certs) if certs else self.folder / "certs"
         self.process = None

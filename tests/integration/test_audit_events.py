@@ -430,11 +430,12 @@ def test_files_that_are_malformed_at_the_start(quick):
         quick.write_grants(f"bad-{number:02}", "[user:alice]\nallow = no such scope\n")
     quick.broker.stop()
     n = len(records(quick, "policy-rejected"))
+    started = len(records(quick, "policy-loaded")) + 1
     quick.broker.start()
+    full(quick, wait_record(quick, "policy-loaded", started), detail="start; 20 problems")
     found = records(quick, "policy-rejected")[n:]
     assert len(found) == 16 and found[3]["detail"].endswith("/bad-03.conf:2")
     full(quick, found[0], detail=quick.path("conf/grants.d/bad-00.conf:2"))
-    full(quick, records(quick, "policy-loaded")[-1], detail="start; 20 problems")
 
 
 @causes("key-rotated")

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 import pytest
@@ -176,13 +177,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(bus, broker, tmp_path):
 
 def test_a_closed_standard_output_does_not_become_the_bus(bus, broker):
     seen = []
+    started = threading.Event()
 
     def list_accounts(_):
+        started.wait()  # it may ask before Popen() is back
         seen.append(os.readlink("/proc/%d/fd/1" % p.pid))
         return "aa{sv}", ([{"id": ("s", "main")}],)
     broker.replies["List"] = list_accounts
     p = subprocess.Popen(["sh", "-c", 'exec "$0" accounts >&-', LWACTL], env=environment(bus),
                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    started.set()
     _, err = p.communicate(timeout=30)
     assert seen == ["/dev/null"]
     assert p.returncode == 1 and b"cannot write the output" in err
