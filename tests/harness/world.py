@@ -21,6 +21,7 @@ The folder of the run ($LWA_RUN_DIR), readable by all test users:
     src/                  the source tree, and the build in it
 """
 
+import contextlib
 import glob
 import http.client
 import json
@@ -174,8 +175,16 @@ class Part:
         self.process.send_signal(number)
 
     def pause(self):
-        """SIGSTOP; stop() and kill9() work on a paused part too."""
+        """SIGSTOP, and all threads stand still on return; stop() and kill9() work on a paused part too."""
         self.signal(signal.SIGSTOP)
+        wait_until(self._stands_still, 10 * self.world.slowness, f"{self.name} to stop")
+
+    def _stands_still(self):
+        for stat in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            with contextlib.suppress(OSError), open(stat, encoding="ascii", errors="replace") as file:  # a thread may end
+                if file.read().rpartition(")")[2].split()[0] not in "TtZX":
+                    return False
+        return True
 
     def cont(self):
         self.signal(signal.SIGCONT)

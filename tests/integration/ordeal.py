@@ -63,11 +63,11 @@ class Ordeal:
 
     def check_round(self, outcome, recover, after):
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        self.watcher.call(PEER, "Ping", timeout=5)
+        self.watcher.call(PEER, "Ping", timeout=5 * self.world.slowness)
         if outcome != "ok":
             recover()
         after()
-        wait_until(lambda: self.figures() == self.base, 5, f"{self.base} again")
+        wait_until(lambda: self.figures() == self.base, 5 * self.world.slowness, f"{self.base} again")
 
     def attempt(self, client):
         """A GetToken: "ok" or the name of its error, which must be one that callers know."""

@@ -183,24 +183,27 @@ def test_failed_renewal_keeps_what_is_good(quick, fault):
 def test_rate_limit_keeps_what_is_good(linked):
     """Who has called too often is told so, and still has his token: as long as it is kept, and, when it is about to
     end and the broker does not answer, up to its end."""
-    lifetime = 12 * linked.slowness
+    lifetime = 16 * linked.slowness
     linked.sim.set(token_lifetime=lifetime)
     linked.write_config(tokens=QUICK_TOKENS, limits={"app_rate": 1, "app_burst": 100})
     linked.broker.restart()
     app = ClientApp(linked, "alice")
     first = app.get(LIBRARY)
-    bound = time.monotonic() + (first.expires_in + 1) * 3 / 4  # whole seconds, rounded down
 
     def use_up():
-        while not app.command("check", LIBRARY, None).startswith("error -16"):
+        while (answer := app.command("check", LIBRARY, None)).startswith("verdicts "):
             pass
+        assert answer == "error -16 org.lwabroker.Error.RateLimited"
 
     use_up()
-    assert app.try_get(PLAYBACK) == "error -16 org.lwabroker.Error.RateLimited"
     assert app.get(LIBRARY).id == first.id
-    time.sleep(max(bound - time.monotonic(), 0) + 0.5)
-    use_up()
-    assert app.get(LIBRARY).id == first.id
+    for _ in range(6):  # of which few fail: one call is free each second, and may be free just now
+        first = app.get(LIBRARY)
+        time.sleep((first.expires_in + 1) * 3 / 4 + 0.5)  # whole seconds, rounded down
+        use_up()
+        if app.get(LIBRARY).id == first.id:
+            return
+    pytest.fail("no token was kept")
 
 
 # --- dropped ---

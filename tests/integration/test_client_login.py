@@ -460,7 +460,7 @@ def test_a_newer_signal_is_not_undone_by_an_older_answer(stage):
     stage.broker.after["GetAll"] = then
     login = Login(stage.app).begin()
     login.await_state("waiting")
-    wait_until(lambda: login.show()["notice"] == "kept", 10, "the answer to GetAll")
+    wait_until(lambda: login.show()["notice"] == "kept", 10 * Bench.slowness, "the answer to GetAll")
     shown = login.show()
     assert (shown["state"], shown["code"]) == ("waiting", "NEW")
 

@@ -101,7 +101,7 @@ def test_signals(ordeal):
     app, shim, broker = ordeal
     app.tell("on-revoked")
     app.settle()
-    wait_until(lambda: hasattr(broker, "caller"), 10, "the broker to have answered")
+    wait_until(lambda: hasattr(broker, "caller"), 10 * app.world.slowness, "the broker to have answered")
     holder, count = broker.caller, 0
     trigger = open_dbus_connection(bus=app.bus_address)
     broker.replies["Poke"] = lambda: ("", ())
