@@ -57,12 +57,14 @@ struct lwa_client *lwa_client_free(struct lwa_client *client)
 
 void lwa_client_set_interactive(struct lwa_client *client, int is_interactive)
 {
-    client->is_interactive = is_interactive != 0;
+    if (client)
+        client->is_interactive = is_interactive != 0;
 }
 
 void lwa_client_set_timeout(struct lwa_client *client, int timeout_msec)
 {
-    client->timeout_msec = timeout_msec < 0 ? -1 : timeout_msec;
+    if (client)
+        client->timeout_msec = timeout_msec < 0 ? -1 : timeout_msec;
 }
 
 /* --- errors -------------------------------------------------------------------------------------------- */
@@ -86,7 +88,7 @@ int client_check(struct lwa_client *client)
 
 int lwa_client_get_fd(const struct lwa_client *client)
 {
-    return connection_get_fd(client->connection);
+    return client ? connection_get_fd(client->connection) : -1;
 }
 
 int lwa_client_get_events(const struct lwa_client *client _unused_)
@@ -109,7 +111,7 @@ static uint64_t get_due_usec(const struct lwa_client *client)
 
 int lwa_client_get_timeout(const struct lwa_client *client)
 {
-    if (fork_guard_is_child(client->fork_guard))
+    if (!client || fork_guard_is_child(client->fork_guard))
         return -1;
     uint64_t due = get_due_usec(client);
     if (due == 0 || due == UINT64_MAX)
@@ -158,12 +160,16 @@ int lwa_client_dispatch(struct lwa_client *client)
 
 void lwa_client_on_revoked(struct lwa_client *client, lwa_revoked_fn fn, void *userdata)
 {
+    if (!client)
+        return;
     client->revoked_fn = fn;
     client->revoked_userdata = userdata;
 }
 
 void lwa_client_on_changed(struct lwa_client *client, lwa_changed_fn fn, void *userdata)
 {
+    if (!client)
+        return;
     client->changed_fn = fn;
     client->changed_userdata = userdata;
 }

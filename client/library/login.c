@@ -71,6 +71,8 @@ struct lwa_login *lwa_login_free(struct lwa_login *login)
 
 void lwa_login_on_change(struct lwa_login *login, lwa_login_fn fn, void *userdata)
 {
+    if (!login)
+        return;
     login->change_fn = fn;
     login->change_userdata = userdata;
 }

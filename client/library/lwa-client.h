@@ -17,8 +17,8 @@
  *
  * Returns. 0 or a positive number that the function tells; a negative errno when it failed, and then
  * lwa_client_get_error() says what happened and what to do. Outputs come last, are set when the function
- * succeeded and left alone when it failed. Where a function "cannot fail", it takes NULL and answers NULL or
- * 0.
+ * succeeded and left alone when it failed. A function that cannot fail takes NULL for its object, and then
+ * answers NULL, 0 or "", or what keeps a loop waiting.
  *
  * Scopes are written as in OAuth 2.0: scope tokens with a blank between them (RFC 6749 section 3.3).
  *
@@ -218,7 +218,7 @@ void lwa_request_cancel(struct lwa_request *request);
 /* --- the event loop: lwa_client_get_fd(3) --------------------------------------------------------------- */
 
 /* The descriptor to wait for: the same for the whole life of the handle, also when it reconnects; the
- * handle's, not to be read, written or closed. Cannot fail. */
+ * handle's, not to be read, written or closed. Cannot fail; -1 for NULL. */
 int lwa_client_get_fd(const struct lwa_client *client);
 /* What to wait for, as poll(2) has it: POLLIN, always. */
 int lwa_client_get_events(const struct lwa_client *client);

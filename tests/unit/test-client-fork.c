@@ -6,6 +6,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -108,12 +109,32 @@ static void test_handle_in_a_child(void **state _unused_)
     assert_null(lwa_client_free(NULL));
 }
 
+/* --- no handle ----------------------------------------------------------------------------------------- */
+
+/* What cannot fail takes NULL; and a loop that waits for what it answers waits for nothing. */
+static void test_no_handle(void **state _unused_)
+{
+    assert_int_equal(lwa_client_get_fd(NULL), -1);
+    assert_int_equal(lwa_client_get_events(NULL), POLLIN);
+    assert_int_equal(lwa_client_get_timeout(NULL), -1);
+    assert_null(lwa_client_get_error(NULL));
+    lwa_client_set_interactive(NULL, 1);
+    lwa_client_set_timeout(NULL, 1);
+    lwa_client_on_revoked(NULL, NULL, NULL);
+    lwa_client_on_changed(NULL, NULL, NULL);
+    lwa_login_on_change(NULL, NULL, NULL);
+    lwa_request_cancel(NULL);
+    assert_null(lwa_login_free(NULL));
+    assert_null(lwa_client_free(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guard),
         cmocka_unit_test(test_guard_on_an_old_kernel),
         cmocka_unit_test(test_handle_in_a_child),
+        cmocka_unit_test(test_no_handle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
