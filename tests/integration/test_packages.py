@@ -6,6 +6,7 @@ a copy of that, and on it a system bus and a polkitd that know nothing but the f
 is lwa-sim, over TLS, on the network that all of them share.
 """
 
+import gzip
 import json
 import os
 import pathlib
@@ -220,6 +221,20 @@ def test_each_file_is_in_the_package_of_those_who_need_it(packages):
         for other in set(places) - {name}:
             assert not there & set(packages.names(other))
         assert not [path for path in there if path.startswith(("/etc/", "/var/"))]
+
+
+def test_what_the_manuals_point_to_is_installed(packages, tmp_path):
+    """Debian's places are not always those of `make install`."""
+    there = {str(pathlib.PurePath(path)) for name in NAMES for path in packages.names(name)}
+    there |= {str(folder) for path in there for folder in pathlib.PurePath(path).parents}
+    named = set()
+    for name in NAMES:
+        subprocess.run(["dpkg-deb", "-x", packages[name], tmp_path], check=True)
+    for page in tmp_path.glob("usr/share/man/man*/*.gz"):
+        text = gzip.decompress(page.read_bytes()).decode().replace("\\-", "-")
+        named |= {path.rstrip(".") for path in re.findall(r"/usr/[\w./-]*(?:lwa|lwabroker|examples)[\w./-]*", text)}
+    assert "/usr/share/doc/liblwa-client-dev/examples/curl.c" in named
+    assert not named - there, named - there
 
 
 def test_the_symbols_file_names_what_the_library_exports(packages, tmp_path):
