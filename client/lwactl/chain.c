@@ -26,7 +26,7 @@ static const struct {
     enum bus_error error;
     const char *before, *after;
 } results[] = {
-    {BUS_E_ACCESS_DENIED, "would be refused ", ": this app may not have them"},
+    {BUS_E_ACCESS_DENIED, "would be refused ", ": the policy does not allow it"},
     {BUS_E_CONSENT_REQUIRED, "would have to ask before it gets ", ": someone has to consent"},
     {BUS_E_LOGIN_REQUIRED, "would get no token for ", ": no login carries them"},
     {BUS_E_NARROWER_LOGIN_REQUIRED, "would get no token for ",
@@ -192,8 +192,16 @@ static void print_consent(struct view *v, struct json_object *scope)
           until_sec > 0 ? text_relative_time(until_sec, now, until) : "");
 }
 
+/* Whether it would be polkit's to decide, and nobody is there about whom to ask it. */
+static bool is_left_to_polkit(struct json_object *chain, struct json_object *scope)
+{
+    return strcmp(values_text(chain, "polkit_subject"), "none") == 0 &&
+           strcmp(values_text(scope, "polkit"), "not-asked") == 0 &&
+           strcmp(values_text(scope, "verdict"), "deny") != 0;
+}
+
 /* Only what had a say: the default where the table has none, consent where it is asked for or given. */
-static void print_scope(struct view *v, struct json_object *scope)
+static void print_scope(struct view *v, struct json_object *chain, struct json_object *scope)
 {
     static const char *const answers[][2] = {
         {"yes", "yes"},
@@ -213,7 +221,9 @@ static void print_scope(struct view *v, struct json_object *scope)
         print(v, LEAD_DEFAULT, "%s", *fallback ? fallback : "-");
     if (strcmp(is_default ? fallback : table, "ask") == 0 || (*consent && strcmp(consent, "none") != 0))
         print_consent(v, scope);
-    print(v, LEAD_POLKIT, "%s", WORDS(answers, polkit, *polkit ? polkit : "-"));
+    print(v, LEAD_POLKIT, "%s",
+          is_left_to_polkit(chain, scope) ? "not asked, see below"
+                                          : WORDS(answers, polkit, *polkit ? polkit : "-"));
 }
 
 /* --- the logins --------------------------------------------------------------------------------------- */
@@ -247,6 +257,15 @@ static void print_login(struct view *v, struct json_object *grant)
 
 /* --- all ---------------------------------------------------------------------------------------------- */
 
+static bool is_any_left_to_polkit(struct json_object *chain)
+{
+    struct json_object *scopes = values_list(chain, "scopes");
+    for (size_t i = 0; i < values_count(scopes); i++)
+        if (is_left_to_polkit(chain, values_item(scopes, i)))
+            return true;
+    return false;
+}
+
 static void print_polkit_subject(struct view *v, struct json_object *chain)
 {
     const char *subject = values_text(chain, "polkit_subject");
@@ -254,7 +273,7 @@ static void print_polkit_subject(struct view *v, struct json_object *chain)
         print(v, "    ",
               "polkit was asked about you, since the app is not connected: a rule may answer it "
               "differently.");
-    else if (strcmp(subject, "none") == 0)
+    else if (is_any_left_to_polkit(chain))
         print(v, "    ", "polkit was not asked: %s",
               values_flag(chain, "connected")
                   ? "it allows root everything, so for root's apps the broker's own verdict counts"
@@ -279,7 +298,7 @@ int chain_print(struct json_object *chain)
     print_seen(&v, chain);
     print_account(&v, chain);
     for (size_t i = 0; i < values_count(scopes); i++)
-        print_scope(&v, values_item(scopes, i));
+        print_scope(&v, chain, values_item(scopes, i));
     print_polkit_subject(&v, chain);
     for (size_t i = 0; i < values_count(grants); i++)
         print_login(&v, values_item(grants, i));

@@ -84,7 +84,7 @@ def test_explain_is_understood_at_a_glance(bus, broker):
     options = {"account": ("s", "main"), "user": ("s", "root"), "uid": ("u", 0)}
     assert broker.last("Explain")[1] == (PLAYER, ["music::playback"], options)
     assert r.stdout.decode() == f"""\
-{PLAYER} would be refused music::playback: this app may not have them (AccessDenied).
+{PLAYER} would be refused music::playback: the policy does not allow it (AccessDenied).
 
  1. Seen as {PLAYER}, strength sandbox: any program of the user outside of sandboxes can pass for it
       user     alice (1000)
@@ -106,6 +106,19 @@ def test_explain_is_understood_at_a_glance(bus, broker):
 What to do:
   - An administrator allows it in grants.d: `allow = music::playback`
 """
+
+
+def test_explain_says_of_which_scopes_polkit_still_decides(bus, broker):
+    """A deny of the table is final; of what it allows, rules may refuse an app that is not connected now."""
+    def scopes(*verdicts):
+        return ("aa{sv}", [scope(name, verdict, table=("s", verdict)) for name, verdict in zip((LIBRARY, "profile"), verdicts)])
+
+    final, open_ = "      polkit   not asked, since it is decided before\n", "      polkit   not asked, see below\n"
+    below = "polkit was not asked: the app is not connected"
+    for verdicts, lines, is_said in ((("deny", "deny"), (2, 0), False), (("deny", "allow"), (1, 1), True), (("allow", "ask"), (0, 2), True)):
+        broker.replies["Explain"] = explain(chain(connected=("b", False), polkit_subject=("s", "none"), scopes=scopes(*verdicts)))
+        shown = run(bus, "explain", PLAYER, LIBRARY).stdout.decode()
+        assert (shown.count(final), shown.count(open_), below in shown) == (*lines, is_said), shown
 
 
 @pytest.mark.parametrize("result, code, said", [
