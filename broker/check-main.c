@@ -5,7 +5,9 @@
 #include "broker/diagnose.h"
 #include "broker/reload.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 struct check {
     struct broker broker;
@@ -45,12 +47,22 @@ static void print(const struct findings *f, bool *ret_has_problem)
 
 /* --- the configuration ------------------------------------------------------------------------------- */
 
+static bool is_unconfigured(const struct check *c, const struct config_problem *p)
+{
+    const char *path = c->broker.options.config_path;
+    return p->file && strcmp(p->file, path) == 0 && access(path, F_OK) < 0 && errno == ENOENT;
+}
+
 static void add_problem(struct check *c, const struct config_problem *p)
 {
     char where[512];
     (void)snprintf(where, sizeof(where), p->problem.line > 0 ? "%s:%u" : "%s", p->file ? p->file : "",
                    p->problem.line);
-    findings_add(&c->findings, "configuration", where, FINDING_PROBLEM, "Mend it, then start lwa-brokerd.",
+    findings_add(&c->findings, "configuration", where, FINDING_PROBLEM,
+                 is_unconfigured(c, p)
+                     ? "Write it, at least `client_id = ` in a section [provider]; lwa-broker.conf(5) "
+                       "explains it. Then start lwa-brokerd."
+                     : "Mend it, then start lwa-brokerd.",
                  "%s", p->problem.reason);
 }
 
@@ -129,7 +141,8 @@ static void check_database(struct check *c)
         findings_add(&c->findings, "database", NULL, FINDING_NOTE, NULL,
                      "there is none yet: the first start makes it");
     else if (r != 0)
-        findings_add(&c->findings, "database", NULL, FINDING_PROBLEM, "See the sentence.", "%s", why);
+        findings_add(&c->findings, "database", NULL, FINDING_PROBLEM, "Mend that, then start lwa-brokerd.",
+                     "%s", why);
     else
         findings_add(&c->findings, "database", NULL, FINDING_OK, NULL,
                      "its pages are sound, and the key opens it");

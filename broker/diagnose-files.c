@@ -119,11 +119,21 @@ static bool check_rule(struct diagnose_files *f, const char *path, const struct 
     return false;
 }
 
+/* Of configuration anybody may read what is no secret; what is ours is ours alone. */
+static const char *how_to_let_read(enum rule rule)
+{
+    if (rule == RULE_KEY || rule == RULE_KEY_FOLDER || rule == RULE_STATE_FOLDER)
+        return "`chown lwa-broker:lwa-broker FILE`";
+    if (rule == RULE_SECRET)
+        return "`chgrp lwa-broker FILE` and `chmod 0640 FILE`";
+    return is_folder(rule) ? "`chmod a+rx FILE`" : "`chmod a+r FILE`";
+}
+
 static bool check_reading(struct diagnose_files *f, const char *path, enum rule rule)
 {
     if (rule == RULE_STATE || access(path, is_folder(rule) ? R_OK | X_OK : R_OK) == 0)
         return true;
-    complain(f, path, "cannot be read by the user lwa-broker", "Give lwa-broker the right to read it.");
+    complain(f, path, "cannot be read by the user lwa-broker", how_to_let_read(rule));
     return false;
 }
 

@@ -27,7 +27,8 @@ void diagnose_database(struct diagnosis *d)
 {
     const char *trouble = store_health(d->broker->store);
     if (trouble) {
-        findings_add(&d->findings, CHECK_DATABASE, NULL, FINDING_PROBLEM, "See the sentence.", "%s", trouble);
+        findings_add(&d->findings, CHECK_DATABASE, NULL, FINDING_PROBLEM,
+                     "Do so, then look again with `lwactl doctor`.", "%s", trouble);
         return;
     }
     d->wait_pages = diagnosis_wait(d, CHECK_DATABASE, "");

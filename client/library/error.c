@@ -23,7 +23,7 @@ static const struct kind own_kinds[OWN_ERROR_COUNT] = {
                     "Check that dbus-daemon runs, and DBUS_SYSTEM_BUS_ADDRESS if it is set."},
     [OWN_NO_BROKER] = {-EHOSTUNREACH, OWN_PREFIX "NoBroker",
                        "The broker is not running, and the bus could not start it.",
-                       "`systemctl status lwa-brokerd` or the broker's log tells why."},
+                       "`lwactl doctor`, as root, tells why."},
     [OWN_NO_REPLY] = {-ETIMEDOUT, OWN_PREFIX "NoReply", "The broker did not answer in time.",
                       "Try again; if that does not help, look at the broker's log."},
     [OWN_BAD_ANSWER] = {-EBADMSG, OWN_PREFIX "BadAnswer",

@@ -124,7 +124,7 @@ static int report_foreign(const char *name, const char *message)
 
     if (is_any_of(name, gone)) {
         code = report(CTL_NO_BROKER, "The broker is not running, and the bus could not start it.");
-        report_hint("`systemctl status lwa-brokerd` or the broker's log tells why");
+        report_hint("`lwactl doctor`, as root, tells why");
     } else if (is_any_of(name, silent)) {
         code = report(CTL_NO_BROKER, "The broker did not answer.");
         report_hint("try again; if that does not help, look at the broker's log");

@@ -125,6 +125,7 @@ FILES = {
     "table's folder that others can write": (mode("conf/grants.d", 0o777), "files", "grants.d", "others can write"),
     "no catalogue": (break_catalogue, "files", "scopes.conf", "No such file"),
     "key that others can read": (mode("conf/keys/master.key", 0o440), "files", "master.key", "others can read"),
+    "key of root": (lambda world: chown(world, "conf/keys/master.key", "root"), "files", "master.key", "cannot be read"),
     "key's folder that others can write": (mode("conf/keys", 0o777), "files", "keys", "others can write"),
     "state that others can enter": (mode("state", 0o755), "files", "state", "others can read"),
     "database that others can read": (mode("state/broker.db", 0o644), "files", "broker.db", "others can read"),
@@ -148,6 +149,7 @@ def test_files(linked, case):
     linked.write("conf/scopes.conf", catalogue)
     os.chmod(linked.path("conf/grants.d"), 0o755)
     assert any(subject in row["subject"] and text in row["text"] for row in of(found, check, "problem")), found
+    assert all(re.search(r"`ch(mod|own|grp) ", row["fix"]) for row in of(found, "files", "problem") if "cannot be read" in row["text"])
     # Nothing else is blamed but what a file that cannot be trusted leads to.
     blamed = {row["check"] for row in found if row["level"] == "problem"}
     assert blamed <= {check, "files", "configuration", "grants.d"}
@@ -366,6 +368,9 @@ def test_check_of_a_bad_configuration(linked):
     linked.write_config(provider={"client_id": SECURITY_PROFILE_ID})
     (row,) = of(check(linked), "configuration", "problem")
     assert re.search(r"broker.conf:\d+$", row["subject"]) and "security profile id" in row["text"]
+    os.unlink(linked.path("conf/broker.conf"))
+    (row,) = of(check(linked), "configuration", "problem")
+    assert row["text"].endswith("there is no such file") and row["fix"].startswith("Write it, at least `client_id = `")
 
 
 def lose_key(world):
