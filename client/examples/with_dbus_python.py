@@ -12,6 +12,16 @@ import urllib.request
 import dbus
 
 
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib would take the token along, to whatever host a redirect names."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+API = urllib.request.build_opener(NoRedirect)
+
+
 def get_token(broker, *scopes):
     """(token, info). Ask each time, and do not keep it: the broker renews it before it ends."""
     # The broker may wait for Amazon for a minute.
@@ -34,7 +44,7 @@ def main():
     request.add_header("Authorization", "Bearer " + token)
     request.add_header("x-api-key", info["x_api_key"])
     # with_jeepney.py shows what to do when the API answers that it does not take the token.
-    with urllib.request.urlopen(request) as answer:
+    with API.open(request) as answer:
         for edge in json.load(answer)["data"]["playlists"]["edges"]:
             print(edge["node"]["title"])
 

@@ -17,6 +17,16 @@ BROKER = DBusAddress("/org/lwabroker/Broker1", "org.lwabroker.Broker1", "org.lwa
 REJECTED = ("INVALID_ACCESS_TOKEN", "UNAUTHORIZED")  # of version 1 and 2 of the API
 
 
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib would take the token along, to whatever host a redirect names."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+API = urllib.request.build_opener(NoRedirect)
+
+
 class BrokerError(Exception):
     """name: such as org.lwabroker.Error.LoginRequired. Its text is a sentence that says what to do next."""
 
@@ -51,7 +61,7 @@ class Broker:
 
 def get(path, token, info):
     headers = {"Authorization": "Bearer " + token, "x-api-key": info["x_api_key"]}
-    with urllib.request.urlopen(urllib.request.Request(info["api_base"] + path, headers=headers)) as answer:
+    with API.open(urllib.request.Request(info["api_base"] + path, headers=headers)) as answer:
         return json.load(answer)
 
 

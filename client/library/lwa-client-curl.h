@@ -16,6 +16,10 @@
  * URL, method and what is sent are the caller's to set. What comes is given to `write_fn` and not to a
  * CURLOPT_WRITEFUNCTION: an answer that says that the token was rejected is not for the caller.
  *
+ * The token goes to the host of the URL only, and by HTTPS only: a redirect is not followed but handed to the
+ * caller as the answer, since curl would take x-api-key to any host, and a 401 of another host is no word of
+ * the API's.
+ *
  * The token is put into a list of headers, which is wiped after the request. curl and TLS make copies of
  * their own for the time of the connection, which cannot be wiped. Do not set CURLOPT_VERBOSE: it prints
  * headers.
@@ -26,6 +30,7 @@
 
 #include <curl/curl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #ifdef __cplusplus
@@ -72,7 +77,9 @@ LWA_CURL_INLINE struct curl_slist *lwa_curl_free_headers(struct curl_slist *list
 
 /* A request: for lwa_curl_perform(). Begin with LWA_CURL_INIT. */
 struct lwa_curl {
-    CURL *easy; /* the caller's; its CURLOPT_HTTPHEADER, _WRITEFUNCTION, _WRITEDATA are set */
+    /* The caller's. Its CURLOPT_HTTPHEADER, _WRITEFUNCTION, _WRITEDATA are set for the time of the request;
+     * its CURLOPT_FOLLOWLOCATION is off and its protocol is HTTPS from then on. */
+    CURL *easy;
     const struct curl_slist *headers; /* the caller's, to be sent besides; may be NULL */
     /* As CURLOPT_WRITEFUNCTION; NULL: the body is dropped. Of a 401 it gets the first 4 KiB, at the end. */
     size_t (*write_fn)(char *bytes, size_t size, size_t n, void *userdata);
@@ -128,6 +135,36 @@ LWA_CURL_INLINE struct curl_slist *lwa_curl_new_headers(const struct curl_slist 
     return longer;
 }
 
+LWA_CURL_INLINE CURLcode lwa_curl_bind(CURL *easy)
+{
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    if (code != CURLE_OK)
+        return code;
+#if LIBCURL_VERSION_NUM >= 0x075500
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+#else
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTPS);
+#endif
+}
+
+LWA_CURL_INLINE CURLcode lwa_curl_transfer(struct lwa_curl *request, struct curl_slist *headers)
+{
+    CURLcode code = lwa_curl_bind(request->easy);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, headers);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, lwa_curl_write);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(request->easy, CURLOPT_WRITEDATA, request);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(request->easy);
+    /* The handle can outlive headers and request. */
+    (void)curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, (struct curl_slist *)NULL);
+    (void)curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, (curl_write_callback)NULL);
+    (void)curl_easy_setopt(request->easy, CURLOPT_WRITEDATA, (void *)stdout);
+    return code;
+}
+
 /* Performs the request with this token, for lwa_client_call(): `userdata` is the struct lwa_curl. 0 when
  * there is an answer, whatever its status; LWA_CALL_REJECTED if it says that the token was rejected; -1 when
  * the transfer failed, which `code` explains. Blocks. */
@@ -137,16 +174,7 @@ LWA_CURL_INLINE int lwa_curl_perform(struct lwa_token *token, void *userdata)
     struct curl_slist *headers = lwa_curl_new_headers(request->headers, token);
     request->status = 0;
     request->n_answer = 0;
-    request->code = headers ? CURLE_OK : CURLE_OUT_OF_MEMORY;
-    if (request->code == CURLE_OK)
-        request->code = curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, headers);
-    if (request->code == CURLE_OK)
-        request->code = curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, lwa_curl_write);
-    if (request->code == CURLE_OK)
-        request->code = curl_easy_setopt(request->easy, CURLOPT_WRITEDATA, request);
-    if (request->code == CURLE_OK)
-        request->code = curl_easy_perform(request->easy);
-    (void)curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, (struct curl_slist *)NULL);
+    request->code = headers ? lwa_curl_transfer(request, headers) : CURLE_OUT_OF_MEMORY;
     lwa_curl_free_headers(headers);
     if (request->code != CURLE_OK)
         return -1;
