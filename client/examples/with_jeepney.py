@@ -17,16 +17,6 @@ BROKER = DBusAddress("/org/lwabroker/Broker1", "org.lwabroker.Broker1", "org.lwa
 REJECTED = ("INVALID_ACCESS_TOKEN", "UNAUTHORIZED")  # of version 1 and 2 of the API
 
 
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would take the token along, to whatever host a redirect names."""
-
-    def redirect_request(self, *_):
-        return None
-
-
-API = urllib.request.build_opener(NoRedirect)
-
-
 class BrokerError(Exception):
     """name: such as org.lwabroker.Error.LoginRequired. Its text is a sentence that says what to do next."""
 
@@ -60,8 +50,11 @@ class Broker:
 
 
 def get(path, token, info):
-    headers = {"Authorization": "Bearer " + token, "x-api-key": info["x_api_key"]}
-    with API.open(urllib.request.Request(info["api_base"] + path, headers=headers)) as answer:
+    request = urllib.request.Request(info["api_base"] + path)
+    # Not add_header(): on a redirect urllib would take the token along, to whatever host.
+    request.add_unredirected_header("Authorization", "Bearer " + token)
+    request.add_unredirected_header("x-api-key", info["x_api_key"])
+    with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 
