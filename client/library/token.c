@@ -117,10 +117,23 @@ static uint64_t life_usec(const struct token_facts *facts, const struct token_ti
     return (by_wall < facts->expires_in_sec ? by_wall : facts->expires_in_sec) * USEC_PER_SEC;
 }
 
+/* Each goes into a header, a URL, a list that blanks part, or onto a terminal. */
+static bool are_words(const struct token_facts *facts)
+{
+    const char *const words[] = {facts->api_key, facts->api_base, facts->id, facts->account};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (*words[i] && !is_header_value(words[i], strlen(words[i])))
+            return false;
+    for (size_t i = 0; i < facts->scopes.n; i++)
+        if (!is_header_value(facts->scopes.items[i], strlen(facts->scopes.items[i])))
+            return false;
+    return true;
+}
+
 static bool are_usable(const struct token_facts *facts)
 {
     return strcasecmp(facts->type, "Bearer") == 0 && *facts->id && facts->expires_at_sec <= LONG_MAX &&
-           (!*facts->api_key || is_header_value(facts->api_key, strlen(facts->api_key)));
+           are_words(facts);
 }
 
 int token_new(int fd, const struct token_facts *facts, const struct token_time *now, struct lwa_token **ret)

@@ -206,6 +206,21 @@ static void test_facts_that_are_none(void **state)
     facts = facts_of(two_scopes());
     facts.api_key = "a\r\nX-Evil: 1";
     assert_int_equal(make("x", 1, &facts, &token), -EBADMSG);
+    const char **const words[] = {&facts.api_base, &facts.id, &facts.account};
+    static const char *const values[] = {"a b", "a\r\nX-Evil: 1", "a\x1B[2J",
+                                         "\xC2\x9B"
+                                         "2J"};
+    for (size_t i = 0; i < ARRAY_SIZE(words) * ARRAY_SIZE(values); i++) {
+        facts = facts_of(two_scopes());
+        *words[i % ARRAY_SIZE(words)] = values[i / ARRAY_SIZE(words)];
+        assert_int_equal(make("x", 1, &facts, &token), -EBADMSG);
+    }
+    static char two[] = "music::library music::playback", none[] = "";
+    static char *bad[] = {two, NULL, none, NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i += 2) {
+        facts = facts_of((struct strv){bad + i, 1});
+        assert_int_equal(make("x", 1, &facts, &token), -EBADMSG);
+    }
     facts = facts_of(two_scopes());
     facts.expires_at_sec = UINT64_MAX;
     assert_int_equal(make("x", 1, &facts, &token), -EBADMSG);
