@@ -42,6 +42,8 @@ function print_bash() {
     print "    if [[ $word == --print-config=* ]]; then"
     print "        word=${word#*=} words=\"" substr(keys, 2) "\""
     print "    elif [[ \"" files " \" == *\" $previous \"* ]]; then"
+    # Readline quotes what it knows to be names of files: whoever made one chose its name.
+    print "        compopt -o filenames 2>/dev/null"
     print "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")"
     print "        return"
     print "    elif [[ \"" others " \" == *\" $previous \"* ]]; then"

@@ -167,6 +167,8 @@ static const char bash_tail[] =
     "        fi\n"
     "    done\n"
     "    if [[ \" $files \" == *\" $previous \"* ]]; then\n"
+    /* Readline quotes what it knows to be names of files: whoever made one chose its name. */
+    "        compopt -o filenames 2>/dev/null\n"
     "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
     "        return\n"
     "    elif [[ \" $scopes \" == *\" $previous \"* ]]; then\n"
