@@ -11,6 +11,7 @@
 
 #define CHECK "process"
 #define IDENTD "lwa-identd"
+#define UNIT_FOLDER "/system.slice/"
 #define CAP_DAC_READ_SEARCH_BIT 2
 #define CAP_SYS_PTRACE_BIT 19
 #define IDENTD_CAPABILITIES ((UINT64_C(1) << CAP_DAC_READ_SEARCH_BIT) | (UINT64_C(1) << CAP_SYS_PTRACE_BIT))
@@ -63,6 +64,23 @@ static int read_status(const char *pid, struct process *ret)
     return 0;
 }
 
+/* Anybody can have a process of that name without a parent. Only root puts one into a system unit's cgroup:
+ * the line of systemd's hierarchy, or of the only one, names it. */
+static bool is_in_unit(const char *pid)
+{
+    char path[288], line[512];
+    bool is_in = false;
+    (void)snprintf(path, sizeof(path), "/proc/%s/cgroup", pid);
+    _cleanup_(file_closep) FILE *file = fopen(path, "re");
+    while (file && !is_in && fgets(line, sizeof(line), file)) {
+        const char *at = strstr(line, ":/");
+        bool is_systemds = strncmp(line, "0::", 3) == 0 || strstr(line, ":name=systemd:");
+        is_in = is_systemds && at && strncmp(at + 1, UNIT_FOLDER, strlen(UNIT_FOLDER)) == 0 &&
+                strstr(at, "/" IDENTD "@");
+    }
+    return is_in;
+}
+
 /* A child of the broker's; or systemd's, in a unit of its own. */
 static bool find_identd(pid_t parent, struct process *ret)
 {
@@ -73,7 +91,7 @@ static bool find_identd(pid_t parent, struct process *ret)
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
             continue;
         if (read_status(entry->d_name, ret) == 0 && strcmp(ret->name, IDENTD) == 0 &&
-            (ret->parent == parent || ret->parent == 1))
+            (ret->parent == parent || (ret->parent == 1 && is_in_unit(entry->d_name))))
             return true;
     }
     return false;

@@ -6,10 +6,13 @@ SECURITY.md says what is a boundary; each test tries to get over one.
 """
 
 import http.server
+import json
 import os
 import pathlib
+import pty
 import pwd
 import re
+import signal
 import ssl
 import stat
 import subprocess
@@ -18,7 +21,7 @@ import threading
 import pytest
 
 from logins import counter, link_device, settle
-from sandbox import PYTHON
+from sandbox import PYTHON, Unit
 
 SRC = pathlib.Path(os.environ["LWA_SRC_DIR"])
 BUILD = pathlib.Path(os.environ.get("LWA_BUILD", "build"))
@@ -164,4 +167,94 @@ def test_python_takes_the_token_to_no_other_host(device, name):
         told = device.run_as("musicd", [PYTHON, path], env={"SSL_CERT_FILE": device.ca_file})
         assert told.returncode != 0
     assert api.headers[0]["authorization"].startswith("Bearer ")
-    assert thief.headers == []
+    assert not [headers for headers in thief.headers if {"authorization", "x-api-key"} & set(headers)]
+
+
+# --- names of files on the command line ---
+
+
+@pytest.mark.parametrize("folder, program, option", [("client", "lwactl", "token --output"), ("broker", "lwa-brokerd", "--config")])
+def test_completed_name_is_no_command(tmp_path, folder, program, option):
+    """Who can make a file in a folder of others chooses its name, and a Tab puts that on their command line."""
+    (tmp_path / "x;echo >pwned;y").touch()
+    completion = (BUILD / folder / "completion/bash" / program).resolve(strict=True)
+    shell, slave = pty.openpty()
+    environment = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "INPUTRC": "/dev/null", "PS1": ""}
+    bash = subprocess.Popen(["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave,
+                            cwd=tmp_path, env=environment, start_new_session=True)
+    os.close(slave)
+    try:
+        os.write(shell, f"source {completion}; {program}() {{ printf '%s\\n' \"$@\" >seen; }}\n".encode())
+        os.write(shell, f"{program} {option} x\t\nexit\n".encode())
+        while read_terminal(shell):
+            pass
+    finally:
+        bash.kill()
+        bash.wait()
+        os.close(shell)
+    assert (tmp_path / "seen").read_text().splitlines()[-1] == "x;echo >pwned;y"
+    assert not (tmp_path / "pwned").exists()
+
+
+def read_terminal(fd):
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # the other end has gone
+        return b""
+
+
+# --- folders from before ---
+
+
+def test_package_takes_a_folder_from_its_owner_for_good(tmp_path, world):
+    """The uid of a removed user was given to somebody else, who opens the folder again while the package closes it."""
+    text = (SRC / "debian/lwa-broker.postinst").read_text()
+    own = re.search(r"^own\(\) \{.*?^\}", text, re.MULTILINE | re.DOTALL).group()
+    folder, tools = tmp_path / "state", tmp_path / "bin"
+    folder.mkdir()
+    tools.mkdir()
+    (folder / "broker.db").touch()
+    bob, broker = pwd.getpwnam("bob").pw_uid, pwd.getpwnam("lwa-broker").pw_uid
+    for path in (folder, folder / "broker.db"):
+        os.chown(path, bob, bob)
+    for name in ("chmod", "chown"):
+        after = f'[ "$(stat -c %u {folder})" != {bob} ] || /bin/chmod 0777 {folder}'
+        (tools / name).write_text(f'#!/bin/sh\n/bin/{name} "$@"\n{after}\n')
+        (tools / name).chmod(0o755)
+    script = f'set -e\n{own}\nown "$1"'
+    subprocess.run(["sh", "-c", script, "sh", folder], env={"PATH": f"{tools}:/usr/bin:/bin"}, check=True, timeout=30)
+    status = folder.stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (broker, 0o700)
+    assert (folder / "broker.db").stat().st_uid == broker
+
+
+# --- the doctor ---
+
+LOOKALIKE = """
+import ctypes, os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+ctypes.CDLL(None).prctl(15, b"lwa-identd", 0, 0, 0)  # PR_SET_NAME
+print(os.getpid(), flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("is_in_unit", [False, True])
+def test_doctor_takes_no_lookalike_for_the_helper(device, is_in_unit):
+    """A process of anybody's can have that name, and no parent; but not the cgroup of the unit."""
+    lookalike = device.spawn_as("bob", [PYTHON, "-c", LOOKALIKE])
+    pid = int(lookalike.stdout.readline())
+    with Unit("lwa-identd@1") as unit:
+        try:
+            if is_in_unit:
+                unit.add(pid)
+            device.broker.stop()
+            device.broker.start()
+            assert "\nPPid:\t1\n" in pathlib.Path(f"/proc/{pid}/status").read_text()
+            found = json.loads(device.run_as("root", ["lwactl", "doctor", "--json"], timeout=60).stdout)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+    about = [row["level"] for row in found if row["check"] == "process" and row["subject"] == "lwa-identd"]
+    assert about == ["problem" if is_in_unit else "ok"], found
