@@ -180,6 +180,15 @@ void cache_drop(struct cache *cache, const char *token_id)
             drop_entry(cache, entry);
 }
 
+void cache_drop_defaults(struct cache *cache)
+{
+    struct cache_entry *entry, *after;
+    cache->generation++;
+    LIST_FOREACH_SAFE (entry, after, &cache->entries, link)
+        if (!entry->ask.account)
+            drop_entry(cache, entry);
+}
+
 static void drop_what_is_over(struct cache *cache, uint64_t now_usec)
 {
     struct cache_entry *entry, *after;

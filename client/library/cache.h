@@ -65,6 +65,8 @@ struct lwa_token *cache_find_last(struct cache *cache, const struct cache_ask *a
 void cache_keep(struct cache *cache, const struct cache_ask *ask, unsigned generation,
                 struct lwa_token *token, uint64_t now_usec);
 void cache_drop(struct cache *cache, const char *token_id);
+/* What was asked for without an account: the caller's default may be another now. */
+void cache_drop_defaults(struct cache *cache);
 
 /* When something has to be done: a renewal, or to wipe a token that is over. UINT64_MAX: never. */
 uint64_t cache_get_due(const struct cache *cache);

@@ -26,6 +26,8 @@ void cache_handle_signal(struct lwa_client *client, DBusMessage *m)
     if (dbus_message_is_signal(m, LWA_INTERFACE_BROKER, "TokenRevoked") &&
         dbus_message_get_args(m, NULL, DBUS_TYPE_STRING, &token_id, DBUS_TYPE_INVALID))
         cache_drop(client->cache, token_id);
+    else if (dbus_message_is_signal(m, LWA_INTERFACE_BROKER, "AccountsChanged"))
+        cache_drop_defaults(client->cache);
 }
 
 void cache_handle_gone(struct lwa_client *client)

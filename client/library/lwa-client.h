@@ -109,10 +109,10 @@ unsigned lwa_error_get_retry_after(const struct lwa_error *error);
 
 /* A token that carries at least these scopes, and is valid for at least min_valid seconds (0: what the broker
  * holds for enough). `account` is the id of one, or NULL for the caller's default. Kept until shortly before
- * it ends, until it is revoked, or until the broker is gone; the next call after that gets a new one. While
- * it is about to end, the kept one is given back and its successor fetched when the handle is dispatched, so
- * that an event loop never waits; without a loop the call fetches it. Blocks only if it has to ask the
- * broker. *ret_token is the caller's: lwa_token_unref(). */
+ * it ends, until it is revoked, until the broker is gone, or, for NULL, until the accounts change; the next
+ * call after that gets a new one. While it is about to end, the kept one is given back and its successor
+ * fetched when the handle is dispatched, so that an event loop never waits; without a loop the call fetches
+ * it. Blocks only if it has to ask the broker. *ret_token is the caller's: lwa_token_unref(). */
 int lwa_client_get_token(struct lwa_client *client, const char *scope, const char *account,
                          unsigned min_valid, struct lwa_token **ret_token) LWA_MUST_CHECK;
 

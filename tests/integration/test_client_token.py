@@ -11,6 +11,8 @@ from logins import GRANTS, LIBRARY, PLAYBACK, link, link_device, refreshes, sett
 from tap import Tap
 from test_secrets_memory import memory
 
+from world import wait_until
+
 
 @pytest.fixture
 def linked(world):
@@ -113,6 +115,22 @@ def test_accounts_are_kept_apart(linked):
     # What the default is, is the broker's to say: it is asked, though a token of that account is kept.
     linked.client("alice").call("org.lwabroker.Accounts1", "SetDefault", "s", (second,))
     assert app.get(LIBRARY).account == second
+
+
+def test_default_account_is_followed(linked):
+    """What is kept for the default account is not given for another default; what is kept by name stays."""
+    first = take(linked.client("alice"))[1]["account"]
+    second = link(linked, "alice", [LIBRARY], "bob", label="second")
+    app = ClientApp(linked, "alice")
+    by_name = app.get(LIBRARY, first).id
+    assert app.get(LIBRARY).account == first
+    tap = Tap(linked)
+    linked.client("alice").call("org.lwabroker.Accounts1", "SetDefault", "s", (second,))
+    wait_until(lambda: app.get(LIBRARY).account == second, 10 * linked.slowness, "the other account's token")
+    assert app.get(LIBRARY, first).id == by_name
+    tap.stop()
+    assert sum("HeaderFields.member" in text and "'GetToken'" in text for text in tap.texts) == 1
+    tap.close()
 
 
 def test_min_valid(linked):
