@@ -165,8 +165,9 @@ int policy_show_problems(struct json_object *problems, bool as_json, const char 
             (void)printf("%s\n", praise);
         else
             (void)report(CTL_CONFIGURATION,
-                         "%zu mistake%s: what such a file of grants.d would have granted is "
-                         "denied. Each file is searched up to its first mistake.",
+                         "%zu mistake%s. A file of grants.d with a mistake grants nothing; the configuration "
+                         "and the catalogue stay as they were, both, until neither has one. Each file is "
+                         "searched up to its first mistake.",
                          n, n == 1 ? "" : "s");
     }
     return n == 0 ? CTL_OK : CTL_CONFIGURATION;

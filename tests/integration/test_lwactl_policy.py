@@ -419,7 +419,7 @@ def test_mistakes_are_named_with_file_and_line(bus, broker, command, member):
     broker.replies[member] = rows({"file": ("s", FILE), "line": ("u", 7), "problem": ("s", "unknown key `allwo`")},
                                   {"file": ("s", FILE), "line": ("u", 0), "problem": ("s", HOSTILE)})
     r = run(bus, *command)
-    assert r.returncode == 7 and r.stderr.startswith(b"lwactl: 2 mistakes")
+    assert r.returncode == 7 and r.stderr.startswith(b"lwactl: 2 mistakes. A file of grants.d with a mistake grants nothing; the configuration")
     assert r.stdout.decode().splitlines()[0] == FILE + ":7: unknown key `allwo`"
     assert r.stdout.decode().splitlines()[1].startswith(FILE + ": evil")
     assert_harmless(r.stdout)
