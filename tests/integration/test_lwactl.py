@@ -66,6 +66,9 @@ def assert_harmless(output):
     assert not bad, (bad, text)
 
 
+QUOTES = 'a"b\\c"}'
+
+
 def give_token(content=TOKEN, **more):
     info = {"token_id": ("s", "t1"), "token_type": ("s", "Bearer"), "scopes": ("as", [LIBRARY]),
             "expires_at": ("t", 2000000000), "expires_in": ("u", 3600), "account": ("s", "main"),
@@ -96,15 +99,23 @@ def test_token_header(bus, broker):
 
 
 def test_token_json_holds_the_token_and_all_info(bus, broker):
-    broker.replies["GetToken"] = give_token(token=("s", "a false one"), account=("s", HOSTILE))
+    broker.replies["GetToken"] = give_token(token=("s", "a false one"), account=("s", QUOTES))
     r = run(bus, "token", LIBRARY, "--json")
     answer = json.loads(r.stdout)
     assert r.stdout.count(b"\n") == 1
     assert answer.pop("token") == TOKEN.decode()
-    assert answer == {"token_id": "t1", "token_type": "Bearer", "scopes": [LIBRARY], "account": HOSTILE,
+    assert answer == {"token_id": "t1", "token_type": "Bearer", "scopes": [LIBRARY], "account": QUOTES,
                       "expires_at": 2000000000, "expires_in": 3600, "x_api_key": "amzn1.application.abc",
                       "api_base": "https://api.example/v1"}
     assert_harmless(r.stdout)
+
+
+@pytest.mark.parametrize("fact", ["account", "token_id", "api_base", "x_api_key"])
+def test_a_token_with_a_hostile_fact_is_never_printed(bus, broker, fact):
+    broker.replies["GetToken"] = give_token(**{fact: ("s", HOSTILE)})
+    for form in ("--json", "--header"):
+        r = run(bus, "token", LIBRARY, form)
+        assert r.returncode == 1 and r.stdout == b"" and b"holds what no token may hold" in r.stderr, r
 
 
 @pytest.mark.parametrize("content", [b"", b"a\r\nX-Evil: 1", b"a b", b"a\0b", b"\x1b[2J", b"a" * 4097, b"\xc3\xa9"])
