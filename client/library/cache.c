@@ -10,8 +10,7 @@
 #define BACKOFF_SEC 5
 #define BACKOFFS_MAX 4 /* doublings */
 
-/* --- times ------------------------------------------------------------------------------------------------
- */
+/* --- times ---------------------------------------------------------------------------------------------- */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -51,8 +50,7 @@ static uint64_t due_usec(const struct cache_entry *entry)
     return least(end, most(renewal, entry->not_before_usec));
 }
 
-/* --- entries ----------------------------------------------------------------------------------------------
- */
+/* --- entries -------------------------------------------------------------------------------------------- */
 
 static struct cache_entry *entry_free(struct cache_entry *entry)
 {
@@ -136,8 +134,7 @@ static void move_to_front(struct cache *cache, struct cache_entry *entry)
     list_append(cache->entries.next, &entry->link); /* before what was the first */
 }
 
-/* --- the cache
- * ---------------------------------------------------------------------------------------------- */
+/* --- the cache ------------------------------------------------------------------------------------------ */
 
 struct cache *cache_new(void)
 {
@@ -254,8 +251,7 @@ void cache_keep(struct cache *cache, const struct cache_ask *ask, unsigned gener
     move_to_front(cache, entry);
 }
 
-/* --- renewals
- * ------------------------------------------------------------------------------------------------ */
+/* --- renewals ------------------------------------------------------------------------------------------- */
 
 uint64_t cache_get_due(const struct cache *cache)
 {

@@ -10,9 +10,10 @@
  *          |---- given back ----|---- given back ----|---- not given ----|
  *                               `- the dispatch fetches its successor
  *
- *   bound     30 s, or a quarter of its life where that is shorter, as the broker has it; more if more is
- * asked renewal   a tenth of its life before the end, at most 300 s, at least twice the bound; and up to a
- * quarter of that later, so that not all apps ask at the same moment
+ * bound: 30 s, or a quarter of its life where that is shorter, as the broker has it; more if more is asked.
+ *
+ * renewal: a tenth of its life before the end, at most 300 s, at least twice the bound; and up to a quarter
+ * of that later, so that not all apps ask at the same moment.
  *
  * A token that nobody has asked for since it came is not renewed: it ends. A renewal that fails is tried
  * again later, and takes nothing away. */

@@ -16,8 +16,7 @@ static void get_token_freep(struct get_token **g)
     get_token_free(*g);
 }
 
-/* --- the call ----------------------------------------------------------------------------------------------
- */
+/* --- the call ------------------------------------------------------------------------------------------- */
 
 int get_token_new_call(struct lwa_client *client, const struct cache_ask *ask, DBusMessage **ret)
 {
@@ -59,8 +58,7 @@ int get_token_read(DBusMessage *reply, struct lwa_error *error, struct lwa_token
 }
 
 /* The broker cannot say now, which says nothing against a token that is still good: it is given up to its
- * end.
- */
+ * end. */
 static struct lwa_token *find_last(struct lwa_client *client, const struct cache_ask *ask, int result)
 {
     bool is_passing = result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT || result == -EIO;
@@ -112,8 +110,7 @@ int lwa_client_get_token(struct lwa_client *client, const char *scope, const cha
     return 0;
 }
 
-/* --- without waiting
- * ---------------------------------------------------------------------------------------- */
+/* --- without waiting ------------------------------------------------------------------------------------ */
 
 struct get_token *get_token_new(struct lwa_client *client, const struct cache_ask *ask)
 {

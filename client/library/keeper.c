@@ -36,8 +36,7 @@ void cache_handle_gone(struct lwa_client *client)
     cache_forget_broker(client->cache);
 }
 
-/* --- renewals ----------------------------------------------------------------------------------------------
- */
+/* --- renewals ------------------------------------------------------------------------------------------- */
 
 static void on_renewed(struct lwa_client *client, int result, DBusMessage *reply,
                        const struct lwa_error *error, void *userdata)

@@ -4,13 +4,13 @@
 /* One login request at the broker, from Begin to Finished.
  *
  *   1. Begin makes a request object of ours; it dies with our connection.
- *   2. Its properties bring what to show; they are asked for once, and then followed by PropertiesChanged.
- * What is newer is told by the numbers that the broker's connection gives its messages, since a reply can be
- *      handled before or after a signal that came with it: a value is only replaced by a newer one.
+ *   2. Its properties bring what to show; they are asked for once, and then followed by PropertiesChanged. A
+ *      value is only replaced by a newer one, as told by the numbers that the broker's connection gives its
+ *      messages: a reply can be handled before or after a signal that came with it.
  *   3. Where Amazon sends a browser back, what it brings is handed in with Complete. If the broker does not
  *      take it, the login stays open, and another can be handed in.
- *   4. Finished brings the outcome. Who cancels still waits for it, since the login may have been linked at
- * that moment.
+ *   4. Finished brings the outcome. Who cancels still waits for it: the login may have been linked at that
+ *      moment.
  *   5. If the broker or the bus goes, the login is lost: its outcome is the library's own word for it.
  *
  * Invariants: only what the connection that answered Begin sends is believed, since anyone on the bus can

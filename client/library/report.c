@@ -7,8 +7,7 @@
 #include "dbus/names.h"
 #include "dbus/writer.h"
 
-/* --- the calls
- * ---------------------------------------------------------------------------------------------- */
+/* --- the calls ------------------------------------------------------------------------------------------ */
 
 static int new_report(struct lwa_client *client, const struct lwa_token *token, DBusMessage **ret)
 {
@@ -63,8 +62,7 @@ int lwa_client_release_tokens(struct lwa_client *client)
     return r == 0 ? call_wait(client, message, "", &reply) : r;
 }
 
-/* --- without waiting
- * ---------------------------------------------------------------------------------------- */
+/* --- without waiting ------------------------------------------------------------------------------------ */
 
 struct wait {
     lwa_result_fn fn;

@@ -28,8 +28,7 @@ struct lwa_token {
     char text[]; /* begins with the header Authorization */
 };
 
-/* --- making one ------------------------------------------------------------------------------------------
- */
+/* --- making one ----------------------------------------------------------------------------------------- */
 
 /* Printable, and without a blank: fit for the value of a header. */
 static bool is_header_value(const char *bytes, size_t n)
@@ -206,8 +205,7 @@ struct token_time token_now(void)
     return (struct token_time){.boot_usec = boottime_usec(), .wall_sec = wall_sec()};
 }
 
-/* --- having one ------------------------------------------------------------------------------------------
- */
+/* --- having one ----------------------------------------------------------------------------------------- */
 
 struct lwa_token *lwa_token_ref(struct lwa_token *token)
 {

@@ -50,8 +50,7 @@ const char *lwa_verdicts_find(const struct lwa_verdicts *verdicts, const char *s
     return NULL;
 }
 
-/* --- the call ----------------------------------------------------------------------------------------------
- */
+/* --- the call ------------------------------------------------------------------------------------------- */
 
 static int new_call(struct lwa_client *client, const char *scope, const char *account, DBusMessage **ret)
 {
@@ -113,8 +112,7 @@ int lwa_client_check_scopes(struct lwa_client *client, const char *scope, const 
     return read_verdicts(reply, ret_verdicts) < 0 ? client_fail(client, OWN_NO_MEMORY, NULL) : 0;
 }
 
-/* --- without waiting
- * ---------------------------------------------------------------------------------------- */
+/* --- without waiting ------------------------------------------------------------------------------------ */
 
 struct check {
     lwa_verdicts_fn fn;

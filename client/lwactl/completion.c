@@ -23,8 +23,7 @@ static enum value_kind kind_of(const struct option_spec *spec)
     return strstr(spec->argument, "SCOPE") ? VALUE_SCOPE : VALUE_OTHER;
 }
 
-/* --- the synopsis: which verbs there are, and where scopes stand -----------------------------------------
- */
+/* --- the synopsis: which verbs there are, and where scopes stand ---------------------------------------- */
 
 struct usage {
     char verb[32];    /* "": none */

@@ -31,8 +31,7 @@ static struct lwa_client *new_client(const char *address)
     return client;
 }
 
-/* --- a token that is kept
- * ------------------------------------------------------------------------------------ */
+/* --- a token that is kept ------------------------------------------------------------------------------- */
 
 static void get(struct lwa_client *client)
 {
@@ -55,8 +54,7 @@ static void measure_cached(struct lwa_client *client)
     samples_clear(&ns);
 }
 
-/* --- a token over the bus
- * ------------------------------------------------------------------------------------ */
+/* --- a token over the bus ------------------------------------------------------------------------------- */
 
 /* The library does not know it any more, so that it asks. That is not part of the time. */
 static double timed_get(struct lwa_client *client)
@@ -109,8 +107,7 @@ void measure_client(const char *address, unsigned calls)
     lwa_client_free(client);
 }
 
-/* --- programs, from start to end -------------------------------------------------------------------------
- */
+/* --- programs, from start to end ------------------------------------------------------------------------ */
 
 static double timed_program(char **argv)
 {

@@ -66,8 +66,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* --- what is found ---------------------------------------------------------------------------------------
- */
+/* --- what is found -------------------------------------------------------------------------------------- */
 
 static void test_key(void **state)
 {
@@ -140,8 +139,7 @@ static void test_bounded(void **state)
     assert_non_null(find(cache, ask_for("a", account, 0), 1));
 }
 
-/* --- what is dropped
- * ---------------------------------------------------------------------------------------- */
+/* --- what is dropped ------------------------------------------------------------------------------------ */
 
 static void test_drop(void **state)
 {
@@ -196,8 +194,7 @@ static void test_what_is_over_is_wiped(void **state)
     assert_int_equal(cache->n_entries, 1);
 }
 
-/* --- renewal
- * ---------------------------------------------------------------------------------------------------- */
+/* --- renewal -------------------------------------------------------------------------------------------- */
 
 static void test_due(void **state)
 {

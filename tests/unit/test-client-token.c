@@ -226,8 +226,7 @@ static void test_facts_that_are_none(void **state)
     assert_int_equal(make("x", 1, &facts, &token), -EBADMSG);
 }
 
-/* --- from a reply ------------------------------------------------------------------------------------------
- */
+/* --- from a reply --------------------------------------------------------------------------------------- */
 
 enum { WITHOUT_NOTHING = -1 };
 
@@ -292,8 +291,7 @@ static void test_reply_that_lacks_something(void **state)
     assert_null(token);
 }
 
-/* --- references
- * ---------------------------------------------------------------------------------------------- */
+/* --- references ----------------------------------------------------------------------------------------- */
 
 static void test_references(void **state)
 {
@@ -328,8 +326,7 @@ static void test_null(void **state)
     assert_null(lwa_token_get_account(NULL));
 }
 
-/* --- answers of the API
- * ---------------------------------------------------------------------------------------- */
+/* --- answers of the API --------------------------------------------------------------------------------- */
 
 #define V1(code)                                                                                             \
     "{\"error\":{\"status\":\"401\",\"code\":\"" code "\",\"message\":\"The \\\"token\\\" {is} old\","       \
