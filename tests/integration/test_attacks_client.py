@@ -258,3 +258,35 @@ def test_doctor_takes_no_lookalike_for_the_helper(device, is_in_unit):
             os.kill(pid, signal.SIGKILL)
     about = [row["level"] for row in found if row["check"] == "process" and row["subject"] == "lwa-identd"]
     assert about == ["problem" if is_in_unit else "ok"], found
+
+
+def spoil_by_pipe(path, _):
+    os.mkfifo(path)
+
+
+def spoil_by_link(path, target):
+    os.symlink(target, path)
+
+
+def spoil_by_folder(path, _):
+    os.mkdir(path)
+
+
+@pytest.mark.parametrize("name", ["broker.db", "broker.db-wal", "audit.key"])
+@pytest.mark.parametrize("spoil", [spoil_by_pipe, spoil_by_link, spoil_by_folder])
+def test_check_of_a_hostile_state_folder(device, tmp_path, name, spoil):
+    """Who has taken over the broker waits for root to look around: root neither waits for ever, nor shows or changes what
+    is not the broker's."""
+    device.broker.stop()
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of root's\n")
+    secret.chmod(0o600)
+    path = os.path.join(device.state_dir, name)
+    if os.path.exists(path):
+        os.unlink(path)
+    spoil(path, secret)
+    done = device.run_as("root", [*device.argv_of("lwa-brokerd")[:7], "--check"], timeout=60)
+    assert done.returncode in (0, 1) and done.stdout, done
+    if name == "broker.db":
+        assert [row for row in map(json.loads, done.stdout.splitlines()) if (row["check"], row["level"]) == ("database", "problem")]
+    assert "a secret" not in done.stdout + done.stderr and secret.read_text() == "a secret of root's\n"
