@@ -139,7 +139,8 @@ static void on_kept(struct lwa_client *client, int result, DBusMessage *reply _u
                     const struct lwa_error *error, void *userdata)
 {
     struct get_token *g = userdata;
-    g->fn(client, result, result < 0 ? NULL : g->kept, error, g->userdata);
+    if (g->fn)
+        g->fn(client, result, result < 0 ? NULL : g->kept, error, g->userdata);
 }
 
 static void on_reply(struct lwa_client *client, int result, DBusMessage *reply, const struct lwa_error *error,
@@ -156,7 +157,8 @@ static void on_reply(struct lwa_client *client, int result, DBusMessage *reply, 
     } else {
         token = find_last(client, &g->ask, result);
     }
-    g->fn(client, token ? 0 : result, token, token ? NULL : error, g->userdata);
+    if (g->fn)
+        g->fn(client, token ? 0 : result, token, token ? NULL : error, g->userdata);
 }
 
 int lwa_client_start_get_token(struct lwa_client *client, const char *scope, const char *account,

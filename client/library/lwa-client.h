@@ -194,7 +194,8 @@ int lwa_client_has_feature(struct lwa_client *client, const char *feature) LWA_M
 /* Each start returns at once. Its callback is called exactly once, from lwa_client_dispatch() and never from
  * within the start, unless the request is cancelled before. `result` is what the blocking function returns,
  * `error` NULL or what went wrong, for the time of the callback. *ret_request (ret_request may be NULL) lives
- * until its callback returns. A callback may start, cancel and block, but not free its handle. */
+ * until its callback returns. A callback may start, cancel and block, but not free its handle.
+ * `fn` may be NULL, where nobody wants to know. */
 typedef void (*lwa_token_fn)(struct lwa_client *client, int result, struct lwa_token *token,
                              const struct lwa_error *error, void *userdata); /* ref the token to keep it */
 typedef void (*lwa_verdicts_fn)(struct lwa_client *client, int result, const struct lwa_verdicts *verdicts,

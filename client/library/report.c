@@ -81,14 +81,16 @@ static void on_reported(struct lwa_client *client, int result, DBusMessage *repl
                         const struct lwa_error *error, void *userdata)
 {
     const struct wait *w = userdata;
-    w->fn(client, result == 0 ? read_report(reply) : result, error, w->userdata);
+    if (w->fn)
+        w->fn(client, result == 0 ? read_report(reply) : result, error, w->userdata);
 }
 
 static void on_released(struct lwa_client *client, int result, DBusMessage *reply _unused_,
                         const struct lwa_error *error, void *userdata)
 {
     const struct wait *w = userdata;
-    w->fn(client, result, error, w->userdata);
+    if (w->fn)
+        w->fn(client, result, error, w->userdata);
 }
 
 static int start(struct lwa_client *client, DBusMessage *message, const char *signature, call_fn on_reply,

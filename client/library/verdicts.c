@@ -129,7 +129,8 @@ static void on_reply(struct lwa_client *client, int result, DBusMessage *reply, 
         result = error_set_own(&no_memory, OWN_NO_MEMORY, NULL);
         error = &no_memory;
     }
-    check->fn(client, result, verdicts, error, check->userdata);
+    if (check->fn)
+        check->fn(client, result, verdicts, error, check->userdata);
 }
 
 int lwa_client_start_check_scopes(struct lwa_client *client, const char *scope, const char *account,

@@ -139,12 +139,6 @@ static void explain(struct doctor *d, const DBusError *error)
 
 /* --- its program, where it does not run --------------------------------------------------------------- */
 
-static void file_closep(FILE **file)
-{
-    if (*file)
-        (void)fclose(*file);
-}
-
 static void read_rows(struct doctor *d, FILE *file, size_t *ret_n)
 {
     char *line = NULL;
@@ -197,10 +191,11 @@ static void run_program(struct doctor *d)
                    strerrordesc_np(-r));
         return;
     }
-    _cleanup_(file_closep) FILE *file = fdopen(fd, "re");
-    if (file)
+    FILE *file = fdopen(fd, "re");
+    if (file) {
         read_rows(d, file, &n);
-    else
+        (void)fclose(file); /* if it has more to say than was read, it ends at that */
+    } else
         (void)close(fd);
     if (waitpid(pid, &status, 0) != pid || n == 0)
         doctor_add(d, CHECK, PROGRAM, DOCTOR_PROBLEM, "Run `" PROGRAM " --check` and see what it says.",

@@ -186,6 +186,16 @@ def test_report(linked, start):
     assert report() == "reported 0"  # the broker does not know us as its holder any more
 
 
+def test_nobody_wants_to_know(linked):
+    """Started without a callback: all of it is done nevertheless."""
+    app = ClientApp(linked, "alice")
+    old = app.get(LIBRARY)
+    assert app.command("start-silent", LIBRARY) == "started"
+    # It was reported.
+    wait_until(lambda: app.loop(50) == [] and app.get(LIBRARY).id != old.id, 30 * linked.slowness, "another token")
+    app.end()
+
+
 @pytest.mark.parametrize("start", ["", "start-"])
 def test_release(linked, start):
     app = ClientApp(linked, "alice")

@@ -12,11 +12,15 @@
  *   report, start-report               of the last token: "reported RESULT"
  *   release, start-release             "released RESULT"
  *   check SCOPE ACCOUNT                "verdicts SCOPE=VERDICT ..."; start-check
- *   call SCOPE N                       a request whose first N tokens are rejected: "called RESULT TIMES ID
- * ID" version, feature NAME              "version TEXT", "feature RESULT" on-revoked "revoked ID REASON"
- * while it loops interactive                        "interactive" write                              the
- * bytes of the last token, and a line's end drop                               gives the last token up:
- * "dropped" free, new                          the handle
+ *   call SCOPE N                       a request whose first N tokens are rejected:
+ *                                      "called RESULT TIMES ID ID"
+ *   version, feature NAME              "version TEXT", "feature RESULT"
+ *   start-silent SCOPE                 all that can be started, without a callback: "started"
+ *   on-revoked                         "revoked ID REASON" while it loops
+ *   interactive                        "interactive"
+ *   write                              the bytes of the last token, and a line's end
+ *   drop                               gives the last token up: "dropped"
+ *   free, new                          the handle
  *
  * What fails is "error ERRNO NAME", "got TAG error ...". */
 
@@ -150,6 +154,23 @@ static void do_start(struct app *app)
         return;
     }
     say("started");
+}
+
+/* Nobody wants to know how it ends. */
+static void do_start_silent(struct app *app)
+{
+    const char *scope = word(app, 1);
+    int r = lwa_client_start_get_token(app->client, scope, NULL, 0, NULL, NULL, NULL);
+    if (r == 0)
+        r = lwa_client_start_check_scopes(app->client, scope, NULL, NULL, NULL, NULL);
+    if (r == 0)
+        r = lwa_client_start_report_rejected(app->client, app->token, NULL, NULL, NULL);
+    if (r == 0)
+        r = lwa_client_start_release_tokens(app->client, NULL, NULL, NULL);
+    if (r < 0)
+        say_error("", lwa_client_get_error(app->client));
+    else
+        say("started");
 }
 
 /* What was started with it is left to the end of the process: nobody can tell its callback any more. */
@@ -338,6 +359,7 @@ static const struct {
     {"get", do_get},
     {"gets", do_gets},
     {"start", do_start},
+    {"start-silent", do_start_silent},
     {"cancel", do_cancel},
     {"loop", do_loop},
     {"report", do_report},
