@@ -101,8 +101,10 @@ static void on_time_over(void *userdata)
 int diagnosis_wait(struct diagnosis *d, const char *check, const char *subject)
 {
     int i = 0;
-    while (d->waits[i].check)
-        assert(++i < DIAGNOSE_WAITS_MAX);
+    while (d->waits[i].check) {
+        i++;
+        assert(i < DIAGNOSE_WAITS_MAX);
+    }
     d->waits[i].check = check;
     (void)snprintf(d->waits[i].subject, sizeof(d->waits[i].subject), "%s", subject);
     d->n_waits++;
