@@ -536,8 +536,7 @@ static void test_bad_arguments(void **state _unused_)
     teardown(f);
 }
 
-/* --- a POST is sent once
- * ------------------------------------------------------------------------------------ */
+/* --- a POST is sent once -------------------------------------------------------------------------------- */
 
 static void test_post_is_not_repeated(void **state _unused_)
 {
@@ -590,8 +589,7 @@ static void test_http2(void **state _unused_)
     teardown(f);
 }
 
-/* --- proxies
- * ------------------------------------------------------------------------------------------------ */
+/* --- proxies -------------------------------------------------------------------------------------------- */
 
 static void test_proxy_comes_from_options_only(void **state _unused_)
 {
@@ -618,8 +616,7 @@ static void test_proxy_comes_from_options_only(void **state _unused_)
     teardown(f);
 }
 
-/* --- cancelling
- * --------------------------------------------------------------------------------------------- */
+/* --- cancelling ----------------------------------------------------------------------------------------- */
 
 static void test_drop_in_every_phase(void **state _unused_)
 {
@@ -734,8 +731,7 @@ static void test_from_a_callback(void **state _unused_)
     teardown(f);
 }
 
-/* --- many
- * ------------------------------------------------------------------------------------------------------ */
+/* --- many ----------------------------------------------------------------------------------------------- */
 
 static void test_200_at_once(void **state _unused_)
 {
@@ -779,8 +775,7 @@ static void test_hung_ones_give_way_when_dropped(void **state _unused_)
     teardown(f);
 }
 
-/* --- options, break-down, wiping
- * ------------------------------------------------------------------------------- */
+/* --- options, break-down, wiping ------------------------------------------------------------------------ */
 
 static void test_new_options(void **state _unused_)
 {

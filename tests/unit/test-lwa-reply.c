@@ -369,8 +369,7 @@ static void test_not_tokens(void **state _unused_)
     assert_outcome(lwa_parse_tokens(nested, n + 20001, false, &tokens), LWA_E_AMBIGUOUS, "nested");
 }
 
-/* --- code pairs and token info
- * ------------------------------------------------------------------------------ */
+/* --- code pairs and token info -------------------------------------------------------------------------- */
 
 static const char *const good_pair[][2] = {
     {"user_code", "\"BEYHYS\""},
